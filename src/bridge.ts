@@ -1,0 +1,124 @@
+import { extname } from 'node:path'
+import { Worker } from 'node:worker_threads'
+import type { EndStatus, FromDelivery, Outcome, RunStart } from './channel/messages.ts'
+import { ChannelProducer } from './channel/producer.ts'
+import type { Settings } from './config/settings.ts'
+import type { WorkerData } from './delivery/worker.ts'
+import { compileRules } from './layer/rules.ts'
+import { LineReader } from './receivers/lines/index.ts'
+import type { TeeSink } from './receivers/tee.ts'
+import { Counters } from './telemetry/counters.ts'
+
+/*
+ *             ingest thread                                         delivery thread
+ *  bytes  ┌───────────┐ event ┌───────┐ points ┌─────────┐ chunk ┌─────────┐ batch ┌──────────┐ send  ┌───────────┐
+ * ───────►│ receivers │──────►│ layer │───────►│ channel │──────►│ journal │──────►│ delivery │──────►│ exporters │──► MLflow
+ *         └───────────┘       └───────┘        └─────────┘       └─────────┘       └──────────┘       └───────────┘
+ *           stdin, child        synchronous,     bounded, in       SQLite, one       50 points or       encode + send
+ *                               no I/O           memory            file per run      1 s, cursors       and nothing else
+ */
+
+export interface BridgeOptions {
+  settings: Settings
+  stateDir: string
+  start: RunStart
+  /** A regular file can be read later, so that nothing of it need ever be dropped. */
+  mayWait: boolean
+  say: (text: string) => void
+}
+
+/** Puts the parts together for one run: what goes in at `stream()` comes out at the destinations. */
+export class Bridge {
+  readonly #producer: ChannelProducer
+  readonly #reader: LineReader
+  readonly #worker: Worker
+  /** Whether reading stops while the channel is full. */
+  readonly #blocks: boolean
+  #closing = false
+  readonly #finished = Promise.withResolvers<Outcome>()
+
+  constructor(options: BridgeOptions) {
+    const { settings, say } = options
+    const counters = new Counters()
+    this.#worker = startWorker({ settings, stateDir: options.stateDir })
+    const whenFull = options.mayWait ? 'block' : settings['channel.whenFull']
+    const producer = new ChannelProducer(this.#worker, counters, settings['channel.capacity'], whenFull)
+    this.#producer = producer
+    this.#blocks = whenFull === 'block'
+    const rules = compileRules({
+      categories: settings.categories,
+      stepFields: settings['steps.fields'],
+      stepFieldsByCategory: settings['steps.byCategory'],
+      inherit: settings['steps.inherit'],
+    })
+    const output = {
+      series: (id: number, key: string): void => producer.define(id, key),
+      point: (series: number, step: number, time: number, value: number): void =>
+        void producer.offer(series, step, time, value),
+      params: (params: readonly (readonly [string, string])[]): void => producer.post({ kind: 'params', params }),
+    }
+    this.#reader = new LineReader(rules, settings['layer.wrappers'], output, counters)
+    this.#worker.on('message', (message: FromDelivery) => {
+      if (message.kind === 'empty') producer.recycle(message.buffers)
+      else if (message.kind === 'say') say(message.text)
+      else if (message.kind === 'finished') this.#finished.resolve(message.outcome)
+    })
+    // Without its thread the bridge is `cat`: what is not committed by now is lost, and said to be.
+    const gone = (why: string): void => {
+      if (this.#closing) return
+      this.#closing = true
+      producer.close()
+      say(
+        `the delivery thread has ended (${why}); what comes in is passed on but no longer recorded. Please report this.`,
+      )
+      this.#finished.resolve({ complete: false, inMemory: false })
+    }
+    this.#worker.on('error', (error) => gone((error as Error).stack ?? String(error)))
+    this.#worker.on('exit', (code) => {
+      if (code !== 0) gone(`exit code ${code}`)
+    })
+    producer.post({ kind: 'run', start: options.start })
+  }
+
+  /** A sink for one stream of bytes; the streams of one run share its series. */
+  stream(): TeeSink {
+    const lines = this.#reader.stream()
+    return {
+      push: (chunk) => {
+        lines.push(chunk)
+        this.#producer.touch()
+      },
+      end: () => {
+        lines.end()
+        this.#producer.touch()
+      },
+      isFull: () => this.#blocks && this.#producer.isFull,
+      whenRoom: (then) => this.#producer.whenRoom(then),
+    }
+  }
+
+  /** The input is over: delivers what there is and ends. `limitMs` bounds all of it; a second call may set it. */
+  finish(end: { status: EndStatus; time: number } | null, limitMs: number | null): Promise<Outcome> {
+    if (end !== null) this.#producer.post({ kind: 'end', ...end })
+    this.#producer.post({ kind: 'finish', limitMs })
+    return this.#finished.promise
+  }
+
+  /** Commits and ends now. */
+  stop(): void {
+    this.#producer.post({ kind: 'stop' })
+  }
+
+  /** Lets go of the thread. */
+  async close(): Promise<void> {
+    this.#closing = true
+    this.#producer.close()
+    await this.#worker.terminate()
+  }
+}
+
+/** `tsc` does not rewrite the address of a worker: it has the ending of the file that runs. */
+function startWorker(workerData: WorkerData): Worker {
+  const file = new URL(`./delivery/worker${extname(import.meta.url)}`, import.meta.url)
+  return new Worker(file, { workerData })
+}

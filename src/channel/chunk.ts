@@ -1,0 +1,24 @@
+/** Points a chunk holds. */
+export const CHUNK_POINTS = 1000
+
+/** Bytes of one point: value, step and time as doubles, series as a 32-bit integer. */
+export const POINT_BYTES = 28
+
+/**
+ * Points as columns over one buffer: `value`, `step`, `time` (doubles; time in UTC ms), then `series` (uint32). With
+ * `capacity` points the columns begin at 0, 8, 16 and 24 times `capacity`. The journal's blocks have the same layout.
+ */
+export interface Columns {
+  readonly value: Float64Array
+  readonly step: Float64Array
+  readonly time: Float64Array
+  readonly series: Uint32Array
+}
+
+/** The columns of `buffer` from `offset` (a multiple of 8) on, laid out for `capacity` points. */
+export const columnsOf = (buffer: ArrayBufferLike, capacity: number, offset = 0): Columns => ({
+  value: new Float64Array(buffer, offset, capacity),
+  step: new Float64Array(buffer, offset + 8 * capacity, capacity),
+  time: new Float64Array(buffer, offset + 16 * capacity, capacity),
+  series: new Uint32Array(buffer, offset + 24 * capacity, capacity),
+})

@@ -1,0 +1,54 @@
+/**
+ * The one port between the ingest thread and the delivery thread, and so the one order between all that travels on it.
+ * Chunk buffers are transferred and come back empty; everything else is small and copied.
+ */
+
+/** Status of a run at its end, in MLflow's words. */
+export type EndStatus = 'FINISHED' | 'FAILED' | 'KILLED'
+
+/** What is known of a run when it begins. */
+export interface RunStart {
+  /** ULID; also the idempotency tag on the tracker's run. */
+  run: string
+  name: string
+  /** `stdin` or `exec`. */
+  source: string
+  /** What is bridged: the command under `exec`, else empty. */
+  command: readonly string[]
+  directory: string
+  /** UTC milliseconds. */
+  startedAt: number
+  params: readonly (readonly [name: string, value: string])[]
+  tags: readonly (readonly [name: string, value: string])[]
+}
+
+export type ToDelivery =
+  | { kind: 'run'; start: RunStart }
+  /** An earlier run, by the path of its journal: what is left of it is to be delivered. */
+  | { kind: 'open'; journal: string }
+  | { kind: 'series'; id: number; key: string }
+  /** Points of the run as columns (`chunk.ts`), with the counts since the last message that had some. */
+  | { kind: 'points'; buffer: ArrayBuffer; count: number; counts: Float64Array | null }
+  | { kind: 'counts'; counts: Float64Array }
+  | { kind: 'params'; params: readonly (readonly [name: string, value: string])[] }
+  | { kind: 'end'; status: EndStatus; time: number }
+  /** No input comes any more: drain, deliver, set the end. `limitMs`: no longer than this; a later message may set it. */
+  | { kind: 'finish'; limitMs: number | null }
+  /** Commit and end now. */
+  | { kind: 'stop' }
+
+export type FromDelivery =
+  | { kind: 'ready' }
+  /** Buffers whose points are committed to the journal. */
+  | { kind: 'empty'; buffers: ArrayBuffer[] }
+  /** A line for standard error. */
+  | { kind: 'say'; text: string }
+  | { kind: 'finished'; outcome: Outcome }
+
+/** How the delivery ended. */
+export interface Outcome {
+  /** Everything is delivered to every destination, rejected rows apart. */
+  complete: boolean
+  /** The state directory could not be used and the journal was kept in memory. */
+  inMemory: boolean
+}

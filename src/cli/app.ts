@@ -1,0 +1,110 @@
+import type { Env } from '../config/load.ts'
+import { loadSettings, stateDirOf, type LoadedSettings } from '../config/load.ts'
+import { readFlags, type Flags } from '../config/flags.ts'
+import { nearest } from '../config/nearest.ts'
+import { Output } from '../telemetry/output.ts'
+import { Voice } from '../telemetry/say.ts'
+import type { Tee } from '../receivers/tee.ts'
+import { EXIT } from './exit-codes.ts'
+
+/** Standard input, being read already. */
+export interface Input {
+  kind: 'stream' | 'file'
+  tee: Tee
+}
+
+/** What a verb is given: the world outside comes in here and nowhere else. */
+export interface Context {
+  flags: Flags
+  loaded: LoadedSettings
+  stateDir: string
+  env: Env
+  directory: string
+  stdout: Output
+  stderr: Output
+  voice: Voice
+  input: Input | null
+}
+
+type Verb = (context: Context) => Promise<number>
+
+/** Loaded when called: a trainer in the pipe does not wait for what its verb does not need. */
+const VERBS: Readonly<Record<string, { help: string; load: () => Promise<Verb> }>> = {
+  run: {
+    help: 'Bridge standard input (the default): trainer | spanbridge',
+    load: async () => (await import('./run.ts')).run,
+  },
+  exec: {
+    help: 'Run a command and bridge its output: spanbridge exec -- python train.py',
+    load: async () => (await import('./exec.ts')).exec,
+  },
+  status: {
+    help: 'Show what was received, kept and delivered, per run',
+    load: async () => (await import('./status.ts')).status,
+  },
+  sync: {
+    help: 'Deliver what is left in journals: spanbridge sync [RUN or FILE ...]',
+    load: async () => (await import('./sync.ts')).sync,
+  },
+  check: {
+    help: 'Show the settings in force and where each comes from',
+    load: async () => (await import('./check.ts')).check,
+  },
+}
+
+/** Runs one command line. @returns the exit code */
+export async function main(argv: readonly string[], input: Input | null): Promise<number> {
+  const stdout = new Output(1)
+  const stderr = new Output(2)
+  const voice = new Voice(stderr)
+  const named = argv[0] !== undefined && !argv[0].startsWith('-')
+  const name = named ? argv[0]! : 'run'
+  const flags = readFlags(named ? argv.slice(1) : argv, name === 'exec')
+  const loaded = loadSettings(flags, process.env)
+  const context: Context = {
+    flags,
+    loaded,
+    stateDir: stateDirOf(loaded.settings, process.env),
+    env: process.env,
+    directory: process.cwd(),
+    stdout,
+    stderr,
+    voice,
+    input,
+  }
+  const code = await dispatch(name, context)
+  voice.flush()
+  await Promise.all([stdout.drained(), stderr.drained()])
+  return code
+}
+
+async function dispatch(name: string, context: Context): Promise<number> {
+  const { flags, loaded, voice } = context
+  const verb = Object.hasOwn(VERBS, name) ? VERBS[name]! : null
+  const problems = [...loaded.problems]
+  if (verb === null)
+    problems.unshift(`there is no verb '${name}'${nearest(name, Object.keys(VERBS))}; 'spanbridge --help' lists them`)
+  if (flags.help || flags.version) {
+    const { help, version } = await import('./help.ts')
+    context.stdout.write(Buffer.from(flags.version ? `${version()}\n` : help(VERBS)))
+    return EXIT.ok
+  }
+  if (name !== 'exec' && name !== 'sync' && verb !== null && flags.rest.length > 0) {
+    problems.push(`${name} takes no words, got '${flags.rest.join(' ')}'`)
+  }
+  for (const notice of loaded.notices) voice.say(notice)
+  if (verb === null || (problems.length > 0 && name !== 'check')) {
+    for (const problem of problems) voice.say(problem)
+    await beCat(context)
+    return EXIT.usage
+  }
+  return (await verb.load())(context)
+}
+
+/** With nothing that we can do for a trainer in the pipe, it must not notice. */
+async function beCat({ input, stdout, loaded }: Context): Promise<void> {
+  if (input === null) return
+  input.tee.passTo(loaded.settings.quiet ? null : stdout)
+  input.tee.attach(null)
+  await input.tee.ended
+}

@@ -1,0 +1,30 @@
+import type { Bridge } from '../bridge.ts'
+import type { EndStatus, Outcome } from '../channel/messages.ts'
+
+/** What is left of the time once a signal has come and the input has ended. */
+const AFTER_SIGNAL_MS = 8000
+
+/**
+ * The end of a run under signals. While there is input no signal ends the reading; once it is over, a signal that came
+ * leaves 8 seconds in all, and another one ends at once. What is not delivered then is in the journal.
+ */
+export class Ending {
+  readonly #bridge: Bridge
+  #signalled = false
+  #inputOver = false
+
+  constructor(bridge: Bridge) {
+    this.#bridge = bridge
+  }
+
+  signal(): void {
+    if (this.#inputOver && this.#signalled) this.#bridge.stop()
+    else if (this.#inputOver) void this.#bridge.finish(null, AFTER_SIGNAL_MS)
+    this.#signalled = true
+  }
+
+  finish(status: EndStatus): Promise<Outcome> {
+    this.#inputOver = true
+    return this.#bridge.finish({ status, time: Date.now() }, this.#signalled ? AFTER_SIGNAL_MS : null)
+  }
+}

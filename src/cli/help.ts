@@ -1,0 +1,37 @@
+import { readFileSync } from 'node:fs'
+import { envOf, flagOf, SETTING_NAMES, settingOf } from '../config/settings.ts'
+
+export function version(): string {
+  const manifest = JSON.parse(readFileSync(new URL('../../package.json', import.meta.url), 'utf8')) as {
+    version: string
+  }
+  return manifest.version
+}
+
+/** The text of `--help`, made from the tables of verbs and settings. */
+export function help(verbs: Readonly<Record<string, { help: string }>>): string {
+  const verbLines = Object.entries(verbs).map(([name, { help }]) => `  ${name.padEnd(8)} ${help}`)
+  const settingLines = SETTING_NAMES.map((name) => {
+    const { type, help, env, flag } = settingOf(name)
+    const names = [flag === undefined ? flagOf(name) : `--${flag}`, envOf(name), ...(env ?? [])]
+    return `  ${names[0]!} ${type.shape}\n      ${help}\n      ${names.slice(1).join(', ')}`
+  })
+  return `spanbridge ${version()}: turns the numbers in a trainer's tracing lines into MLflow charts, and loses none of them.
+
+  trainer | spanbridge [FLAGS]
+  spanbridge exec [FLAGS] -- COMMAND [ARGUMENTS]
+
+Verbs
+${verbLines.join('\n')}
+
+Flags (each is also a name in the file given with --config, and an environment variable)
+  --config FILE
+      Settings in YAML; config/spanbridge.yaml shows all of them.
+  --json
+      Print JSON (status, check).
+${settingLines.join('\n')}
+
+Exit codes: 0 all well; 1 not all delivered, the rest is in the journal; 2 configuration or usage;
+3 no state directory to write to. Under exec: the command's own, 128+n for signal n.
+`
+}

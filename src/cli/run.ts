@@ -1,0 +1,35 @@
+import { Bridge } from '../bridge.ts'
+import type { Context } from './app.ts'
+import { Ending } from './ending.ts'
+import { EXIT, exitCodeOf } from './exit-codes.ts'
+import { newRun } from './start.ts'
+
+/** `run`: bridges standard input to its end. */
+export async function run(context: Context): Promise<number> {
+  const { loaded, stateDir, directory, stdout, voice } = context
+  const { settings } = loaded
+  let { input } = context
+  if (settings.stdin === 'on' && input === null) {
+    const { Tee } = await import('../receivers/tee.ts')
+    input = { kind: 'stream', tee: new Tee(process.stdin) }
+  }
+  if (input === null || settings.stdin === 'off') {
+    voice.say(
+      'there is nothing to read: put it behind a trainer (trainer | spanbridge), before one (spanbridge exec -- trainer), or feed it a file (spanbridge < log.jsonl)',
+    )
+    return EXIT.usage
+  }
+  const { tee, kind } = input
+  tee.passTo(settings.quiet ? null : stdout)
+  const start = newRun(settings, 'stdin', [], directory)
+  const bridge = new Bridge({ settings, stateDir, start, mayWait: kind === 'file', say: (text) => voice.say(text) })
+  const ending = new Ending(bridge)
+  for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, () => ending.signal())
+  tee.attach(bridge.stream(), (error) =>
+    voice.say(`a fault of ours, the input is only passed on from here: ${error.stack ?? error.message}`),
+  )
+  await tee.ended
+  const outcome = await ending.finish('FINISHED')
+  await bridge.close()
+  return exitCodeOf(outcome)
+}

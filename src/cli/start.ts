@@ -1,0 +1,46 @@
+import { randomFillSync } from 'node:crypto'
+import { basename } from 'node:path'
+import type { RunStart } from '../channel/messages.ts'
+import type { Settings } from '../config/settings.ts'
+
+const CROCKFORD = '0123456789ABCDEFGHJKMNPQRSTVWXYZ'
+
+/** A ULID (github.com/ulid/spec): 10 characters of time in milliseconds, 16 of chance; sorts by time. */
+export function ulid(now: number): string {
+  let time = ''
+  for (let rest = now, i = 0; i < 10; i += 1) {
+    time = CROCKFORD[rest % 32]! + time
+    rest = Math.floor(rest / 32)
+  }
+  const chance = [...randomFillSync(new Uint8Array(16))].map((byte) => CROCKFORD[byte % 32]!).join('')
+  return time + chance
+}
+
+const two = (n: number): string => String(n).padStart(2, '0')
+
+/** What a run is called when nobody has said: the script or program, else where and when. */
+function defaultName(command: readonly string[], directory: string, now: Date): string {
+  const script = command.find((word, i) => i > 0 && /\.(?:py|js|mjs|ts|sh)$/.test(word)) ?? command[0]
+  if (script !== undefined) return basename(script).replace(/\.\w+$/, '')
+  const stamp = `${now.getFullYear()}-${two(now.getMonth() + 1)}-${two(now.getDate())} ${two(now.getHours())}.${two(now.getMinutes())}.${two(now.getSeconds())}`
+  return `${basename(directory) || 'run'} ${stamp}`
+}
+
+export function newRun(
+  settings: Settings,
+  source: 'stdin' | 'exec',
+  command: readonly string[],
+  directory: string,
+): RunStart {
+  const now = Date.now()
+  return {
+    run: ulid(now),
+    name: settings.runName ?? settings['otel.serviceName'] ?? defaultName(command, directory, new Date(now)),
+    source,
+    command,
+    directory,
+    startedAt: now,
+    params: Object.entries(settings.params),
+    tags: Object.entries(settings.tags),
+  }
+}

@@ -1,0 +1,43 @@
+import { readStateDir, type RunStatus } from '../journal/status.ts'
+import type { Context } from './app.ts'
+import { EXIT } from './exit-codes.ts'
+
+/** `status`: the account of every run in the state directory, of live ones as of their last commit. */
+export async function status({ flags, stateDir, stdout, voice }: Context): Promise<number> {
+  const { runs, unreadable } = readStateDir(stateDir)
+  for (const { journal, error } of unreadable) voice.say(`${journal} cannot be read: ${error}`)
+  const text = flags.json
+    ? `${JSON.stringify({ runs }, null, 2)}\n`
+    : runs.length === 0
+      ? `no runs in ${stateDir}\n`
+      : runs.map(describe).join('\n')
+  stdout.write(Buffer.from(text))
+  return EXIT.ok
+}
+
+const number = (n: number): string => n.toLocaleString('en-US')
+
+function describe(run: RunStatus): string {
+  const reasons = (counts: Record<string, number>): string[] =>
+    Object.entries(counts).map(([reason, n]) => `${reason} ${number(n)}`)
+  const parts = [`${number(run.points)} points`, ...reasons(run.skipped).map((text) => `skipped ${text}`)]
+  const lines = [
+    `${run.name} (${run.run}) ${run.status}, since ${new Date(run.startedAt).toLocaleString('sv-SE')}`,
+    `  received   ${number(run.received.numbers)} numbers in ${number(run.received.events)} events, ${number(run.received.lines)} lines`,
+    `             = ${parts.join(' + ')}`,
+    `  journaled  ${number(run.journaled.points)} points of ${number(run.series)} series${reasons(run.dropped)
+      .map((text) => `, dropped ${text}`)
+      .join('')}`,
+    `             ${run.journal}`,
+  ]
+  const notEvents = reasons(run.notEvents)
+  if (notEvents.length > 0) lines.push(`  no events  ${notEvents.join(', ')}`)
+  for (const { exporter, address, state, points, lastError, page } of run.destinations) {
+    lines.push(
+      `  ${exporter.padEnd(10)} ${address} ${state}: ${number(points.delivered)} delivered, ${number(points.rejected)} refused, ${number(points.pending)} pending`,
+    )
+    if (page !== null) lines.push(`             ${page}`)
+    if (lastError !== null) lines.push(`             ${lastError}`)
+  }
+  return `${lines.join('\n')}\n`
+}

@@ -1,0 +1,93 @@
+import { flagOf, SETTING_NAMES, settingOf, type SettingName } from './settings.ts'
+import { bool } from './types.ts'
+import { nearest } from './nearest.ts'
+
+/** Flags that are no settings. */
+const OTHER_FLAGS = ['--config', '--json', '--help', '--version'] as const
+
+/** A command line taken apart. */
+export interface Flags {
+  /** Values as they were written, several when a flag was repeated. */
+  values: Map<SettingName, string[]>
+  config: string | null
+  json: boolean
+  help: boolean
+  version: boolean
+  /** What is no flag: under exec, the command. */
+  rest: string[]
+  problems: string[]
+}
+
+const byFlag = new Map<string, SettingName>(
+  SETTING_NAMES.flatMap((name) => {
+    const alias = settingOf(name).flag
+    return [[flagOf(name), name] as const, ...(alias === undefined ? [] : [[`--${alias}`, name] as const])]
+  }),
+)
+
+const isSwitch = (name: SettingName): boolean => (settingOf(name).type as unknown) === bool
+
+/**
+ * Reads `--name value`, `--name=value`, switches (`--quiet`, `--quiet false`, `--no-quiet`), `--no-web`, and `--`.
+ * `untilCommand`: the first word that is no flag begins the command, and nothing behind it is ours.
+ */
+export function readFlags(argv: readonly string[], untilCommand: boolean): Flags {
+  const flags: Flags = {
+    values: new Map(),
+    config: null,
+    json: false,
+    help: false,
+    version: false,
+    rest: [],
+    problems: [],
+  }
+  for (let i = 0; i < argv.length; i += 1) {
+    const word = argv[i]!
+    if (word === '--') {
+      flags.rest.push(...argv.slice(i + 1))
+      break
+    }
+    if (!word.startsWith('-') || word === '-') {
+      flags.rest.push(...(untilCommand ? argv.slice(i) : [word]))
+      if (untilCommand) break
+      continue
+    }
+    const equals = word.indexOf('=')
+    const flag = word === '-h' ? '--help' : word === '-V' ? '--version' : equals < 0 ? word : word.slice(0, equals)
+    const inline = equals < 0 ? null : word.slice(equals + 1)
+    const next = argv[i + 1]
+    if (takeFlag(flags, flag, inline, next)) i += 1
+  }
+  return flags
+}
+
+/** Takes one flag; returns whether it used up the next word. */
+function takeFlag(flags: Flags, flag: string, inline: string | null, next: string | undefined): boolean {
+  if (flag === '--json') flags.json = true
+  else if (flag === '--help') flags.help = true
+  else if (flag === '--version') flags.version = true
+  else if (flag === '--no-web') add(flags, 'web.listen', 'off')
+  else {
+    const negated = flag.startsWith('--no-') ? byFlag.get(`--${flag.slice('--no-'.length)}`) : undefined
+    const name = byFlag.get(flag)
+    if (name === undefined && negated !== undefined && isSwitch(negated)) add(flags, negated, 'false')
+    else if (name !== undefined && isSwitch(name)) {
+      const takesNext = inline === null && (next === 'true' || next === 'false')
+      add(flags, name, inline ?? (takesNext ? next : 'true'))
+      return takesNext
+    } else if (name !== undefined || flag === '--config') {
+      const value = inline ?? next
+      if (value === undefined) flags.problems.push(`${flag}: expected a value behind it, got nothing`)
+      else if (name === undefined) flags.config = value
+      else add(flags, name, value)
+      return inline === null
+    } else {
+      flags.problems.push(`${flag}: there is no such flag${nearest(flag, [...byFlag.keys(), ...OTHER_FLAGS])}`)
+    }
+  }
+  return false
+}
+
+function add(flags: Flags, name: SettingName, value: string): void {
+  flags.values.set(name, [...(flags.values.get(name) ?? []), value])
+}

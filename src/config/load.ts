@@ -1,0 +1,126 @@
+import { readFileSync } from 'node:fs'
+import { homedir } from 'node:os'
+import { join, resolve } from 'node:path'
+import { parseDocument } from 'yaml'
+import { isFields } from '../layer/event.ts'
+import type { Flags } from './flags.ts'
+import { nearest } from './nearest.ts'
+import { envOf, flagOf, settingOf, SETTING_NAMES, type SettingName, type Settings } from './settings.ts'
+
+export type Env = Readonly<Record<string, string | undefined>>
+
+/** Every setting with its value and where that came from, and all that is wrong, at once. */
+export interface LoadedSettings {
+  settings: Settings
+  sources: Readonly<Record<SettingName, string>>
+  /** Each names the place, what was expected, and what came. Not empty: exit code 2. */
+  problems: readonly string[]
+  notices: readonly string[]
+}
+
+/** Reads flags > environment > file > defaults. Never throws: what is wrong stands in `problems`. */
+export function loadSettings(flags: Flags, env: Env): LoadedSettings {
+  const problems = [...flags.problems]
+  const notices: string[] = []
+  const file = flags.config === null ? new Map<SettingName, unknown>() : readFile(flags.config, problems)
+  const settings: Record<string, unknown> = {}
+  const sources: Record<string, string> = {}
+  for (const name of SETTING_NAMES) {
+    const { value, source } = valueOf(name, flags, env, file, problems)
+    settings[name] = value
+    sources[name] = source
+  }
+  const known = SETTING_NAMES.map(envOf)
+  for (const variable of Object.keys(env)) {
+    if (variable.startsWith('SPANBRIDGE_') && !known.includes(variable)) {
+      notices.push(`${variable}: there is no such setting${nearest(variable, known)}`)
+    }
+  }
+  const loaded = settings as Settings
+  problems.push(...contradictions(loaded))
+  return { settings: loaded, sources: sources as Record<SettingName, string>, problems, notices }
+}
+
+function valueOf(
+  name: SettingName,
+  flags: Flags,
+  env: Env,
+  file: Map<SettingName, unknown>,
+  problems: string[],
+): { value: unknown; source: string } {
+  const setting = settingOf(name)
+  const read = (place: string, get: () => unknown): { value: unknown; source: string } => {
+    try {
+      return { value: get(), source: place }
+    } catch (error) {
+      problems.push(`${place}: ${(error as Error).message}`)
+      return { value: setting.default, source: 'default' }
+    }
+  }
+  const given = flags.values.get(name)
+  if (given !== undefined) {
+    return read(flagOf(name), () => {
+      const values = given.map((text) => setting.type.fromText(text))
+      return isFields(values[0]) ? Object.assign({}, ...values) : values.at(-1)
+    })
+  }
+  for (const variable of [envOf(name), ...(setting.env ?? [])]) {
+    const text = env[variable]
+    if (text !== undefined && text !== '') return read(variable, () => setting.type.fromText(text))
+  }
+  if (file.has(name)) return read(`${flags.config}: ${name}`, () => setting.type.fromFile(file.get(name)))
+  return { value: setting.default, source: 'default' }
+}
+
+/** The file flattened to dotted names; an object stops where it is itself a setting (`params`). */
+function readFile(path: string, problems: string[]): Map<SettingName, unknown> {
+  const found = new Map<SettingName, unknown>()
+  let root: unknown
+  try {
+    const document = parseDocument(readFileSync(path, 'utf8'))
+    for (const error of document.errors) problems.push(`${path}: ${error.message.split('\n')[0]}`)
+    root = document.errors.length > 0 ? {} : document.toJS()
+  } catch (error) {
+    problems.push(`${path}: cannot be read (${(error as Error).message})`)
+    return found
+  }
+  if (root === null || root === undefined) return found
+  if (!isFields(root)) {
+    problems.push(`${path}: expected settings by name, got ${Array.isArray(root) ? 'a list' : typeof root}`)
+    return found
+  }
+  const walk = (fields: Record<string, unknown>, path_: string): void => {
+    for (const [key, value] of Object.entries(fields)) {
+      const name = path_ === '' ? key : `${path_}.${key}`
+      if ((SETTING_NAMES as string[]).includes(name)) found.set(name as SettingName, value)
+      else if (isFields(value) && SETTING_NAMES.some((known) => known.startsWith(`${name}.`))) walk(value, name)
+      else problems.push(`${path}: ${name}: there is no such setting${nearest(name, SETTING_NAMES)}`)
+    }
+  }
+  walk(root, '')
+  return found
+}
+
+/** What no single setting can know. */
+function contradictions(settings: Settings): string[] {
+  const problems: string[] = []
+  const uri = settings['mlflow.trackingUri']
+  if (uri !== null && !(URL.canParse(uri) && /^https?:$/.test(new URL(uri).protocol))) {
+    problems.push(
+      `mlflow.trackingUri: expected the address of a server (http://... or https://...), got '${uri.replace(/\/\/[^/@]*@/, '//***@')}'; for files or a database start one with 'mlflow server --backend-store-uri ...' and give its address`,
+    )
+  }
+  const id = settings['mlflow.experimentId']
+  if (id !== null && !/^\d+$/.test(id))
+    problems.push(`mlflow.experimentId: expected a number, got '${id}'; a name goes into mlflow.experimentName`)
+  if (settings['steps.fields'].length === 0) problems.push('steps.fields: expected at least one field, got none')
+  return problems
+}
+
+/** The directory of the journals, absolute. */
+export function stateDirOf(settings: Settings, env: Env): string {
+  if (settings.stateDir !== null) return resolve(settings.stateDir)
+  const base = env['XDG_STATE_HOME']
+  const home = env['HOME'] ?? homedir()
+  return join(base !== undefined && base.startsWith('/') ? base : join(home, '.local', 'state'), 'spanbridge')
+}

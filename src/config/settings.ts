@@ -1,0 +1,146 @@
+import { bool, duration, integer, list, listsByName, oneOf, pairs, text, type SettingType } from './types.ts'
+
+/** One setting: everything that flags, environment, file, `check` and `--help` need to know of it. */
+export interface Setting<T> {
+  type: SettingType<T>
+  default: T
+  /** One sentence for users. */
+  help: string
+  /** Environment variables that users already have for it, strongest first; `SPANBRIDGE_...` counts before them. */
+  env?: readonly string[]
+  /** Another spelling of the flag. */
+  flag?: string
+  /** Never shown. */
+  secret?: boolean
+}
+
+const setting = <T>(
+  type: SettingType<T>,
+  fallback: T,
+  help: string,
+  rest: Omit<Setting<T>, 'type' | 'default' | 'help'> = {},
+): Setting<T> => ({
+  type,
+  default: fallback,
+  help,
+  ...rest,
+})
+
+const off = 'Only `off` so far: this version has no such listener.'
+
+/** Every setting there is, by its name in the file. The order is that of `--help`. */
+export const SETTINGS = {
+  stateDir: setting(
+    text,
+    null,
+    'Directory of the journals; else $XDG_STATE_HOME/spanbridge, else ~/.local/state/spanbridge.',
+  ),
+  runName: setting(
+    text,
+    null,
+    'Name of the run; else the OpenTelemetry service name, the command under exec, or a time.',
+  ),
+  params: setting(pairs, {}, 'A param of the run, NAME=VALUE; may be repeated.', { flag: 'param' }),
+  tags: setting(pairs, {}, 'A tag of the run, NAME=VALUE; may be repeated.', { flag: 'tag' }),
+  stdin: setting(
+    oneOf('auto', 'on', 'off'),
+    'auto',
+    'Whether standard input is read; auto: when it is a pipe, a socket or a file.',
+  ),
+  quiet: setting(bool, false, 'Do not pass the input on to standard output.'),
+  wait: setting(bool, false, 'At the end, stay until everything is delivered, however long that takes.'),
+  strict: setting(bool, false, 'Under exec, exit with our own code when the command exits with 0.'),
+  'mlflow.trackingUri': setting(text, null, 'Address of the MLflow server; none: the run stays in the journal.', {
+    env: ['MLFLOW_TRACKING_URI'],
+  }),
+  'mlflow.experimentId': setting(text, null, 'Experiment that the run is made in; else by name, else 0.', {
+    env: ['MLFLOW_EXPERIMENT_ID'],
+  }),
+  'mlflow.experimentName': setting(text, null, 'Experiment by name; made when there is none.', {
+    env: ['MLFLOW_EXPERIMENT_NAME'],
+  }),
+  'mlflow.runId': setting(text, null, 'Use this run instead of making one; it is not ended by us.', {
+    env: ['MLFLOW_RUN_ID'],
+  }),
+  'mlflow.endRun': setting(
+    oneOf('made', 'always'),
+    'made',
+    'Which runs get an end status: those that we made, or also a given one.',
+  ),
+  'mlflow.username': setting(text, null, 'User for basic authentication.', { env: ['MLFLOW_TRACKING_USERNAME'] }),
+  'mlflow.password': setting(text, null, 'Password for basic authentication.', {
+    env: ['MLFLOW_TRACKING_PASSWORD'],
+    secret: true,
+  }),
+  'mlflow.token': setting(text, null, 'Bearer token; a user and password count before it.', {
+    env: ['MLFLOW_TRACKING_TOKEN'],
+    secret: true,
+  }),
+  'mlflow.insecureTls': setting(bool, false, "Do not check the server's certificate.", {
+    env: ['MLFLOW_TRACKING_INSECURE_TLS'],
+  }),
+  'mlflow.serverCertPath': setting(text, null, "File with the certificates (PEM) to check the server's against.", {
+    env: ['MLFLOW_TRACKING_SERVER_CERT_PATH'],
+  }),
+  'mlflow.clientCertPath': setting(text, null, 'File with our own certificate and key (PEM).', {
+    env: ['MLFLOW_TRACKING_CLIENT_CERT_PATH'],
+  }),
+  'proxy.http': setting(text, null, 'Proxy for http addresses.', { env: ['http_proxy', 'HTTP_PROXY'] }),
+  'proxy.https': setting(text, null, 'Proxy for https addresses.', { env: ['https_proxy', 'HTTPS_PROXY'] }),
+  'proxy.none': setting(text, null, 'Hosts that are asked without a proxy, with commas between them.', {
+    env: ['no_proxy', 'NO_PROXY'],
+  }),
+  categories: setting(
+    pairs,
+    { TRAINER: 'trainer', TRAIN: 'trainer', ACTOR: 'actor', ACT: 'actor', EVALUATOR: 'evaluator', EVAL: 'evaluator' },
+    'First part of the key by category; any other category is misc.',
+  ),
+  'steps.fields': setting(
+    list,
+    ['timesteps', 'policy_version', 'step', 'global_step', 'update'],
+    'Fields that hold the step, the first integer counts.',
+  ),
+  'steps.byCategory': setting(
+    listsByName,
+    {},
+    'Other step fields for one first part of the key, such as evaluator=policy_version+step.',
+  ),
+  'steps.inherit': setting(bool, true, 'An event without a step or category takes those of the spans around it.'),
+  'layer.wrappers': setting(
+    list,
+    ['fields', 'context', 'metrics', 'record.extra'],
+    'Objects whose name is no part of the key.',
+  ),
+  'channel.capacity': setting(
+    integer(1000, 100_000_000),
+    1_000_000,
+    'Points that may wait for the journal in memory, 28 bytes each.',
+  ),
+  'channel.whenFull': setting(
+    oneOf('drop-newest', 'block'),
+    'drop-newest',
+    'When they are used up: drop-newest counts what it drops, block reads no further and so makes the trainer wait.',
+  ),
+  'shutdown.deadline': setting(duration, 10_000, 'At the end, give up after this long without any progress.'),
+  'otlpHttp.listen': setting(oneOf('off'), 'off', `OTLP/HTTP receiver. ${off}`),
+  'web.listen': setting(oneOf('off'), 'off', `Live page. ${off}`),
+  'otel.serviceName': setting(text, null, 'Name of the run when runName is not set.', { env: ['OTEL_SERVICE_NAME'] }),
+} as const
+
+export type SettingName = keyof typeof SETTINGS
+type Value<S> = S extends Setting<infer T> ? T : never
+export type Settings = { readonly [K in SettingName]: Value<(typeof SETTINGS)[K]> }
+
+export const settingOf = (name: SettingName): Setting<unknown> => SETTINGS[name]
+
+/** `mlflow.trackingUri` -> `mlflow`, `tracking`, `uri`. */
+const wordsOf = (name: string): string[] =>
+  name
+    .replace(/([a-z])([A-Z])/g, '$1.$2')
+    .toLowerCase()
+    .split('.')
+
+export const flagOf = (name: SettingName): string => `--${wordsOf(name).join('-')}`
+export const envOf = (name: SettingName): string => `SPANBRIDGE_${wordsOf(name).join('_').toUpperCase()}`
+
+export const SETTING_NAMES = Object.keys(SETTINGS) as SettingName[]

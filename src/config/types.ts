@@ -1,0 +1,125 @@
+/** Reads one value of a setting. `text` comes from a flag or the environment, `parsed` from the file. Throws with what was expected. */
+export interface SettingType<T> {
+  /** What `--help` shows as the value. */
+  readonly shape: string
+  fromText(text: string): T
+  fromFile(parsed: unknown): T
+}
+
+/** A value that does not fit; the message says what was expected and what came. */
+export class SettingError extends Error {}
+
+const got = (value: unknown): string =>
+  typeof value === 'string' ? `'${value}'` : (JSON.stringify(value) ?? String(value))
+
+const fail = (expected: string, value: unknown): never => {
+  throw new SettingError(`expected ${expected}, got ${got(value)}`)
+}
+
+export const text: SettingType<string | null> = {
+  shape: 'TEXT',
+  fromText: (value) => (value === '' ? null : value),
+  fromFile: (value) =>
+    value === null || typeof value === 'string'
+      ? value
+      : typeof value === 'number'
+        ? String(value)
+        : fail('text', value),
+}
+
+export const bool: SettingType<boolean> = {
+  shape: 'true|false',
+  fromText: (value) => {
+    const lower = value.toLowerCase()
+    if (['true', '1', 'yes', 'on'].includes(lower)) return true
+    return ['false', '0', 'no', 'off', ''].includes(lower) ? false : fail('true or false', value)
+  },
+  fromFile: (value) => (typeof value === 'boolean' ? value : fail('true or false', value)),
+}
+
+export const integer = (min: number, max: number): SettingType<number> => {
+  const check = (n: number, value: unknown): number =>
+    Number.isInteger(n) && n >= min && n <= max ? n : fail(`a whole number from ${min} to ${max}`, value)
+  return {
+    shape: 'N',
+    fromText: (value) => check(value.trim() === '' ? Number.NaN : Number(value), value),
+    fromFile: (value) => check(typeof value === 'number' ? value : Number.NaN, value),
+  }
+}
+
+export const oneOf = <const T extends string>(...choices: readonly T[]): SettingType<T> => {
+  const check = (value: unknown): T =>
+    choices.find((choice) => choice === value) ?? fail(`one of ${choices.join(', ')}`, value)
+  // YAML 1.1 habits: a bare `on` or `off` may arrive as a boolean.
+  const word = (value: unknown): unknown => (value === true ? 'on' : value === false ? 'off' : value)
+  return { shape: choices.join('|'), fromText: check, fromFile: (value) => check(word(value)) }
+}
+
+const UNIT_MS: Readonly<Record<string, number>> = { ms: 1, s: 1000, m: 60_000, h: 3_600_000 }
+
+/** Milliseconds, written as `500ms`, `10s`, `2m`, `1h`; a bare number is seconds. */
+export const duration: SettingType<number> = {
+  shape: 'DURATION',
+  fromText: (value) => {
+    const match = /^(\d+(?:\.\d+)?)\s*(ms|s|m|h)?$/.exec(value.trim())
+    return match === null
+      ? fail('a duration such as 500ms, 10s or 2m', value)
+      : Math.round(Number(match[1]) * UNIT_MS[match[2] ?? 's']!)
+  },
+  fromFile: (value) =>
+    typeof value === 'number' || typeof value === 'string'
+      ? duration.fromText(String(value))
+      : fail('a duration such as 500ms, 10s or 2m', value),
+}
+
+export const list: SettingType<readonly string[]> = {
+  shape: 'A,B,...',
+  fromText: (value) =>
+    value
+      .split(',')
+      .map((item) => item.trim())
+      .filter((item) => item !== ''),
+  fromFile: (value) =>
+    Array.isArray(value) && value.every((item) => typeof item === 'string') ? value : fail('a list of texts', value),
+}
+
+/** Pairs as text: `a=1,b=2`; a flag may be repeated, one pair each (`--param notes=a,b` keeps its comma). */
+export const pairs: SettingType<Readonly<Record<string, string>>> = {
+  shape: 'NAME=VALUE',
+  fromText: (value) => {
+    const items = (value.match(/=/g) ?? []).length > 1 ? value.split(/,(?=[^,=]+=)/) : [value]
+    return Object.fromEntries(
+      items
+        .filter((item) => item.trim() !== '')
+        .map((item) => {
+          const equals = item.indexOf('=')
+          return equals > 0 ? [item.slice(0, equals).trim(), item.slice(equals + 1)] : fail('NAME=VALUE', item)
+        }),
+    )
+  },
+  fromFile: (value) =>
+    typeof value === 'object' && value !== null && !Array.isArray(value)
+      ? Object.fromEntries(
+          Object.entries(value).map(([name, inner]) => [
+            name,
+            typeof inner === 'string' ? inner : JSON.stringify(inner),
+          ]),
+        )
+      : fail('names with values', value),
+}
+
+/** Lists by name: `evaluator=step+update,actor=timesteps`. */
+export const listsByName: SettingType<Readonly<Record<string, readonly string[]>>> = {
+  shape: 'NAME=A+B',
+  fromText: (value) =>
+    Object.fromEntries(
+      Object.entries(pairs.fromText(value)).map(([name, joined]) => [
+        name,
+        joined.split('+').map((item) => item.trim()),
+      ]),
+    ),
+  fromFile: (value) =>
+    typeof value === 'object' && value !== null && !Array.isArray(value)
+      ? Object.fromEntries(Object.entries(value).map(([name, inner]) => [name, list.fromFile(inner)]))
+      : fail('lists of texts by name', value),
+}

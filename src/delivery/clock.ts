@@ -1,0 +1,15 @@
+/** Time as the delivery sees it, so that tests can turn it. */
+export interface Clock {
+  /** Monotonic milliseconds. */
+  now(): number
+  /** Calls `then` after `ms`; the result takes it back. */
+  after(ms: number, then: () => void): () => void
+}
+
+export const systemClock: Clock = {
+  now: () => performance.now(),
+  after: (ms, then) => {
+    const timer = setTimeout(then, ms)
+    return () => clearTimeout(timer)
+  },
+}

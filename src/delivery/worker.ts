@@ -1,0 +1,25 @@
+import { parentPort, workerData } from 'node:worker_threads'
+import type { FromDelivery, ToDelivery } from '../channel/messages.ts'
+import type { Settings } from '../config/settings.ts'
+import { createExporters } from '../exporters/index.ts'
+import { systemClock } from './clock.ts'
+import { DeliveryThread } from './thread.ts'
+
+/** What the ingest thread hands over when it starts this thread. */
+export interface WorkerData {
+  settings: Settings
+  stateDir: string
+}
+
+const { settings, stateDir } = workerData as WorkerData
+const port = parentPort!
+const thread = new DeliveryThread({
+  settings,
+  stateDir,
+  exporters: createExporters(settings),
+  // A list of transfers that is undefined would be taken for one that is wrong.
+  post: (message: FromDelivery, transfer: ArrayBuffer[] = []) => port.postMessage(message, transfer),
+  clock: systemClock,
+})
+
+port.on('message', (message: ToDelivery) => thread.take(message))

@@ -1,0 +1,62 @@
+import type { PointBatch, TextBatch } from '../exporter.ts'
+import { mlflowKey } from './keys.ts'
+
+/**
+ * Bodies of `runs/log-batch`. MLflow answers 200 and loses the rest of a batch when a field does not parse, so that
+ * everything is checked here: `run_id` stands first, steps and times are integers, NaN and infinities are quoted.
+ */
+export class MetricEncoder {
+  /** Beginning of a metric by series: `{"key":"...","value":`. */
+  readonly #heads: string[] = []
+  /** Keys that MLflow takes under another name, and which it has not been told yet. */
+  readonly #untold = new Set<string>()
+
+  encode(runId: string, batch: PointBatch): string {
+    let body = `{"run_id":${JSON.stringify(runId)},"metrics":[`
+    for (let i = 0; i < batch.count; i += 1) {
+      const head = this.#heads[batch.series[i]!] ?? this.#head(batch, batch.series[i]!)
+      const value = batch.value[i]!
+      const text = Number.isFinite(value) ? String(value) : `"${value}"`
+      body += `${i === 0 ? '' : ','}${head}${text},"timestamp":${batch.time[i]!},"step":${batch.step[i]!}}`
+    }
+    return `${body}]}`
+  }
+
+  /** Keys that stand under another name and have not been taken since the last call. */
+  takeUntold(): string[] {
+    const untold = [...this.#untold]
+    this.#untold.clear()
+    return untold
+  }
+
+  putBack(untold: readonly string[]): void {
+    for (const original of untold) this.#untold.add(original)
+  }
+
+  #head(batch: PointBatch, series: number): string {
+    const key = batch.keyOf(series)
+    const mapped = mlflowKey(key)
+    if (mapped !== key) this.#untold.add(key)
+    const head = `{"key":${JSON.stringify(mapped)},"value":`
+    this.#heads[series] = head
+    return head
+  }
+}
+
+/** Why MLflow would not take a point of the batch, or null when it takes all. */
+export function refusedPoint(batch: PointBatch): string | null {
+  for (let i = 0; i < batch.count; i += 1) {
+    const time = batch.time[i]!
+    const step = batch.step[i]!
+    if (!Number.isSafeInteger(time) || time < 0)
+      return `MLflow takes timestamps as whole milliseconds from 1970 on, this one is ${time}`
+    if (!Number.isSafeInteger(step)) return `MLflow takes whole steps below 2^53, this one is ${step}`
+  }
+  return null
+}
+
+export const encodeTexts = (runId: string, batch: TextBatch): string =>
+  JSON.stringify({
+    run_id: runId,
+    [batch.kind]: batch.entries.map(([name, value]) => ({ key: mlflowKey(name), value })),
+  })

@@ -1,0 +1,390 @@
+import { DatabaseSync, type StatementSync } from 'node:sqlite'
+import { columnsOf, CHUNK_POINTS, POINT_BYTES, type Columns } from '../channel/chunk.ts'
+import type { EndStatus, RunStart } from '../channel/messages.ts'
+import { COUNTERS, dropped } from '../telemetry/counters.ts'
+import { createPrivate } from './lock.ts'
+import { APPLICATION_ID, FORMAT, SCHEMA } from './schema.ts'
+
+/** Most points of one block: 0.9 MB, so that a slow destination never reads megabytes for a thousand points. */
+const MAX_BLOCK_POINTS = 32_768
+
+/** The write-ahead log is cut back to this size after a checkpoint. */
+const WAL_LIMIT_BYTES = 8 << 20
+
+const JOURNAL_FULL = COUNTERS[dropped('journal_full')]!
+
+/** What waits for the next commit. */
+interface Pending {
+  series: { id: number; key: string }[]
+  chunks: { buffer: ArrayBuffer; count: number }[]
+  points: number
+  counts: Float64Array
+  params: (readonly [string, string])[]
+  tags: (readonly [string, string])[]
+  end: { status: EndStatus; time: number } | null
+  dirty: boolean
+}
+
+const nothingPending = (): Pending => ({
+  series: [],
+  chunks: [],
+  points: 0,
+  counts: new Float64Array(COUNTERS.length),
+  params: [],
+  tags: [],
+  end: null,
+  dirty: false,
+})
+
+/** Points of a run as they lie in the journal: `first` is the sequence number of the first. */
+export interface StoredPoints extends Columns {
+  first: number
+  count: number
+}
+
+/**
+ * The durable log of one run. What is added waits in memory until `commit()` writes all of it, counters included, in
+ * one transaction; what is committed survives `kill -9` and power loss. `memoryLimit` (bytes) makes a journal that
+ * lives in memory only and drops the newest points, counted, beyond it.
+ */
+export class RunJournal {
+  readonly database: DatabaseSync
+  readonly path: string
+  /** Key of each series, by id. */
+  readonly keys: string[] = []
+  readonly #memoryLimit: number | null
+  readonly #statements = new Map<string, StatementSync>()
+  #pending = nothingPending()
+  #points = 0
+  #block: StoredPoints | null = null
+  #heldBytes = 0
+
+  private constructor(database: DatabaseSync, path: string, memoryLimit: number | null) {
+    this.database = database
+    this.path = path
+    this.#memoryLimit = memoryLimit
+  }
+
+  /** Makes the journal of a new run. @throws what SQLite or the file system says when the directory cannot be written */
+  static create(path: string, start: RunStart, memoryLimit: number | null = null): RunJournal {
+    if (memoryLimit === null) createPrivate(path)
+    const database = new DatabaseSync(path)
+    // auto_vacuum must be set before WAL, or it stays off without a word.
+    database.exec(`PRAGMA auto_vacuum = INCREMENTAL; PRAGMA application_id = ${APPLICATION_ID};
+      PRAGMA user_version = ${FORMAT}; PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL;
+      PRAGMA journal_size_limit = ${WAL_LIMIT_BYTES};`)
+    const journal = new RunJournal(database, path, memoryLimit)
+    journal.transaction(() => {
+      database.exec(SCHEMA)
+      const { params, tags, command, startedAt, ...texts } = start
+      const meta = { ...texts, command: JSON.stringify(command), startedAt: String(startedAt) }
+      for (const [key, value] of Object.entries(meta)) journal.setMeta(key, value)
+      for (const name of COUNTERS) journal.#run('INSERT INTO counters (name, value) VALUES (?, 0)', name)
+      journal.#writeParams(params)
+      for (const tag of tags) journal.#writeTag(tag)
+    })
+    return journal
+  }
+
+  /** Opens the journal of an earlier run, to deliver what is left of it. @throws when the file is no journal of this format */
+  static open(path: string): RunJournal {
+    const database = new DatabaseSync(path)
+    const { user_version: format } = database.prepare('PRAGMA user_version').get() as { user_version: number }
+    const { application_id: id } = database.prepare('PRAGMA application_id').get() as { application_id: number }
+    if (id !== APPLICATION_ID || format !== FORMAT) {
+      database.close()
+      throw new Error(
+        `${path} is no journal of this version: expected format ${FORMAT}, found ${id === APPLICATION_ID ? format : 'another kind of file'}`,
+      )
+    }
+    database.exec(`PRAGMA synchronous = FULL; PRAGMA journal_size_limit = ${WAL_LIMIT_BYTES};`)
+    const journal = new RunJournal(database, path, null)
+    for (const { id, key } of database.prepare('SELECT id, key FROM series').all() as { id: number; key: string }[])
+      journal.keys[id] = key
+    journal.#points = Number(journal.get('SELECT coalesce(max(first + count - 1), 0) AS n FROM blocks')!['n'])
+    return journal
+  }
+
+  /** The run as it began, params apart. */
+  readStart(): Omit<RunStart, 'params'> {
+    const meta = new Map(
+      this.all('SELECT key, value FROM meta').map((row) => [String(row['key']), String(row['value'])]),
+    )
+    const text = (key: string): string => meta.get(key) ?? ''
+    return {
+      run: text('run'),
+      name: text('name'),
+      source: text('source'),
+      directory: text('directory'),
+      command: JSON.parse(text('command')) as string[],
+      startedAt: Number(text('startedAt')),
+      tags: this.all('SELECT name, value FROM tags').map((row) => [String(row['name']), String(row['value'])] as const),
+    }
+  }
+
+  /** How and when the run ended (UTC ms), or null while it has not. */
+  readEnd(): { status: EndStatus; time: number } | null {
+    const status = this.get("SELECT value FROM meta WHERE key = 'status'")?.['value']
+    const time = this.get("SELECT value FROM meta WHERE key = 'endedAt'")?.['value']
+    return status === undefined ? null : { status: status as EndStatus, time: Number(time) }
+  }
+
+  /** Sequence number of the last committed point, which is also their number. */
+  get points(): number {
+    return this.#points
+  }
+
+  /** Bytes that wait for the next commit. */
+  get pendingBytes(): number {
+    return this.#pending.points * POINT_BYTES
+  }
+
+  get isDirty(): boolean {
+    return this.#pending.dirty
+  }
+
+  addSeries(id: number, key: string): void {
+    this.#pending.series.push({ id, key })
+    this.#pending.dirty = true
+  }
+
+  /** `buffer` stays the journal's until `commit()` gives it back. */
+  addPoints(buffer: ArrayBuffer, count: number, counts: Float64Array | null): void {
+    this.#pending.chunks.push({ buffer, count })
+    this.#pending.points += count
+    this.#pending.dirty = true
+    if (counts !== null) this.addCounts(counts)
+  }
+
+  addCounts(counts: Float64Array): void {
+    counts.forEach((n, i) => (this.#pending.counts[i]! += n))
+    this.#pending.dirty = true
+  }
+
+  /** The first value of a param stands; another value later is a rejected row of its own. */
+  addParams(params: readonly (readonly [string, string])[]): void {
+    this.#pending.params.push(...params)
+    this.#pending.dirty = true
+  }
+
+  setEnd(status: EndStatus, time: number): void {
+    this.#pending.end = { status, time }
+    this.#pending.dirty = true
+  }
+
+  /**
+   * Writes all that waits in one transaction and gives back the buffers of the points.
+   * @throws what SQLite says (a full disk, say); then everything still waits, and the next call tries again
+   */
+  commit(): ArrayBuffer[] {
+    const pending = this.#pending
+    if (!pending.dirty) return []
+    const before = this.#points
+    const heldBefore = this.#heldBytes
+    let lost = 0
+    try {
+      this.transaction(() => {
+        for (const { id, key } of pending.series) this.#run('INSERT INTO series (id, key) VALUES (?, ?)', id, key)
+        lost = this.#writePoints(pending.chunks, pending.points)
+        pending.counts.forEach((n, i) => {
+          if (n !== 0) this.#run('UPDATE counters SET value = value + ? WHERE name = ?', n, COUNTERS[i]!)
+        })
+        if (lost > 0) this.#run('UPDATE counters SET value = value + ? WHERE name = ?', lost, JOURNAL_FULL)
+        this.#writeParams(pending.params)
+        for (const tag of pending.tags) this.#writeTag(tag)
+        if (pending.end !== null) {
+          this.setMeta('status', pending.end.status)
+          this.setMeta('endedAt', String(pending.end.time))
+        }
+      })
+    } catch (error) {
+      this.#points = before
+      this.#heldBytes = heldBefore
+      throw error
+    }
+    for (const { id, key } of pending.series) this.keys[id] = key
+    this.#pending = nothingPending()
+    return pending.chunks.map(({ buffer }) => buffer)
+  }
+
+  /** Up to `limit` committed points behind sequence number `after`, or null when there are none. */
+  read(after: number, limit: number): StoredPoints | null {
+    const count = Math.min(limit, this.#points - after)
+    if (count <= 0) return null
+    const out = { first: after + 1, count, ...columnsOf(new ArrayBuffer(count * POINT_BYTES + 8), count) }
+    for (let filled = 0; filled < count;) {
+      const block = this.#blockWith(after + filled + 1)
+      const from = after + filled + 1 - block.first
+      const n = Math.min(block.count - from, count - filled)
+      for (const column of ['value', 'step', 'time', 'series'] as const) {
+        out[column].set(block[column].subarray(from, from + n), filled)
+      }
+      filled += n
+    }
+    return out
+  }
+
+  /** Memory journals only: forgets blocks that every destination has. */
+  forget(delivered: number): void {
+    if (this.#memoryLimit === null) return
+    const { bytes } = this.get(
+      'SELECT coalesce(sum(length(data)), 0) AS bytes FROM blocks WHERE first + count - 1 <= ?',
+      delivered,
+    )!
+    this.#run('DELETE FROM blocks WHERE first + count - 1 <= ?', delivered)
+    this.#heldBytes -= Number(bytes)
+  }
+
+  setMeta(key: string, value: string): void {
+    this.#run(
+      'INSERT INTO meta (key, value) VALUES (?, ?) ON CONFLICT (key) DO UPDATE SET value = excluded.value',
+      key,
+      value,
+    )
+  }
+
+  /** Adds a row to the rejected ones, with the reason stored once. */
+  reject(row: {
+    destination: number | null
+    kind: string
+    sequence: number
+    name: string
+    step?: number
+    time?: number
+    value: number | string
+    reason: string
+  }): void {
+    this.#run('INSERT INTO reasons (text) VALUES (?) ON CONFLICT (text) DO NOTHING', row.reason)
+    const { id } = this.get('SELECT id FROM reasons WHERE text = ?', row.reason)!
+    this.#run(
+      'INSERT INTO rejected (destination, kind, sequence, name, step, time, value, reason) VALUES (?, ?, ?, ?, ?, ?, ?, ?)',
+      row.destination,
+      row.kind,
+      row.sequence,
+      row.name,
+      row.step ?? null,
+      row.time ?? null,
+      // SQLite has no NaN: it would become NULL.
+      typeof row.value === 'number' && !Number.isFinite(row.value) ? String(row.value) : row.value,
+      Number(id),
+    )
+  }
+
+  transaction(body: () => void): void {
+    this.database.exec('BEGIN IMMEDIATE')
+    try {
+      body()
+      this.database.exec('COMMIT')
+    } catch (error) {
+      try {
+        this.database.exec('ROLLBACK')
+      } catch {
+        // SQLite has rolled back by itself (a full disk, an I/O error): the first error is the one to tell.
+      }
+      throw error
+    }
+  }
+
+  get(sql: string, ...values: (number | string | null)[]): Record<string, unknown> | undefined {
+    return this.#prepared(sql).get(...values)
+  }
+
+  all(sql: string, ...values: (number | string | null)[]): Record<string, unknown>[] {
+    return this.#prepared(sql).all(...values)
+  }
+
+  run(sql: string, ...values: (number | string | null)[]): void {
+    this.#run(sql, ...values)
+  }
+
+  close(): void {
+    this.#statements.clear()
+    this.database.close()
+  }
+
+  #prepared(sql: string): StatementSync {
+    let statement = this.#statements.get(sql)
+    if (statement === undefined) {
+      statement = this.database.prepare(sql)
+      this.#statements.set(sql, statement)
+    }
+    return statement
+  }
+
+  #run(sql: string, ...values: (number | string | null)[]): void {
+    this.#prepared(sql).run(...values)
+  }
+
+  /** Joins the chunks into block rows; returns how many points a full memory journal refused. */
+  #writePoints(chunks: readonly { buffer: ArrayBuffer; count: number }[], points: number): number {
+    let left = points
+    let lost = 0
+    for (let next = 0, from = 0; left > 0;) {
+      const count = Math.min(left, MAX_BLOCK_POINTS)
+      left -= count
+      const data = new ArrayBuffer(count * POINT_BYTES)
+      const block = columnsOf(data, count)
+      for (let filled = 0; filled < count;) {
+        const chunk = chunks[next]!
+        const columns = columnsOf(chunk.buffer, CHUNK_POINTS)
+        const n = Math.min(chunk.count - from, count - filled)
+        for (const column of ['value', 'step', 'time', 'series'] as const) {
+          block[column].set(columns[column].subarray(from, from + n), filled)
+        }
+        filled += n
+        from += n
+        if (from === chunk.count) {
+          next += 1
+          from = 0
+        }
+      }
+      if (this.#memoryLimit !== null && this.#heldBytes + data.byteLength > this.#memoryLimit) {
+        lost += count
+        continue
+      }
+      this.#prepared('INSERT INTO blocks (first, count, data) VALUES (?, ?, ?)').run(
+        this.#points + 1,
+        count,
+        new Uint8Array(data),
+      )
+      this.#points += count
+      this.#heldBytes += data.byteLength
+    }
+    return lost
+  }
+
+  #writeParams(params: readonly (readonly [string, string])[]): void {
+    for (const [name, value] of params) {
+      const known = this.get('SELECT sequence, value FROM params WHERE name = ?', name)
+      if (known === undefined) {
+        this.#run('INSERT INTO params (name, value) VALUES (?, ?)', name, value)
+      } else if (known['value'] !== value) {
+        const reason = 'the param has another value already: the first one stands'
+        this.reject({ destination: null, kind: 'params', sequence: Number(known['sequence']), name, value, reason })
+      }
+    }
+  }
+
+  #writeTag([name, value]: readonly [string, string]): void {
+    this.#run(
+      'INSERT INTO tags (name, value) VALUES (?, ?) ON CONFLICT (name) DO UPDATE SET value = excluded.value',
+      name,
+      value,
+    )
+  }
+
+  /** The block that holds a sequence number; the last one read is kept, since delivery goes through it in order. */
+  #blockWith(sequence: number): StoredPoints {
+    if (this.#block !== null && sequence >= this.#block.first && sequence < this.#block.first + this.#block.count)
+      return this.#block
+    const row = this.get('SELECT first, count, data FROM blocks WHERE first <= ? ORDER BY first DESC LIMIT 1', sequence)
+    const first = Number(row?.['first'] ?? 0)
+    const count = Number(row?.['count'] ?? 0)
+    if (row === undefined || sequence >= first + count)
+      throw new Error(`${this.path}: no block holds point ${sequence}`)
+    // A copy: SQLite's bytes may begin anywhere, doubles may not.
+    const bytes = (row['data'] as Uint8Array).slice()
+    this.#block = { first, count, ...columnsOf(bytes.buffer, count) }
+    return this.#block
+  }
+}

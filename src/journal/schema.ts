@@ -1,0 +1,31 @@
+/** Format of a journal file; `docs/journal.md` describes it for readers in other languages. */
+export const FORMAT = 1
+
+/** `SpBr`, in the header of every journal: `file` and SQLite show it. */
+export const APPLICATION_ID = 0x53704272
+
+/**
+ * Points are rows of `blocks`: `data` holds `count` values, steps and times as little-endian doubles and `count` series
+ * ids as uint32, column after column; `first` is the sequence number of the first point (from 1).
+ * `cursors.position` is the sequence number up to which a destination is served; `sending` the end of the batch that
+ * was under way when the row was written.
+ */
+export const SCHEMA = `
+CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
+CREATE TABLE series (id INTEGER PRIMARY KEY, key TEXT NOT NULL UNIQUE);
+CREATE TABLE blocks (first INTEGER PRIMARY KEY, count INTEGER NOT NULL, data BLOB NOT NULL);
+CREATE TABLE counters (name TEXT PRIMARY KEY, value INTEGER NOT NULL) WITHOUT ROWID;
+CREATE TABLE params (sequence INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE, value TEXT NOT NULL);
+CREATE TABLE tags (sequence INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE, value TEXT NOT NULL);
+CREATE TABLE destinations (
+  id INTEGER PRIMARY KEY, exporter TEXT NOT NULL, address TEXT NOT NULL, run_id TEXT, page TEXT,
+  made INTEGER NOT NULL DEFAULT 0, state TEXT NOT NULL DEFAULT 'ok', last_error TEXT, ended INTEGER NOT NULL DEFAULT 0);
+CREATE TABLE cursors (
+  destination INTEGER NOT NULL REFERENCES destinations, kind TEXT NOT NULL, position INTEGER NOT NULL DEFAULT 0,
+  delivered INTEGER NOT NULL DEFAULT 0, rejected INTEGER NOT NULL DEFAULT 0, evicted INTEGER NOT NULL DEFAULT 0,
+  sending INTEGER NOT NULL DEFAULT 0, PRIMARY KEY (destination, kind)) WITHOUT ROWID;
+CREATE TABLE reasons (id INTEGER PRIMARY KEY, text TEXT NOT NULL UNIQUE);
+CREATE TABLE rejected (
+  id INTEGER PRIMARY KEY, destination INTEGER, kind TEXT NOT NULL, sequence INTEGER NOT NULL, name TEXT NOT NULL,
+  step INTEGER, time INTEGER, value, reason INTEGER NOT NULL REFERENCES reasons);
+`

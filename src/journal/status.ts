@@ -1,0 +1,186 @@
+import { readdirSync } from 'node:fs'
+import { join } from 'node:path'
+import { DatabaseSync } from 'node:sqlite'
+import { isLocked } from './lock.ts'
+import { APPLICATION_ID } from './schema.ts'
+
+/** The account of one destination; the keys are those of `status --json`. */
+export interface DestinationStatus {
+  exporter: string
+  address: string
+  state: string
+  runId: string | null
+  page: string | null
+  lastError: string | null
+  points: { delivered: number; rejected: number; evicted: number; pending: number }
+  params: { delivered: number; rejected: number; pending: number }
+  tags: { delivered: number; rejected: number; pending: number }
+  spans: null
+}
+
+/** The account of one run: `received.numbers = points + skipped + waiting`, `points = inChannel + dropped + journaled`. */
+export interface RunStatus {
+  run: string
+  name: string
+  status: string
+  startedAt: number
+  endedAt: number | null
+  journal: string
+  received: {
+    lines: number
+    events: number
+    spans: number
+    numbers: number
+    roundedIntegers: number
+    invalidUtf8: number
+  }
+  notEvents: Record<string, number>
+  skipped: Record<string, number>
+  waiting: number
+  points: number
+  inChannel: number
+  dropped: Record<string, number>
+  series: number
+  journaled: { points: number; spans: number }
+  spanAccount: { received: number; duplicate: number; inChannel: number; dropped: Record<string, number> }
+  rejectedParams: number
+  destinations: DestinationStatus[]
+}
+
+type Row = Record<string, unknown>
+
+/** Reads the account of an open journal. `isLive`: a process holds its lock. */
+export function readStatus(database: DatabaseSync, path: string, isLive: boolean): RunStatus {
+  // One transaction, so that all numbers are of one commit.
+  database.exec('BEGIN')
+  try {
+    const all = (sql: string): Row[] => database.prepare(sql).all()
+    const meta = new Map(all('SELECT key, value FROM meta').map((row) => [String(row['key']), String(row['value'])]))
+    const counters = all('SELECT name, value FROM counters').map(
+      (row) => [String(row['name']), Number(row['value'])] as const,
+    )
+    const counter = new Map(counters)
+    const group = (prefix: string): Record<string, number> =>
+      Object.fromEntries(
+        counters
+          .filter(([name, n]) => name.startsWith(prefix) && n !== 0)
+          .map(([name, n]) => [name.slice(prefix.length), n]),
+      )
+    const count = (sql: string): number => Number(Object.values(all(sql)[0] ?? { n: 0 })[0])
+    const journaled = count('SELECT coalesce(max(first + count - 1), 0) FROM blocks')
+    const totals = {
+      points: journaled,
+      params: count('SELECT count(*) FROM params'),
+      tags: count('SELECT count(*) FROM tags'),
+    }
+    const cursors = all('SELECT * FROM cursors')
+    return {
+      run: meta.get('run') ?? '',
+      name: meta.get('name') ?? '',
+      status: meta.get('status')?.toLowerCase() ?? (isLive ? 'running' : 'interrupted'),
+      startedAt: Number(meta.get('startedAt')),
+      endedAt: meta.has('endedAt') ? Number(meta.get('endedAt')) : null,
+      journal: path,
+      received: {
+        lines: counter.get('received.lines') ?? 0,
+        events: counter.get('received.events') ?? 0,
+        spans: 0,
+        numbers: counter.get('received.numbers') ?? 0,
+        roundedIntegers: counter.get('received.rounded_integers') ?? 0,
+        invalidUtf8: counter.get('received.invalid_utf8') ?? 0,
+      },
+      notEvents: group('not_events.'),
+      skipped: group('skipped.'),
+      waiting: 0,
+      points: counter.get('points') ?? 0,
+      inChannel: 0,
+      dropped: group('dropped.'),
+      series: count('SELECT count(*) FROM series'),
+      journaled: { points: journaled, spans: 0 },
+      spanAccount: { received: 0, duplicate: 0, inChannel: 0, dropped: {} },
+      rejectedParams: count("SELECT count(*) FROM rejected WHERE destination IS NULL AND kind = 'params'"),
+      destinations: all('SELECT * FROM destinations ORDER BY id').map((row) => destinationStatus(row, cursors, totals)),
+    }
+  } finally {
+    database.exec('COMMIT')
+  }
+}
+
+function destinationStatus(
+  row: Row,
+  cursors: readonly Row[],
+  totals: Record<'points' | 'params' | 'tags', number>,
+): DestinationStatus {
+  const of = (
+    kind: 'points' | 'params' | 'tags',
+  ): { delivered: number; rejected: number; evicted: number; pending: number } => {
+    const cursor = cursors.find((candidate) => candidate['destination'] === row['id'] && candidate['kind'] === kind)
+    const n = (name: string): number => Number(cursor?.[name] ?? 0)
+    // Counted from the position and not as what the others leave over: the law is there to be checked.
+    return {
+      delivered: n('delivered'),
+      rejected: n('rejected'),
+      evicted: n('evicted'),
+      pending: totals[kind] - n('position'),
+    }
+  }
+  const text = (name: string): string | null => (row[name] === null ? null : String(row[name]))
+  const without = ({
+    delivered,
+    rejected,
+    pending,
+  }: ReturnType<typeof of>): { delivered: number; rejected: number; pending: number } => ({
+    delivered,
+    rejected,
+    pending,
+  })
+  return {
+    exporter: String(row['exporter']),
+    address: String(row['address']),
+    state: String(row['state']),
+    runId: text('run_id'),
+    page: text('page'),
+    lastError: text('last_error'),
+    points: of('points'),
+    params: without(of('params')),
+    tags: without(of('tags')),
+    spans: null,
+  }
+}
+
+/** The accounts of all journals in a state directory, newest run last, and the files that could not be read. */
+export function readStateDir(stateDir: string): {
+  runs: RunStatus[]
+  unreadable: { journal: string; error: string }[]
+} {
+  const runs: RunStatus[] = []
+  const unreadable: { journal: string; error: string }[] = []
+  let names: string[] = []
+  try {
+    names = readdirSync(stateDir)
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error
+  }
+  for (const name of names.filter((candidate) => candidate.endsWith('.sqlite')).sort()) {
+    const path = join(stateDir, name)
+    try {
+      runs.push(readJournal(path))
+    } catch (error) {
+      unreadable.push({ journal: path, error: (error as Error).message })
+    }
+  }
+  return { runs, unreadable }
+}
+
+/** The account of one journal file. @throws when it is none */
+export function readJournal(path: string): RunStatus {
+  const isLive = isLocked(path.replace(/\.sqlite$/, '.lock'))
+  const database = new DatabaseSync(path, { readOnly: true, timeout: 2000 })
+  try {
+    const { application_id: id } = database.prepare('PRAGMA application_id').get() as { application_id: number }
+    if (id !== APPLICATION_ID) throw new Error('this is no journal')
+    return readStatus(database, path, isLive)
+  } finally {
+    database.close()
+  }
+}

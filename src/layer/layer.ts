@@ -1,0 +1,261 @@
+import type { Counters } from '../telemetry/counters.ts'
+import { EVENTS, NUMBERS, POINTS, skipped, type SkipReason } from '../telemetry/counters.ts'
+import { isFields, own, type AsWritten, type Fields, type TracingEvent } from './event.ts'
+import { dependsOnLine, isClientNoise, isLineNoise, isNoParam } from './noise.ts'
+import { flattenParams } from './params.ts'
+import { CATEGORY_FIELDS, CONFIG_MESSAGES, MAX_DEPTH, type Rules } from './rules.ts'
+import { INVALID_KEY, KEY_TOO_LONG, NOT_A_KEY, SERIES_CAP, SeriesTable } from './series.ts'
+
+/** Where the layer puts what it finds. Called synchronously; must not throw and must not wait. */
+export interface LayerOutput {
+  /** A series before its first point; `id` counts from 0. */
+  series(id: number, key: string): void
+  /** One point; `step` is a safe integer, `time` in UTC milliseconds. */
+  point(series: number, step: number, time: number, value: number): void
+  params(params: readonly (readonly [name: string, text: string])[]): void
+}
+
+const REASON_OF_SLOT: Readonly<Record<number, number>> = {
+  [KEY_TOO_LONG]: skipped('key_too_long'),
+  [SERIES_CAP]: skipped('series_cap'),
+  [INVALID_KEY]: skipped('invalid_key'),
+}
+const BIG = 2 ** 53
+const TOO_DEEP = skipped('too_deep')
+
+/** Slots remembered per category and source; beyond it every look-up is made afresh (names that never repeat). */
+const MAX_REMEMBERED = 20_000
+
+/** No step, and why. */
+type Stepless = Extract<SkipReason, 'no_step' | 'step_out_of_range' | 'config'>
+
+/** `undefined`: these fields have no step; `'step_out_of_range'`: they have one that a double cannot hold exactly. */
+type FoundStep = number | 'step_out_of_range' | undefined
+
+/** What one source of fields at the top of an event is: its names are excluded by different rules. */
+type Source = 'wrapped' | 'line'
+
+/**
+ * The extraction: an event in, points out. Synchronous and pure but for its interning tables; one instance per run.
+ * The rules are those of `docs/extraction.md`.
+ */
+export class Layer {
+  readonly #rules: Rules
+  readonly #out: LayerOutput
+  readonly #counters: Counters
+  readonly #series: SeriesTable
+  /** Name of a top-level field -> series id or the reason for none; per category, apart for wrapped and line. */
+  readonly #slots: readonly Record<Source, Map<string, number>>[]
+  #big = false
+
+  constructor(rules: Rules, out: LayerOutput, counters: Counters) {
+    this.#rules = rules
+    this.#out = out
+    this.#counters = counters
+    this.#series = new SeriesTable((id, key) => out.series(id, key))
+    this.#slots = rules.prefixes.map(() => ({ wrapped: new Map(), line: new Map() }))
+  }
+
+  /**
+   * Takes the numbers of one event. `receivedAt` (UTC ms) is its time when it carries none. `asWritten` gives the same
+   * fields with numbers as their source text, where the receiver has it: params keep `2e-05` and all digits of 2^64.
+   *
+   * @returns whether a point was taken whose value may be an integer beyond 2^53
+   */
+  event(event: TracingEvent, receivedAt: number, asWritten?: () => AsWritten): boolean {
+    this.#big = false
+    this.#counters.add(EVENTS, 1)
+    if (event.message !== null && CONFIG_MESSAGES.has(event.message)) {
+      this.#skip(event, 'config')
+      this.#params(event, asWritten?.() ?? event)
+      return false
+    }
+    const prefix = this.#prefixOf(event)
+    const step = this.#stepOf(event, prefix)
+    if (typeof step !== 'number') {
+      this.#skip(event, step ?? 'no_step')
+      return false
+    }
+    const time = event.time ?? receivedAt
+    for (const fields of event.wrapped) this.#take(event, fields, 'wrapped', prefix, step, time)
+    if (event.line !== null) this.#take(event, event.line, 'line', prefix, step, time)
+    return this.#big
+  }
+
+  #prefixOf(event: TracingEvent): number {
+    const own = this.#categoryOf(event.wrapped, event.line)
+    if (own !== null) return own
+    if (this.#rules.inherit) {
+      for (const span of event.spans) {
+        const found = this.#categoryOf([span], null)
+        if (found !== null) return found
+      }
+    }
+    return this.#rules.defaultPrefix
+  }
+
+  #categoryOf(wrapped: readonly Fields[], line: Fields | null): number | null {
+    for (const name of CATEGORY_FIELDS) {
+      const value = look(name, wrapped, line)
+      if (value === undefined) continue
+      return typeof value === 'string' ? this.#rules.prefixOf(value) : this.#rules.defaultPrefix
+    }
+    return null
+  }
+
+  #stepOf(event: TracingEvent, prefix: number): FoundStep {
+    const names = this.#rules.stepFields[prefix]!
+    const found = stepIn(names, event.wrapped, event.line)
+    if (found !== undefined || !this.#rules.inherit) return found
+    for (const span of event.spans) {
+      const inherited = stepIn(names, [span], null)
+      if (inherited !== undefined) return inherited
+    }
+    return undefined
+  }
+
+  /** Counts the numbers of an event that becomes no points. */
+  #skip(event: TracingEvent, reason: Stepless): void {
+    let numbers = 0
+    for (const fields of event.wrapped) numbers += this.#count(event, fields, 'wrapped')
+    if (event.line !== null) numbers += this.#count(event, event.line, 'line')
+    this.#counters.add(NUMBERS, numbers)
+    this.#counters.add(skipped(reason), numbers)
+  }
+
+  #count(event: TracingEvent, fields: Fields, source: Source): number {
+    let numbers = 0
+    for (const name in fields) {
+      const value = fields[name]
+      if (typeof value !== 'number' && !isFields(value)) continue
+      if (this.#isNoKey(event, fields, name, source)) continue
+      numbers += typeof value === 'number' ? 1 : countNumbers(value)
+    }
+    return numbers
+  }
+
+  #take(event: TracingEvent, fields: Fields, source: Source, prefix: number, step: number, time: number): void {
+    const slots = this.#slots[prefix]![source]
+    for (const name in fields) {
+      const value = fields[name]
+      if (typeof value === 'number') {
+        const remembered = slots.get(name)
+        const slot = remembered ?? this.#slot(event, fields, name, source, prefix)
+        if (slot === NOT_A_KEY || (source === 'line' && isShadowed(event, name))) continue
+        this.#number(slot, step, time, value)
+      } else if (isFields(value) && !this.#isNoKey(event, fields, name, source)) {
+        this.#nested(value, `${this.#rules.prefixes[prefix]!}/${name}`, step, time)
+      }
+    }
+  }
+
+  #number(slot: number, step: number, time: number, value: number): void {
+    this.#counters.add(NUMBERS, 1)
+    if (slot < 0) {
+      this.#counters.add(REASON_OF_SLOT[slot]!, 1)
+      return
+    }
+    this.#counters.add(POINTS, 1)
+    if (value >= BIG || value <= -BIG) this.#big = true
+    this.#out.point(slot, step, time, value)
+  }
+
+  /** The numbers of an object inside an event, in the order of the line; no recursion, so no depth can end it. */
+  #nested(root: Fields, path: string, step: number, time: number): void {
+    const stack: [value: unknown, path: string, depth: number][] = [[root, path, 1]]
+    while (stack.length > 0) {
+      const [value, path, depth] = stack.pop()!
+      if (typeof value === 'number') {
+        this.#number(this.#series.intern(path), step, time, value)
+      } else if (isFields(value)) {
+        if (depth >= MAX_DEPTH) {
+          const numbers = countNumbers(value)
+          this.#counters.add(NUMBERS, numbers)
+          this.#counters.add(TOO_DEEP, numbers)
+          continue
+        }
+        for (const name of Object.keys(value).toReversed()) stack.push([value[name], `${path}/${name}`, depth + 1])
+      }
+    }
+  }
+
+  /** The slot of a top-level name, remembered unless the answer depends on the line. */
+  #slot(event: TracingEvent, fields: Fields, name: string, source: Source, prefix: number): number {
+    if (this.#isNoKey(event, fields, name, source, false)) {
+      if (!(source === 'line' && dependsOnLine(name))) this.#remember(prefix, source, name, NOT_A_KEY)
+      return NOT_A_KEY
+    }
+    const slot = this.#series.intern(`${this.#rules.prefixes[prefix]!}/${name}`)
+    if (slot >= 0 && !(source === 'line' && dependsOnLine(name))) this.#remember(prefix, source, name, slot)
+    return slot
+  }
+
+  #remember(prefix: number, source: Source, name: string, slot: number): void {
+    const slots = this.#slots[prefix]![source]
+    if (slots.size < MAX_REMEMBERED) slots.set(name, slot)
+  }
+
+  /** Whether a top-level name is no key: a field with a meaning, the format's own, or one that a wrapper has too. */
+  #isNoKey(event: TracingEvent, fields: Fields, name: string, source: Source, shadow = true): boolean {
+    if (this.#rules.neverKeys.has(name)) return true
+    if (source === 'wrapped') return isClientNoise(name)
+    if (isLineNoise(name, fields)) return true
+    if (event.wrapperNames.includes(name) && isFields(fields[name])) return true
+    return shadow && isShadowed(event, name)
+  }
+
+  #params(event: TracingEvent, written: AsWritten): void {
+    const params: [string, string][] = []
+    for (const fields of written.wrapped) {
+      params.push(...flattenParams(fields, (name) => this.#rules.neverKeys.has(name) || isClientNoise(name)))
+    }
+    const { line } = event
+    if (line !== null && written.line !== null) {
+      params.push(
+        ...flattenParams(written.line, (name) => this.#isNoKey(event, line, name, 'line') || isNoParam(name, line)),
+      )
+    }
+    if (params.length > 0) this.#out.params(params)
+  }
+}
+
+const isShadowed = (event: TracingEvent, name: string): boolean => {
+  for (const fields of event.wrapped) if (Object.hasOwn(fields, name)) return true
+  return false
+}
+
+function look(name: string, wrapped: readonly Fields[], line: Fields | null): unknown {
+  for (const fields of wrapped) {
+    const value = own(fields, name)
+    if (value !== undefined) return value
+  }
+  return line === null ? undefined : own(line, name)
+}
+
+/**
+ * The first of `names` that holds an integer. From 2^53 on neighbouring integers are one double: such a step would be
+ * made up, so it counts as out of range and no other field is asked.
+ */
+function stepIn(names: readonly string[], wrapped: readonly Fields[], line: Fields | null): FoundStep {
+  for (const name of names) {
+    const value = look(name, wrapped, line)
+    if (typeof value !== 'number' || !Number.isInteger(value)) continue
+    return Number.isSafeInteger(value) ? value + 0 : 'step_out_of_range'
+  }
+  return undefined
+}
+
+/** Numbers at any depth of an object; lists hold none. */
+function countNumbers(root: Fields): number {
+  let numbers = 0
+  const stack: Fields[] = [root]
+  while (stack.length > 0) {
+    const fields = stack.pop()!
+    for (const name of Object.keys(fields)) {
+      const value = fields[name]
+      if (typeof value === 'number') numbers += 1
+      else if (isFields(value)) stack.push(value)
+    }
+  }
+  return numbers
+}

@@ -1,0 +1,64 @@
+import { isFields, type Fields } from './event.ts'
+import { MAX_DEPTH } from './rules.ts'
+
+/** What stands in the place of a secret. */
+export const REDACTED = '[redacted]'
+
+const SECRET_WORDS = new Set(['password', 'passwords', 'secret', 'secrets', 'credential', 'credentials'])
+const KEY_WORDS = new Set(['token', 'key'])
+
+/** A text under a name that ends in `token` or `key` is a secret from this length on: `eos_token` is not, an API key is. */
+const SHORTEST_SECRET = 16
+
+/** Words of a name, split at `_ - . /` and where the case changes: `apiKey` has two. */
+const wordsOf = (name: string): string[] =>
+  name
+    .replace(/([\p{Ll}\p{N}])(\p{Lu})/gu, '$1 $2')
+    .replace(/(\p{Lu})(\p{Lu}\p{Ll})/gu, '$1 $2')
+    .toLowerCase()
+    .split(/[\s_\-./]+/)
+    .filter((word) => word !== '')
+
+/** Whether the value of a param must never reach the journal. */
+export function isSecret(name: string, text: string): boolean {
+  const words = wordsOf(name)
+  if (words.some((word) => SECRET_WORDS.has(word))) return true
+  return text.length >= SHORTEST_SECRET && KEY_WORDS.has(words.at(-1) ?? '')
+}
+
+/** Lists stay JSON text; secrets inside them are taken out. */
+const jsonText = (name: string, value: unknown): string =>
+  JSON.stringify(value, (key, inner: unknown) =>
+    typeof inner === 'string' && isSecret(/^\d*$/.test(key) ? name : key, inner) ? REDACTED : inner,
+  ) ?? 'null'
+
+function textOf(name: string, value: unknown): string {
+  if (typeof value === 'string') return value
+  if (JSON.isRawJSON(value)) return value.rawJSON
+  return typeof value === 'number' ? String(value) : jsonText(name, value)
+}
+
+/**
+ * Flattens configuration into params: nested objects join with `/`, lists stay JSON text, secrets are redacted.
+ * `leaveOut` tells which names at the top are none.
+ */
+export function* flattenParams(
+  fields: Fields,
+  leaveOut: (name: string) => boolean,
+): Generator<[name: string, text: string]> {
+  const stack: { name: string; value: unknown; depth: number }[] = Object.keys(fields)
+    .filter((name) => !leaveOut(name))
+    .map((name) => ({ name, value: fields[name], depth: 1 }))
+    .toReversed()
+  while (stack.length > 0) {
+    const { name, value, depth } = stack.pop()!
+    if (isFields(value) && !JSON.isRawJSON(value) && depth < MAX_DEPTH && Object.keys(value).length > 0) {
+      for (const inner of Object.keys(value).toReversed()) {
+        stack.push({ name: `${name}/${inner}`, value: value[inner], depth: depth + 1 })
+      }
+      continue
+    }
+    const text = depth < MAX_DEPTH ? textOf(name, value) : '[too deep]'
+    yield [name, isSecret(name, text) ? REDACTED : text]
+  }
+}

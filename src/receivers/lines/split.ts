@@ -1,0 +1,90 @@
+import { isUtf8 } from 'node:buffer'
+
+/** Longest line in bytes that is read; a longer one passes through and is counted. */
+export const MAX_LINE_BYTES = 1 << 20
+
+const NEWLINE = 10
+
+/** What the splitter found. Lines carry no newline. */
+export interface LineSink {
+  /** `sound`: the bytes were UTF-8; else the broken ones stand as U+FFFD. */
+  line(text: string, sound: boolean): void
+  tooLong(): void
+  /** What stood behind the last newline when the input ended. */
+  last(text: string, sound: boolean): void
+}
+
+/**
+ * Cuts chunks of bytes into lines. Holds at most one unfinished line of `MAX_LINE_BYTES`; of a longer one it keeps
+ * nothing and reads on to its end.
+ */
+export class LineSplitter {
+  readonly #sink: LineSink
+  #carry: Buffer[] = []
+  #carryBytes = 0
+  #tooLong = false
+
+  constructor(sink: LineSink) {
+    this.#sink = sink
+  }
+
+  push(chunk: Buffer): void {
+    const first = chunk.indexOf(NEWLINE)
+    if (first < 0) {
+      this.#keep(chunk)
+      return
+    }
+    this.#keep(chunk.subarray(0, first))
+    this.#flush((text, sound) => this.#sink.line(text, sound))
+    const last = chunk.lastIndexOf(NEWLINE)
+    if (last > first) this.#whole(chunk.subarray(first + 1, last))
+    if (last + 1 < chunk.length) this.#keep(chunk.subarray(last + 1))
+  }
+
+  end(): void {
+    if (this.#carryBytes > 0 || this.#tooLong) this.#flush((text, sound) => this.#sink.last(text, sound))
+  }
+
+  /** Lines that lie whole in one chunk: one conversion for all of them. */
+  #whole(bytes: Buffer): void {
+    const sound = isUtf8(bytes)
+    if (!sound) {
+      for (let from = 0; from <= bytes.length;) {
+        const newline = bytes.indexOf(NEWLINE, from)
+        const to = newline < 0 ? bytes.length : newline
+        const line = bytes.subarray(from, to)
+        this.#emit(line.toString(), isUtf8(line), line.length)
+        from = to + 1
+      }
+      return
+    }
+    for (const line of bytes.toString().split('\n')) this.#emit(line, true, line.length)
+  }
+
+  /** `length` may be in UTF-16 units: a line within one chunk is far below the limit unless the chunk is huge. */
+  #emit(line: string, sound: boolean, length: number): void {
+    if (length * 3 > MAX_LINE_BYTES && Buffer.byteLength(line) > MAX_LINE_BYTES) this.#sink.tooLong()
+    else this.#sink.line(line, sound)
+  }
+
+  #keep(bytes: Buffer): void {
+    if (this.#tooLong) return
+    this.#carryBytes += bytes.length
+    if (this.#carryBytes > MAX_LINE_BYTES) {
+      this.#tooLong = true
+      this.#carry = []
+    } else if (bytes.length > 0) {
+      this.#carry.push(bytes)
+    }
+  }
+
+  #flush(emit: (text: string, sound: boolean) => void): void {
+    const bytes = this.#carry.length === 1 ? this.#carry[0]! : Buffer.concat(this.#carry)
+    const tooLong = this.#tooLong
+    this.#carry = []
+    this.#carryBytes = 0
+    this.#tooLong = false
+    if (tooLong) this.#sink.tooLong()
+    else emit(bytes.toString(), isUtf8(bytes))
+  }
+}

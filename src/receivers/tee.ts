@@ -1,0 +1,118 @@
+import type { Readable } from 'node:stream'
+import type { Output } from '../telemetry/output.ts'
+
+/** Above this much unread output of our own, the input is read no faster than that is. */
+const MAX_UNREAD_OUTPUT = 4 << 20
+
+/** What is kept of the input until it is known what to do with it. */
+const MAX_KEPT = 64 << 20
+
+/** Takes the bytes of an input; a throw is a fault of ours and must not end the reading. */
+export interface TeeSink {
+  push(chunk: Buffer): void
+  end(): void
+  /** Whether reading should stop until `whenRoom` calls back. */
+  isFull(): boolean
+  whenRoom(then: () => void): void
+}
+
+/**
+ * Reads an input to its end, whatever happens to the rest of us. Every chunk goes to our own output unchanged and to
+ * the sink. It begins before the rest is loaded: until `passTo` and `attach` say where to, chunks are kept.
+ */
+export class Tee {
+  readonly #input: Readable
+  #output: Output | null | undefined
+  #sink: TeeSink | null | undefined
+  #forOutput: Buffer[] = []
+  #forSink: Buffer[] = []
+  #kept = 0
+  #ended = false
+  #paused = false
+  #onFault: (error: Error) => void = () => {}
+  readonly #end = Promise.withResolvers<void>()
+
+  constructor(input: Readable) {
+    this.#input = input
+    input.on('data', (chunk: Buffer) => this.#take(chunk))
+    // A read error (EIO of a terminal that has gone) is the end of what can be read.
+    for (const event of ['end', 'close', 'error']) input.on(event, () => this.#finish())
+  }
+
+  /** Resolves when the input has ended and the sink has all of it. */
+  get ended(): Promise<void> {
+    return this.#end.promise
+  }
+
+  /** Passes everything on to `output`, from the first byte; null: nowhere. */
+  passTo(output: Output | null): void {
+    this.#output = output
+    if (output !== null) {
+      for (const chunk of this.#forOutput) output.write(chunk)
+      output.onProgress = () => this.#balance()
+    }
+    this.#forOutput = []
+    this.#balance()
+  }
+
+  /** Gives everything to `sink`, from the first byte; null: nobody wants it. `onFault` hears of a sink that threw; it is not asked again. */
+  attach(sink: TeeSink | null, onFault: (error: Error) => void = () => {}): void {
+    this.#sink = sink
+    this.#onFault = onFault
+    const chunks = this.#forSink
+    this.#forSink = []
+    this.#kept = 0
+    for (const chunk of chunks) this.#feed(chunk)
+    if (this.#ended) this.#endSink()
+    this.#balance()
+  }
+
+  #take(chunk: Buffer): void {
+    if (this.#output === undefined) this.#forOutput.push(chunk)
+    else this.#output?.write(chunk)
+    if (this.#sink === undefined) {
+      this.#forSink.push(chunk)
+      this.#kept += chunk.length
+    } else this.#feed(chunk)
+    this.#balance()
+  }
+
+  #feed(chunk: Buffer): void {
+    try {
+      this.#sink?.push(chunk)
+    } catch (error) {
+      this.#fault(error)
+    }
+  }
+
+  #fault(error: unknown): void {
+    this.#sink = null
+    this.#onFault(error instanceof Error ? error : new Error(String(error)))
+  }
+
+  /** Stops and starts reading as our output, the sink and the memory allow. */
+  #balance(): void {
+    const sinkFull = this.#sink?.isFull() ?? false
+    const wait = (this.#output?.unread ?? 0) > MAX_UNREAD_OUTPUT || this.#kept > MAX_KEPT || sinkFull
+    if (sinkFull) this.#sink?.whenRoom(() => this.#balance())
+    if (wait === this.#paused || this.#ended) return
+    this.#paused = wait
+    if (wait) this.#input.pause()
+    else this.#input.resume()
+  }
+
+  #finish(): void {
+    if (this.#ended) return
+    this.#ended = true
+    if (this.#sink !== undefined) this.#endSink()
+  }
+
+  #endSink(): void {
+    try {
+      this.#sink?.end()
+    } catch (error) {
+      this.#fault(error)
+    }
+    this.#end.resolve()
+  }
+}

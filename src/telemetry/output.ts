@@ -1,0 +1,102 @@
+import { write } from 'node:fs'
+
+/** A pipe that somebody else made non-blocking is asked again after this long. */
+const AGAIN_MS = 5
+
+/** Most bytes that one call joins. */
+const MAX_JOINED_BYTES = 1 << 20
+
+/**
+ * Writes to one of our own outputs without ever waiting for it: a write that blocks does so in a thread of the pool.
+ * The descriptor is not made non-blocking, since it may be shared with the trainer. Once its reader has gone (`EPIPE`),
+ * what is written vanishes; the reading of the trainer goes on.
+ */
+export class Output {
+  readonly #fd: number
+  #waiting: Buffer[] = []
+  #waitingBytes = 0
+  #busy = false
+  #gone = false
+  #atLineStart = true
+  #whenDrained: (() => void)[] = []
+  /** Called whenever bytes have left. */
+  onProgress: (() => void) | null = null
+  /** Called whenever somebody has written, so that others know where the line stands. */
+  onWrite: (() => void) | null = null
+
+  constructor(fd: number) {
+    this.#fd = fd
+  }
+
+  /** Bytes that have not been taken yet. */
+  get unread(): number {
+    return this.#waitingBytes
+  }
+
+  /** Whether the last byte written was a newline, or there was none. */
+  get atLineStart(): boolean {
+    return this.#atLineStart
+  }
+
+  write(bytes: Buffer): void {
+    if (this.#gone || bytes.length === 0) return
+    this.#atLineStart = bytes[bytes.length - 1] === 10
+    this.#waiting.push(bytes)
+    this.#waitingBytes += bytes.length
+    this.#next()
+    this.onWrite?.()
+  }
+
+  /** Resolves when everything written so far has left, or the reader has gone. */
+  drained(): Promise<void> {
+    if (!this.#busy && this.#waiting.length === 0) return Promise.resolve()
+    return new Promise((resolve) => this.#whenDrained.push(resolve))
+  }
+
+  #next(): void {
+    if (this.#busy) return
+    if (this.#waiting.length === 0) {
+      const then = this.#whenDrained
+      this.#whenDrained = []
+      for (const resolve of then) resolve()
+      return
+    }
+    this.#busy = true
+    this.#write(this.#takeJoined())
+  }
+
+  #takeJoined(): Buffer {
+    let bytes = 0
+    let count = 0
+    while (count < this.#waiting.length && (count === 0 || bytes + this.#waiting[count]!.length <= MAX_JOINED_BYTES)) {
+      bytes += this.#waiting[count]!.length
+      count += 1
+    }
+    const taken = this.#waiting.splice(0, count)
+    return taken.length === 1 ? taken[0]! : Buffer.concat(taken)
+  }
+
+  #write(bytes: Buffer): void {
+    write(this.#fd, bytes, (error, written) => {
+      if (error?.code === 'EAGAIN') {
+        setTimeout(() => this.#write(bytes), AGAIN_MS)
+        return
+      }
+      if (error !== null) this.#giveUp()
+      else if (written < bytes.length) {
+        this.#waitingBytes -= written
+        this.#write(bytes.subarray(written))
+        return
+      } else this.#waitingBytes -= written
+      this.#busy = false
+      this.onProgress?.()
+      this.#next()
+    })
+  }
+
+  #giveUp(): void {
+    this.#gone = true
+    this.#waiting = []
+    this.#waitingBytes = 0
+  }
+}
