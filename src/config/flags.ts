@@ -25,6 +25,9 @@ const byFlag = new Map<string, SettingName>(
   }),
 )
 
+/** Words behind a switch that are its value and not the beginning of a command. */
+const SWITCH_WORDS: ReadonlySet<string> = new Set(['true', 'false', 'on', 'off', 'yes', 'no', '0', '1'])
+
 const isSwitch = (name: SettingName): boolean => (settingOf(name).type as unknown) === bool
 
 /**
@@ -72,7 +75,7 @@ function takeFlag(flags: Flags, flag: string, inline: string | null, next: strin
     const name = byFlag.get(flag)
     if (name === undefined && negated !== undefined && isSwitch(negated)) add(flags, negated, 'false')
     else if (name !== undefined && isSwitch(name)) {
-      const takesNext = inline === null && (next === 'true' || next === 'false')
+      const takesNext = inline === null && next !== undefined && SWITCH_WORDS.has(next)
       add(flags, name, inline ?? (takesNext ? next : 'true'))
       return takesNext
     } else if (name !== undefined || flag === '--config') {

@@ -176,7 +176,7 @@ export class DeliveryThread {
     const complete = this.#isComplete
     await Promise.all(this.#deliveries.map((delivery) => delivery.stop()))
     if (this.#journal !== null) {
-      for (const line of accountLines(this.#journal, this.#inMemory)) this.#say(line)
+      for (const line of accountLines(this.#journal, this.#inMemory, this.#options.settings)) this.#say(line)
       this.#journal.close()
       this.#lock?.release()
     }

@@ -11,6 +11,9 @@ const MAX_BLOCK_POINTS = 32_768
 /** The write-ahead log is cut back to this size after a checkpoint. */
 const WAL_LIMIT_BYTES = 8 << 20
 
+/** Points ever written; blocks may have been forgotten since. */
+export const JOURNALED = 'journaled.points'
+
 const JOURNAL_FULL = COUNTERS[dropped('journal_full')]!
 
 /** What waits for the next commit. */
@@ -79,7 +82,8 @@ export class RunJournal {
       const { params, tags, command, startedAt, ...texts } = start
       const meta = { ...texts, command: JSON.stringify(command), startedAt: String(startedAt) }
       for (const [key, value] of Object.entries(meta)) journal.setMeta(key, value)
-      for (const name of COUNTERS) journal.#run('INSERT INTO counters (name, value) VALUES (?, 0)', name)
+      for (const name of [...COUNTERS, JOURNALED])
+        journal.#run('INSERT INTO counters (name, value) VALUES (?, 0)', name)
       journal.#writeParams(params)
       for (const tag of tags) journal.#writeTag(tag)
     })
@@ -101,7 +105,7 @@ export class RunJournal {
     const journal = new RunJournal(database, path, null)
     for (const { id, key } of database.prepare('SELECT id, key FROM series').all() as { id: number; key: string }[])
       journal.keys[id] = key
-    journal.#points = Number(journal.get('SELECT coalesce(max(first + count - 1), 0) AS n FROM blocks')!['n'])
+    journal.#points = Number(journal.get('SELECT value FROM counters WHERE name = ?', JOURNALED)!['value'])
     return journal
   }
 
@@ -189,6 +193,7 @@ export class RunJournal {
         pending.counts.forEach((n, i) => {
           if (n !== 0) this.#run('UPDATE counters SET value = value + ? WHERE name = ?', n, COUNTERS[i]!)
         })
+        this.#run('UPDATE counters SET value = ? WHERE name = ?', this.#points, JOURNALED)
         if (lost > 0) this.#run('UPDATE counters SET value = value + ? WHERE name = ?', lost, JOURNAL_FULL)
         this.#writeParams(pending.params)
         for (const tag of pending.tags) this.#writeTag(tag)

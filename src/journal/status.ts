@@ -1,6 +1,7 @@
 import { readdirSync } from 'node:fs'
 import { join } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
+import { JOURNALED } from './journal.ts'
 import { isLocked } from './lock.ts'
 import { APPLICATION_ID } from './schema.ts'
 
@@ -12,6 +13,8 @@ export interface DestinationStatus {
   runId: string | null
   page: string | null
   lastError: string | null
+  /** The end of the run is set there, or it is not ours to set. */
+  ended: boolean
   points: { delivered: number; rejected: number; evicted: number; pending: number }
   params: { delivered: number; rejected: number; pending: number }
   tags: { delivered: number; rejected: number; pending: number }
@@ -67,7 +70,7 @@ export function readStatus(database: DatabaseSync, path: string, isLive: boolean
           .map(([name, n]) => [name.slice(prefix.length), n]),
       )
     const count = (sql: string): number => Number(Object.values(all(sql)[0] ?? { n: 0 })[0])
-    const journaled = count('SELECT coalesce(max(first + count - 1), 0) FROM blocks')
+    const journaled = counter.get(JOURNALED) ?? 0
     const totals = {
       points: journaled,
       params: count('SELECT count(*) FROM params'),
@@ -124,7 +127,7 @@ function destinationStatus(
       pending: totals[kind] - n('position'),
     }
   }
-  const text = (name: string): string | null => (row[name] === null ? null : String(row[name]))
+  const text = (name: string): string | null => (typeof row[name] === 'string' ? row[name] : null)
   const without = ({
     delivered,
     rejected,
@@ -141,6 +144,7 @@ function destinationStatus(
     runId: text('run_id'),
     page: text('page'),
     lastError: text('last_error'),
+    ended: row['ended'] === 1,
     points: of('points'),
     params: without(of('params')),
     tags: without(of('tags')),

@@ -82,7 +82,10 @@ export class MlflowClient {
     const json = parseObject(text)
     if (status === 200 && json !== null) return { kind: 'ok', json }
     const code = typeof json?.['error_code'] === 'string' ? json['error_code'] : undefined
-    const said = code === undefined ? oneLine(text) : `${code}: ${oneLine(String(json?.['message'] ?? ''))}`
+    const said =
+      code === undefined
+        ? oneLine(text)
+        : `${code}: ${oneLine(typeof json?.['message'] === 'string' ? json['message'] : '')}`
     const error = (words: string): Error => new Error(`MLflow at ${this.address} ${words}`)
     const afterMs = retryAfterMs(headers['retry-after'])
     const retry = (words: string): Answer => ({

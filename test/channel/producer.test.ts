@@ -1,0 +1,120 @@
+import fc from 'fast-check'
+import { describe, expect, it } from 'vitest'
+import { CHUNK_POINTS, columnsOf } from '../../src/channel/chunk.ts'
+import type { ToDelivery } from '../../src/channel/messages.ts'
+import { ChannelProducer, type WhenFull } from '../../src/channel/producer.ts'
+import { COUNTERS, Counters, dropped, POINTS } from '../../src/telemetry/counters.ts'
+
+/** A port that keeps what it is sent; `giveBack` returns buffers as the journal does. */
+function channel(capacity: number, whenFull: WhenFull) {
+  const sent: ToDelivery[] = []
+  const counters = new Counters()
+  const producer = new ChannelProducer(
+    { postMessage: (message) => void sent.push(message) },
+    counters,
+    capacity,
+    whenFull,
+  )
+  const offered = { next: 0 }
+  return {
+    sent,
+    producer,
+    counters,
+    offer: () => {
+      counters.add(POINTS, 1)
+      const n = (offered.next += 1)
+      return producer.offer(n % 7, n, n * 1000, n / 4)
+    },
+    offered,
+    giveBack: (count: number) =>
+      producer.recycle(Array.from({ length: count }, () => new ArrayBuffer(CHUNK_POINTS * 28))),
+  }
+}
+
+/** Steps of all points sent, in order, and the sum of the counts sent beside them. */
+function received(sent: readonly ToDelivery[]) {
+  const steps: number[] = []
+  const counts = new Float64Array(COUNTERS.length)
+  for (const message of sent) {
+    if (message.kind === 'points') {
+      const { step, time, value, series } = columnsOf(message.buffer, CHUNK_POINTS)
+      for (let i = 0; i < message.count; i += 1) {
+        expect([time[i], value[i], series[i]]).toEqual([step[i]! * 1000, step[i]! / 4, step[i]! % 7])
+        steps.push(step[i]!)
+      }
+    }
+    if ((message.kind === 'points' || message.kind === 'counts') && message.counts !== null)
+      message.counts.forEach((n, i) => (counts[i]! += n))
+  }
+  return { steps, points: counts[POINTS]!, dropped: counts[dropped('channel_full')]! }
+}
+
+describe('the channel', () => {
+  it('sends or counts every point, in order, for any mixture of offers, returns and messages', () => {
+    const action = fc.oneof(
+      fc.record({ kind: fc.constant('offer' as const), n: fc.integer({ min: 1, max: 2500 }) }),
+      fc.record({ kind: fc.constant('return' as const), n: fc.integer({ min: 0, max: 3 }) }),
+      fc.record({ kind: fc.constant('post' as const), n: fc.constant(0) }),
+    )
+    fc.assert(
+      fc.property(
+        fc.integer({ min: 2000, max: 6000 }),
+        fc.constantFrom<WhenFull>('drop-newest', 'block'),
+        fc.array(action, { maxLength: 25 }),
+        (capacity, whenFull, actions) => {
+          const { sent, producer, offer, offered, giveBack } = channel(capacity, whenFull)
+          let away = 0
+          let sentChunks = 0
+          for (const { kind, n } of actions) {
+            if (kind === 'offer') for (let i = 0; i < n; i += 1) offer()
+            else if (kind === 'post') producer.post({ kind: 'params', params: [] })
+            const chunks = sent.filter((message) => message.kind === 'points').length
+            away += chunks - sentChunks
+            sentChunks = chunks
+            if (kind === 'return') {
+              const count = Math.min(n, away)
+              away -= count
+              giveBack(count)
+            }
+          }
+          producer.post({ kind: 'end', status: 'FINISHED', time: 0 })
+          const got = received(sent)
+          expect(got.points).toBe(offered.next)
+          expect(got.steps.length + got.dropped).toBe(offered.next)
+          expect(got.steps).toEqual([...got.steps].sort((a, b) => a - b))
+          if (whenFull === 'block') expect(got.dropped).toBe(0)
+        },
+      ),
+      { numRuns: 60 },
+    )
+  })
+
+  it('says full when its pool is used up, and takes points again when a buffer has come back', () => {
+    const { producer, offer, giveBack } = channel(2000, 'drop-newest')
+    for (let i = 0; i < 2000; i += 1) expect(offer()).toBe('ok')
+    expect(producer.isFull).toBe(true)
+    expect(offer()).toBe('full')
+    let called = 0
+    producer.whenRoom(() => (called += 1))
+    giveBack(1)
+    expect(called).toBe(1)
+    expect(offer()).toBe('ok')
+  })
+
+  it('lets a partly filled chunk leave by itself', async () => {
+    const { producer, sent, offer } = channel(2000, 'drop-newest')
+    offer()
+    producer.touch()
+    await expect.poll(() => received(sent).steps).toEqual([1])
+  })
+
+  it('says closed, and counts, once it is closed', () => {
+    const { producer, offer, sent, counters } = channel(2000, 'drop-newest')
+    offer()
+    producer.close()
+    expect(offer()).toBe('closed')
+    producer.post({ kind: 'end', status: 'FINISHED', time: 0 })
+    expect(sent).toEqual([])
+    expect(counters.values[dropped('channel_full')]).toBe(1)
+  })
+})

@@ -1,0 +1,282 @@
+import fc from 'fast-check'
+import { afterEach, describe, expect, it, onTestFinished, vi } from 'vitest'
+import { CHUNK_POINTS, columnsOf } from '../../src/channel/chunk.ts'
+import type { RunStart } from '../../src/channel/messages.ts'
+import { systemClock } from '../../src/delivery/clock.ts'
+import { Delivery } from '../../src/delivery/delivery.ts'
+import type { Batch, SendResult } from '../../src/exporters/exporter.ts'
+import { RunJournal } from '../../src/journal/journal.ts'
+import { readStatus } from '../../src/journal/status.ts'
+import { COUNTERS, NUMBERS, POINTS } from '../../src/telemetry/counters.ts'
+import { expectConserved } from '../support/account.ts'
+import { MemoryExporter } from '../support/memory-exporter.ts'
+import { stopTime, turn } from '../support/turn.ts'
+
+const start: RunStart = {
+  run: '01TEST',
+  name: 'ppo',
+  source: 'stdin',
+  command: [],
+  directory: '/',
+  startedAt: 5,
+  params: [['lr', '1']],
+  tags: [['team', 'rl']],
+}
+
+/** A delivery over a journal in memory; `add` commits points of the steps that follow. */
+function deliver(exporter: MemoryExporter, journal = RunJournal.create(':memory:', start, 1 << 30)) {
+  const said: string[] = []
+  const run = () => new Delivery({ journal, exporter, run: start, clock: systemClock, say: (text) => said.push(text) })
+  const state = { delivery: run(), next: journal.points }
+  if (journal.keys.length === 0) journal.addSeries(0, 'trainer/loss')
+  const add = (count: number): void => {
+    for (let left = count; left > 0;) {
+      const n = Math.min(left, CHUNK_POINTS)
+      const buffer = new ArrayBuffer(CHUNK_POINTS * 28)
+      const { step } = columnsOf(buffer, CHUNK_POINTS)
+      for (let i = 0; i < n; i += 1) step[i] = state.next += 1
+      journal.addPoints(
+        buffer,
+        n,
+        Float64Array.from(COUNTERS, (_, i) => (i === POINTS || i === NUMBERS ? n : 0)),
+      )
+      left -= n
+    }
+    journal.commit()
+    state.delivery.wake()
+  }
+  onTestFinished(() => state.delivery.stop())
+  return {
+    state,
+    journal,
+    said,
+    add,
+    status: () => readStatus(journal.database, '', true),
+    end: () => state.delivery.drain({ status: 'FINISHED', time: 9 }),
+    restart: run,
+  }
+}
+
+const steps = (from: number, to: number): string[] =>
+  Array.from({ length: to - from + 1 }, (_, i) => `trainer/loss@${from + i}`)
+const refused: Error = new Error('refused')
+
+describe('delivery', () => {
+  afterEach(() => void vi.useRealTimers())
+
+  it('waits a second for the first of few points, and not at all for fifty', async () => {
+    stopTime()
+    const exporter = new MemoryExporter()
+    const { add } = deliver(exporter)
+    await turn(50)
+    add(1)
+    await turn(900)
+    expect(exporter.sizes).toEqual([])
+    await turn(200)
+    expect(exporter.sizes).toEqual([1])
+    add(49)
+    await turn(0)
+    expect(exporter.sizes).toEqual([1])
+    add(1)
+    await turn(0)
+    expect(exporter.sizes).toEqual([1, 50])
+  })
+
+  it('takes all that waits up to the limit of the backend', async () => {
+    stopTime()
+    const exporter = new MemoryExporter()
+    const { add, status } = deliver(exporter)
+    add(2500)
+    await turn(1200)
+    expect(exporter.sizes).toEqual([1000, 1000, 500])
+    expect(exporter.taken).toEqual(steps(1, 2500))
+    expectConserved(status())
+  })
+
+  it('sends params and tags before points, and sets the end when all is there', async () => {
+    stopTime()
+    const exporter = new MemoryExporter()
+    const { add, end, state } = deliver(exporter)
+    add(3)
+    end()
+    await turn(0)
+    expect([exporter.texts, exporter.taken, exporter.closedWith, state.delivery.isComplete]).toEqual([
+      ['lr=1', 'team=rl'],
+      steps(1, 3),
+      'FINISHED',
+      true,
+    ])
+  })
+
+  it('tries three times with growing pauses, then suspends and tries each second, in order and without loss', async () => {
+    stopTime()
+    const exporter = new MemoryExporter()
+    const { add, said, status } = deliver(exporter)
+    await turn(100)
+    const at: number[] = []
+    exporter.onSend = () => (at.push(performance.now()), { kind: 'retry', error: new Error('the server is away') })
+    add(60)
+    await turn(2000)
+    const [first, second, third] = [at[0]!, at[1]!, at[2]!]
+    expect(second - first).toBeGreaterThanOrEqual(200)
+    expect(second - first).toBeLessThanOrEqual(400)
+    expect(third - second).toBeGreaterThanOrEqual(400)
+    expect(third - second).toBeLessThanOrEqual(800)
+    expect(status().destinations[0]).toMatchObject({
+      state: 'suspended',
+      lastError: 'the server is away',
+      points: { pending: 60 },
+    })
+    add(100)
+    await turn(30_000)
+    const warnings = said.filter((text) => text.includes('the server is away'))
+    expect(warnings.length).toBeGreaterThanOrEqual(3)
+    expect(warnings.length).toBeLessThanOrEqual(5)
+    expect(warnings.at(-1)).toContain('160 points wait in the journal')
+
+    exporter.onSend = () => ({ kind: 'ok' })
+    await turn(3000)
+    expect(exporter.taken).toEqual(steps(1, 160))
+    expect(said.at(-1)).toMatch(/back after \d+\.\d s; 160 points that had waited are delivered/)
+    expect(status().destinations[0]!.state).toBe('ok')
+    expectConserved(status())
+  })
+
+  it('waits as long as Retry-After asks', async () => {
+    stopTime()
+    const exporter = new MemoryExporter()
+    const { add } = deliver(exporter)
+    await turn(100)
+    const at: number[] = []
+    exporter.onSend = () => (
+      at.push(performance.now()),
+      at.length < 2 ? { kind: 'retry', error: refused, afterMs: 20_000 } : { kind: 'ok' }
+    )
+    add(50)
+    await turn(25_000)
+    expect(at[1]! - at[0]!).toBeGreaterThanOrEqual(20_000)
+    expect(exporter.taken.length).toBe(50)
+  })
+
+  it('gives an attempt three seconds, from beginning to end', async () => {
+    stopTime()
+    const exporter = new MemoryExporter()
+    const { add } = deliver(exporter)
+    await turn(100)
+    const lasted: number[] = []
+    exporter.onSend = (_batch, abort) =>
+      new Promise((resolve) => {
+        const from = performance.now()
+        abort.addEventListener('abort', () => {
+          lasted.push(performance.now() - from)
+          resolve({ kind: 'unanswered', error: new Error('no answer') })
+        })
+      })
+    add(50)
+    await turn(3200)
+    expect(lasted).toHaveLength(1)
+    expect(lasted[0]).toBeGreaterThanOrEqual(3000)
+    expect(lasted[0]).toBeLessThan(3200)
+  })
+
+  it('sets refused points aside one by one and delivers every other, whatever their places', async () => {
+    await fc.assert(
+      fc.asyncProperty(
+        fc.uniqueArray(fc.integer({ min: 1, max: 300 }), { maxLength: 12 }),
+        fc.integer({ min: 1, max: 300 }),
+        async (poison, count) => {
+          const exporter = new MemoryExporter()
+          exporter.onSend = (batch: Batch): SendResult =>
+            batch.kind === 'points' && poison.some((step) => batch.step.includes(step))
+              ? { kind: 'drop', error: new Error('this point is refused') }
+              : { kind: 'ok' }
+          const { add, end, status, journal, state } = deliver(exporter)
+          add(count)
+          end()
+          await vi.waitUntil(() => state.delivery.isComplete, { interval: 1 })
+          const bad = poison.filter((step) => step <= count).sort((a, b) => a - b)
+          expect(exporter.taken).toEqual(steps(1, count).filter((_, i) => !bad.includes(i + 1)))
+          expect(
+            journal.all("SELECT sequence, step, name FROM rejected WHERE kind = 'points' ORDER BY sequence"),
+          ).toEqual(bad.map((step) => ({ sequence: step, step, name: 'trainer/loss' })))
+          expect(status().destinations[0]!.points).toEqual({
+            delivered: count - bad.length,
+            rejected: bad.length,
+            evicted: 0,
+            pending: 0,
+          })
+          expectConserved(status())
+          await state.delivery.stop()
+        },
+      ),
+      { numRuns: 25 },
+    )
+  })
+
+  it('suspends and rejects nothing when the run refuses even an empty batch', async () => {
+    stopTime()
+    const exporter = new MemoryExporter()
+    const { add, status } = deliver(exporter)
+    await turn(100)
+    exporter.onSend = () => ({ kind: 'drop', error: new Error('the run is deleted') })
+    add(60)
+    await turn(10_000)
+    expect(status().destinations[0]).toMatchObject({
+      state: 'suspended',
+      lastError: 'the run is deleted',
+      points: { delivered: 0, rejected: 0, pending: 60 },
+    })
+    exporter.onSend = () => ({ kind: 'ok' })
+    await turn(2000)
+    expect(exporter.taken).toEqual(steps(1, 60))
+  })
+
+  it('counts a throw of an exporter as a failed attempt', async () => {
+    stopTime()
+    const exporter = new MemoryExporter()
+    const { add, said } = deliver(exporter)
+    await turn(100)
+    exporter.onSend = () => {
+      throw new TypeError('oops')
+    }
+    add(60)
+    await turn(3000)
+    expect(said.join()).toContain('a fault in the exporter: oops')
+    exporter.onSend = () => ({ kind: 'ok' })
+    await turn(2000)
+    expect(exporter.taken).toEqual(steps(1, 60))
+  })
+
+  it('keeps points in the journal while no run can be made, and says once why', async () => {
+    stopTime()
+    const exporter = new MemoryExporter()
+    exporter.onOpen = () => ({ kind: 'retry', error: new Error('nobody is there') })
+    const { add, said, status } = deliver(exporter)
+    add(100)
+    await turn(9000)
+    expect(said.filter((text) => text.includes('nobody is there'))).toHaveLength(1)
+    expect(exporter.opens).toBeGreaterThan(7)
+    exporter.onOpen = () => ({ kind: 'ok', runId: 'r', made: true, page: '' })
+    await turn(2500)
+    expect(exporter.taken).toEqual(steps(1, 100))
+    expectConserved(status())
+  })
+
+  it('goes on where an earlier process stopped, and neither loses nor repeats what was confirmed', async () => {
+    stopTime()
+    const exporter = new MemoryExporter()
+    const { add, state, journal, restart } = deliver(exporter)
+    add(1500)
+    await turn(100)
+    exporter.onSend = () => ({ kind: 'retry', error: refused })
+    add(700)
+    await turn(100)
+    await Promise.all([state.delivery.stop(), turn(1000)])
+    exporter.onSend = () => ({ kind: 'ok' })
+    state.delivery = restart()
+    state.delivery.wake()
+    await turn(2000)
+    expect(exporter.taken).toEqual(steps(1, 2200))
+    expect(journal.get('SELECT delivered FROM cursors WHERE kind = ?', 'points')!['delivered']).toBe(2200)
+  })
+})

@@ -1,0 +1,175 @@
+import { existsSync, statSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import fc from 'fast-check'
+import { describe, expect, it, onTestFinished } from 'vitest'
+import { CHUNK_POINTS, columnsOf } from '../../src/channel/chunk.ts'
+import type { RunStart } from '../../src/channel/messages.ts'
+import { RunJournal } from '../../src/journal/journal.ts'
+import { isBusy, isLocked, JournalLock } from '../../src/journal/lock.ts'
+import { readJournal } from '../../src/journal/status.ts'
+import { COUNTERS, dropped, POINTS } from '../../src/telemetry/counters.ts'
+import { start as spawn, temporaryDirectory } from '../support/spanbridge.ts'
+
+const start: RunStart = {
+  run: '01TEST',
+  name: 'ppo',
+  source: 'stdin',
+  command: [],
+  directory: '/',
+  startedAt: 5,
+  params: [],
+  tags: [['a', 'b']],
+}
+
+/** A chunk as the channel sends it; values are the steps' square roots, so that columns cannot be mixed up. */
+function chunk(steps: readonly number[]): ArrayBuffer {
+  const buffer = new ArrayBuffer(CHUNK_POINTS * 28)
+  const columns = columnsOf(buffer, CHUNK_POINTS)
+  steps.forEach((step, i) => {
+    columns.step[i] = step
+    columns.value[i] = Math.sqrt(step)
+    columns.time[i] = step + 0.5
+    columns.series[i] = step % 3
+  })
+  return buffer
+}
+
+const points = (n: number): Float64Array => Float64Array.from(COUNTERS, (_, i) => (i === POINTS ? n : 0))
+
+function create(memoryLimit: number | null = null): RunJournal {
+  const journal = RunJournal.create(
+    memoryLimit === null ? join(temporaryDirectory(), '01TEST.sqlite') : ':memory:',
+    start,
+    memoryLimit,
+  )
+  onTestFinished(() => journal.close())
+  return journal
+}
+
+describe('a journal', () => {
+  it('gives back the points that were committed, however they came in and however they are read', () => {
+    fc.assert(
+      fc.property(
+        fc.array(fc.array(fc.integer({ min: 1, max: CHUNK_POINTS }), { maxLength: 6 }), { minLength: 1, maxLength: 6 }),
+        fc.integer({ min: 1, max: 3000 }),
+        (commits, limit) => {
+          const journal = create()
+          let next = 0
+          for (const chunks of commits) {
+            for (const count of chunks) {
+              journal.addPoints(chunk(Array.from({ length: count }, () => (next += 1))), count, points(count))
+            }
+            expect(journal.commit().length).toBe(chunks.length)
+          }
+          expect(journal.points).toBe(next)
+          const read: number[] = []
+          for (let after = 0; ;) {
+            const part = journal.read(after, limit)
+            if (part === null) break
+            expect(part.first).toBe(after + 1)
+            for (let i = 0; i < part.count; i += 1) {
+              const step = part.step[i]!
+              read.push(step)
+              expect([part.value[i], part.time[i], part.series[i]]).toEqual([Math.sqrt(step), step + 0.5, step % 3])
+            }
+            after += part.count
+          }
+          expect(read).toEqual(Array.from({ length: next }, (_, i) => i + 1))
+          expect(readJournal(journal.path)).toMatchObject({ points: next, journaled: { points: next } })
+        },
+      ),
+      { numRuns: 15 },
+    )
+  })
+
+  it('shows nothing of what is not committed, and all of it afterwards to whoever opens the file', () => {
+    const journal = create()
+    journal.addSeries(0, 'trainer/loss')
+    journal.addPoints(chunk([3]), 1, points(1))
+    journal.addParams([['lr', '1e-3']])
+    expect(readJournal(journal.path)).toMatchObject({ points: 0, series: 0 })
+    journal.commit()
+    const again = RunJournal.open(journal.path)
+    expect([again.points, again.keys, again.readStart()]).toEqual([
+      1,
+      ['trainer/loss'],
+      { ...start, params: undefined },
+    ])
+    again.close()
+  })
+
+  it('keeps the first value of a param and puts another one among the rejected rows', () => {
+    const journal = create()
+    journal.addParams([
+      ['lr', '1'],
+      ['lr', '1'],
+      ['lr', '2'],
+    ])
+    journal.commit()
+    expect(journal.all('SELECT name, value FROM params')).toEqual([{ name: 'lr', value: '1' }])
+    expect(readJournal(journal.path).rejectedParams).toBe(1)
+  })
+
+  it('leaves everything waiting when a commit fails, and writes it when the next one does not', () => {
+    const journal = create()
+    journal.addSeries(0, 'a')
+    journal.addPoints(chunk([1, 2]), 2, points(2))
+    journal.database.exec('PRAGMA query_only = ON')
+    expect(() => journal.commit()).toThrow(/readonly/)
+    expect(journal.points).toBe(0)
+    journal.database.exec('PRAGMA query_only = OFF')
+    expect(journal.commit().length).toBe(1)
+    expect(readJournal(journal.path)).toMatchObject({ points: 2, series: 1, journaled: { points: 2 } })
+  })
+
+  it('in memory drops the newest points beyond its limit, counted, and has room again for what was delivered', () => {
+    const journal = create(1500 * 28)
+    for (let i = 0; i < 3; i += 1) {
+      journal.addPoints(chunk(Array.from({ length: 1000 }, (_, n) => i * 1000 + n + 1)), 1000, points(1000))
+      journal.commit()
+    }
+    const lost = Number(
+      journal.get('SELECT value FROM counters WHERE name = ?', COUNTERS[dropped('journal_full')]!)!['value'],
+    )
+    expect([journal.points, lost]).toEqual([1000, 2000])
+    journal.forget(1000)
+    journal.addPoints(chunk([1]), 1, points(1))
+    journal.commit()
+    expect(journal.points).toBe(1001)
+  })
+
+  it('is readable for its owner only', () => {
+    expect(statSync(create().path).mode & 0o777).toBe(0o600)
+  })
+
+  it('of another kind or format is refused by name', () => {
+    const path = join(temporaryDirectory(), 'x.sqlite')
+    writeFileSync(path, '')
+    expect(() => RunJournal.open(path)).toThrow(
+      `${path} is no journal of this version: expected format 1, found another kind of file`,
+    )
+  })
+})
+
+describe('the lock of a journal', () => {
+  it('is held by one at a time, seen by others, and free again when its holder is killed', async () => {
+    const path = join(temporaryDirectory(), 'x.lock')
+    const code = `import('${new URL('../../src/journal/lock.ts', import.meta.url).href}').then(({ JournalLock }) => { globalThis.lock = new JournalLock('${path}'); console.log('held'); setInterval(() => {}, 1000) })`
+    const holder = spawn(process.execPath, ['--disable-warning=ExperimentalWarning', '-e', code])
+    await holder.seen('held', 'stdout')
+    expect(isLocked(path)).toBe(true)
+    let caught: unknown
+    try {
+      new JournalLock(path).release()
+    } catch (error) {
+      caught = error
+    }
+    expect(isBusy(caught)).toBe(true)
+    holder.child.kill('SIGKILL')
+    await holder.finished
+    expect(isLocked(path)).toBe(false)
+    const lock = new JournalLock(path)
+    lock.release()
+    expect(existsSync(path)).toBe(true)
+  })
+})

@@ -1,0 +1,54 @@
+import { SETTINGS } from '../../src/config/settings.ts'
+import { compileRules, type LayerSettings } from '../../src/layer/rules.ts'
+import { LineReader } from '../../src/receivers/lines/index.ts'
+import { COUNTERS, Counters } from '../../src/telemetry/counters.ts'
+
+export interface Extracted {
+  points: { key: string; step: number; time: number; value: number }[]
+  params: (readonly [string, string])[]
+  keys: string[]
+  /** Counters that are not 0, by name. */
+  counts: Record<string, number>
+}
+
+export const defaultLayer: LayerSettings = {
+  categories: SETTINGS.categories.default,
+  stepFields: SETTINGS['steps.fields'].default,
+  stepFieldsByCategory: SETTINGS['steps.byCategory'].default,
+  inherit: SETTINGS['steps.inherit'].default,
+}
+
+/** When everything in these tests is received. */
+export const RECEIVED_AT = 1_700_000_000_000
+
+/** Reads bytes as the receivers do, handed over in pieces as `cut` says. */
+export function extract(
+  input: Buffer | string,
+  {
+    settings = {},
+    wrappers = SETTINGS['layer.wrappers'].default,
+    cut = (bytes: Buffer) => [bytes],
+  }: { settings?: Partial<LayerSettings>; wrappers?: readonly string[]; cut?: (bytes: Buffer) => Buffer[] } = {},
+): Extracted {
+  const counters = new Counters()
+  const found: Extracted = { points: [], params: [], keys: [], counts: {} }
+  const out = {
+    series: (id: number, key: string): void => void (found.keys[id] = key),
+    point: (series: number, step: number, time: number, value: number): void =>
+      void found.points.push({ key: found.keys[series]!, step, time, value }),
+    params: (params: readonly (readonly [string, string])[]): void => void found.params.push(...params),
+  }
+  const stream = new LineReader(compileRules({ ...defaultLayer, ...settings }), wrappers, out, counters).stream(
+    () => RECEIVED_AT,
+  )
+  for (const piece of cut(typeof input === 'string' ? Buffer.from(input) : input)) stream.push(piece)
+  stream.end()
+  COUNTERS.forEach((name, i) => {
+    if (counters.values[i] !== 0) found.counts[name] = counters.values[i]!
+  })
+  return found
+}
+
+/** `[key, step, value]` of each point. */
+export const triples = ({ points }: Extracted): [string, number, number][] =>
+  points.map(({ key, step, value }) => [key, step, value])

@@ -1,0 +1,128 @@
+import { spawn, type ChildProcess } from 'node:child_process'
+import { mkdtempSync, rmSync } from 'node:fs'
+import { createServer } from 'node:net'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+
+const MLFLOW = fileURLToPath(new URL('../../.venv/bin/mlflow', import.meta.url))
+
+/** A port that was free a moment ago. */
+export const freePort = async (): Promise<number> => {
+  const server = createServer()
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
+  const { port } = server.address() as { port: number }
+  await new Promise((resolve) => server.close(resolve))
+  return port
+}
+
+export interface MlflowServer {
+  url: string
+  process: ChildProcess
+  stop(): Promise<void>
+}
+
+/** Starts a real MLflow server with a database of its own, and waits until it answers. */
+export async function startMlflow(
+  directory = mkdtempSync(join(tmpdir(), 'mlflow-')),
+  port?: number,
+): Promise<MlflowServer> {
+  const at = port ?? (await freePort())
+  const args = [
+    'server',
+    '--workers',
+    '1',
+    '--host',
+    '127.0.0.1',
+    '--port',
+    String(at),
+    '--backend-store-uri',
+    `sqlite:///${directory}/mlflow.db`,
+    '--default-artifact-root',
+    `${directory}/artifacts`,
+  ]
+  const env = { ...process.env, MLFLOW_SERVER_ENABLE_JOB_EXECUTION: 'false', MLFLOW_DISABLE_TELEMETRY: 'true' }
+  const child = spawn(MLFLOW, args, { cwd: directory, env, stdio: ['ignore', 'pipe', 'pipe'], detached: true })
+  let log = ''
+  for (const stream of [child.stdout, child.stderr])
+    stream.on('data', (chunk: Buffer) => (log = (log + chunk.toString()).slice(-5000)))
+  const url = `http://127.0.0.1:${at}`
+  for (const until = Date.now() + 90_000; ;) {
+    if (child.exitCode !== null || Date.now() > until) throw new Error(`MLflow did not start: ${log}`)
+    const answer = await fetch(`${url}/version`).catch(() => null)
+    if (answer?.ok === true) break
+    await new Promise((resolve) => setTimeout(resolve, 100))
+  }
+  return {
+    url,
+    process: child,
+    stop: async () => {
+      const gone = new Promise((resolve) => child.once('exit', resolve))
+      try {
+        process.kill(-child.pid!, 'SIGKILL')
+      } catch {
+        return // it has gone by itself
+      }
+      await gone
+      rmSync(directory, { recursive: true, force: true })
+    },
+  }
+}
+
+/** Reads a tracking server back through its own API. */
+export class MlflowApi {
+  readonly #base: string
+
+  constructor(url: string) {
+    this.#base = `${url}/api/2.0/mlflow`
+  }
+
+  async get(path: string, query: Record<string, string>): Promise<any> {
+    const answer = await fetch(`${this.#base}/${path}?${new URLSearchParams(query)}`)
+    return this.#read(path, answer)
+  }
+
+  async post(path: string, body: object): Promise<any> {
+    const answer = await fetch(`${this.#base}/${path}`, {
+      method: 'POST',
+      headers: { 'content-type': 'application/json' },
+      body: JSON.stringify(body),
+    })
+    return this.#read(path, answer)
+  }
+
+  async #read(path: string, answer: Response): Promise<any> {
+    const text = await answer.text()
+    if (!answer.ok) throw new Error(`${path}: ${answer.status} ${text}`)
+    return JSON.parse(text)
+  }
+
+  run = async (runId: string): Promise<any> => (await this.get('runs/get', { run_id: runId })).run
+
+  /** Every stored row of one metric. */
+  async history(runId: string, key: string): Promise<{ step: number; timestamp: number; value: number }[]> {
+    const rows: { step: number; timestamp: number; value: number }[] = []
+    for (let token = ''; ;) {
+      const page = await this.get('metrics/get-history', {
+        run_id: runId,
+        metric_key: key,
+        max_results: '25000',
+        ...(token === '' ? {} : { page_token: token }),
+      })
+      for (const metric of page.metrics ?? [])
+        rows.push({ step: Number(metric.step ?? 0), timestamp: Number(metric.timestamp), value: Number(metric.value) })
+      token = page.next_page_token ?? ''
+      if (token === '') return rows
+    }
+  }
+
+  /** Every row of every metric of a run. */
+  async points(runId: string): Promise<{ key: string; step: number; time: number; value: number }[]> {
+    const keys: string[] = ((await this.run(runId)).data.metrics ?? []).map((metric: { key: string }) => metric.key)
+    const all = []
+    for (const key of keys)
+      for (const { step, timestamp, value } of await this.history(runId, key))
+        all.push({ key, step, time: timestamp, value })
+    return all
+  }
+}
