@@ -78,7 +78,7 @@ export class MlflowApi {
   }
 
   async get(path: string, query: Record<string, string>): Promise<any> {
-    const answer = await fetch(`${this.#base}/${path}?${new URLSearchParams(query)}`)
+    const answer = await fetch(`${this.#base}/${path}?${new URLSearchParams(query).toString()}`)
     return this.#read(path, answer)
   }
 
