@@ -18,10 +18,17 @@ import { Counters } from './telemetry/counters.ts'
  *                               no I/O           memory            file per run      1 s, cursors       and nothing else
  */
 
+/** What the delivery thread is given to commit and end. */
+const STOP_PATIENCE_MS = 5000
+
 export interface BridgeOptions {
   settings: Settings
   stateDir: string
   start: RunStart
+  /** Journal of an earlier run that goes on instead. */
+  resume: string | null
+  /** How users call us, for the words of the account. */
+  command: string
   /** A regular file can be read later, so that nothing of it need ever be dropped. */
   mayWait: boolean
   say: (text: string) => void
@@ -40,7 +47,7 @@ export class Bridge {
   constructor(options: BridgeOptions) {
     const { settings, say } = options
     const counters = new Counters()
-    this.#worker = startWorker({ settings, stateDir: options.stateDir })
+    this.#worker = startWorker({ settings, stateDir: options.stateDir, command: options.command })
     const whenFull = options.mayWait ? 'block' : settings['channel.whenFull']
     const producer = new ChannelProducer(this.#worker, counters, settings['channel.capacity'], whenFull)
     this.#producer = producer
@@ -77,7 +84,7 @@ export class Bridge {
     this.#worker.on('exit', (code) => {
       if (code !== 0) gone(`exit code ${code}`)
     })
-    producer.post({ kind: 'run', start: options.start })
+    producer.post({ kind: 'run', start: options.start, resume: options.resume })
   }
 
   /** A sink for one stream of bytes; the streams of one run share its series. */
@@ -104,9 +111,10 @@ export class Bridge {
     return this.#finished.promise
   }
 
-  /** Commits and ends now. */
+  /** Commits and ends now; a thread that cannot (a disk that hangs) is not waited for. */
   stop(): void {
     this.#producer.post({ kind: 'stop' })
+    setTimeout(() => this.#finished.resolve({ complete: false, inMemory: false }), STOP_PATIENCE_MS).unref()
   }
 
   /** Lets go of the thread. */

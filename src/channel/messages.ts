@@ -23,7 +23,8 @@ export interface RunStart {
 }
 
 export type ToDelivery =
-  | { kind: 'run'; start: RunStart }
+  /** A run begins; `resume`: the journal of an earlier one that goes on instead. */
+  | { kind: 'run'; start: RunStart; resume: string | null }
   /** An earlier run, by the path of its journal: what is left of it is to be delivered. */
   | { kind: 'open'; journal: string }
   | { kind: 'series'; id: number; key: string }
@@ -38,7 +39,6 @@ export type ToDelivery =
   | { kind: 'stop' }
 
 export type FromDelivery =
-  | { kind: 'ready' }
   /** Buffers whose points are committed to the journal. */
   | { kind: 'empty'; buffers: ArrayBuffer[] }
   /** A line for standard error. */

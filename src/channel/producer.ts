@@ -38,7 +38,7 @@ export class ChannelProducer {
   #count = 0
   #timer: NodeJS.Timeout | null = null
   #closed = false
-  #onRoom: (() => void) | null = null
+  #onRoom = new Set<() => void>()
 
   constructor(port: Port, counters: Counters, capacity: number, whenFull: WhenFull) {
     this.#port = port
@@ -52,9 +52,9 @@ export class ChannelProducer {
     return !this.#closed && this.#idle.length === 0 && this.#allocated >= this.#maxChunks
   }
 
-  /** Calls `then` once, when a buffer has come back (or the channel is closed). */
+  /** Calls `then` once, when a buffer has come back (or the channel is closed); asked twice with the same, once. */
   whenRoom(then: () => void): void {
-    this.#onRoom = then
+    this.#onRoom.add(then)
   }
 
   offer(series: number, step: number, time: number, value: number): Offer {
@@ -102,9 +102,7 @@ export class ChannelProducer {
       if (this.#allocated > this.#maxChunks) this.#allocated -= 1
       else this.#idle.push(buffer)
     }
-    const then = this.#onRoom
-    this.#onRoom = null
-    then?.()
+    this.#tellRoom()
   }
 
   /** Nothing is sent any more; what is offered from now on is counted as dropped. */
@@ -114,9 +112,13 @@ export class ChannelProducer {
     this.#buffer = null
     if (this.#timer !== null) clearTimeout(this.#timer)
     this.#timer = null
-    const then = this.#onRoom
-    this.#onRoom = null
-    then?.()
+    this.#tellRoom()
+  }
+
+  #tellRoom(): void {
+    const waiting = [...this.#onRoom]
+    this.#onRoom.clear()
+    for (const then of waiting) then()
   }
 
   get #underWay(): number {

@@ -1,9 +1,12 @@
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
 import type { Env } from '../config/load.ts'
 import { loadSettings, stateDirOf, type LoadedSettings } from '../config/load.ts'
 import { readFlags, type Flags } from '../config/flags.ts'
 import { nearest } from '../config/nearest.ts'
 import { Output } from '../telemetry/output.ts'
 import { Voice } from '../telemetry/say.ts'
+import { isThere } from '../journal/directory.ts'
 import type { Tee } from '../receivers/tee.ts'
 import { EXIT } from './exit-codes.ts'
 
@@ -20,6 +23,10 @@ export interface Context {
   stateDir: string
   env: Env
   directory: string
+  /** How users call us. */
+  command: string
+  /** Mask of the signals that were ignored when we began. */
+  ignoredSignals: string
   stdout: Output
   stderr: Output
   voice: Voice
@@ -53,7 +60,7 @@ const VERBS: Readonly<Record<string, { help: string; load: () => Promise<Verb> }
 }
 
 /** Runs one command line. @returns the exit code */
-export async function main(argv: readonly string[], input: Input | null): Promise<number> {
+export async function main(argv: readonly string[], input: Input | null, ignoredSignals: string): Promise<number> {
   const stdout = new Output(1)
   const stderr = new Output(2)
   const voice = new Voice(stderr)
@@ -66,7 +73,9 @@ export async function main(argv: readonly string[], input: Input | null): Promis
     loaded,
     stateDir: stateDirOf(loaded.settings, process.env),
     env: process.env,
-    directory: process.cwd(),
+    directory: currentDirectory(process.env),
+    command: commandName(process.env),
+    ignoredSignals,
     stdout,
     stderr,
     voice,
@@ -76,6 +85,23 @@ export async function main(argv: readonly string[], input: Input | null): Promis
   voice.flush()
   await Promise.all([stdout.drained(), stderr.drained()])
   return code
+}
+
+/** The working directory, also when it has been deleted. */
+function currentDirectory(env: Env): string {
+  try {
+    return process.cwd()
+  } catch {
+    return env['PWD'] ?? '/'
+  }
+}
+
+/** `spanbridge` where the shell finds it, else the path of the launcher. */
+function commandName(env: Env): string {
+  const isFound = (env['PATH'] ?? '')
+    .split(':')
+    .some((directory) => directory !== '' && isThere(join(directory, 'spanbridge')))
+  return isFound ? 'spanbridge' : fileURLToPath(new URL('../../bin/spanbridge', import.meta.url))
 }
 
 async function dispatch(name: string, context: Context): Promise<number> {
@@ -102,7 +128,7 @@ async function dispatch(name: string, context: Context): Promise<number> {
 }
 
 /** With nothing that we can do for a trainer in the pipe, it must not notice. */
-async function beCat({ input, stdout, loaded }: Context): Promise<void> {
+export async function beCat({ input, stdout, loaded }: Context): Promise<void> {
   if (input === null) return
   input.tee.passTo(loaded.settings.quiet ? null : stdout)
   input.tee.attach(null)

@@ -1,3 +1,4 @@
+import { withoutCredentials } from '../config/load.ts'
 import { SETTING_NAMES, settingOf } from '../config/settings.ts'
 import type { Context } from './app.ts'
 import { EXIT } from './exit-codes.ts'
@@ -32,5 +33,4 @@ export async function check({ flags, loaded, stateDir, stdout, voice }: Context)
 }
 
 /** An address may carry credentials. */
-const withoutPassword = (value: unknown): unknown =>
-  typeof value === 'string' ? value.replace(/\/\/[^/@\s]*@/, '//***@') : value
+const withoutPassword = (value: unknown): unknown => (typeof value === 'string' ? withoutCredentials(value) : value)

@@ -12,6 +12,7 @@ export class Ending {
   readonly #bridge: Bridge
   #signalled = false
   #inputOver = false
+  #faulty = false
 
   constructor(bridge: Bridge) {
     this.#bridge = bridge
@@ -23,8 +24,14 @@ export class Ending {
     this.#signalled = true
   }
 
-  finish(status: EndStatus): Promise<Outcome> {
+  /** Something of ours has failed on the way: the end is not complete, whatever is delivered. */
+  fault(): void {
+    this.#faulty = true
+  }
+
+  async finish(status: EndStatus): Promise<Outcome> {
     this.#inputOver = true
-    return this.#bridge.finish({ status, time: Date.now() }, this.#signalled ? AFTER_SIGNAL_MS : null)
+    const outcome = await this.#bridge.finish({ status, time: Date.now() }, this.#signalled ? AFTER_SIGNAL_MS : null)
+    return { ...outcome, complete: outcome.complete && !this.#faulty }
   }
 }

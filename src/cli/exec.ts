@@ -1,9 +1,11 @@
 import { Bridge } from '../bridge.ts'
 import { startChild, type Child } from '../receivers/exec/index.ts'
-import { FORWARDED, reachesChildItself } from '../receivers/exec/signals.ts'
+import { ENDING, FORWARDED, GroupWatch, ignoredSignals, withIgnored } from '../receivers/exec/signals.ts'
 import type { Context } from './app.ts'
+import { emergency } from './emergency.ts'
 import { Ending } from './ending.ts'
 import { EXIT, exitCodeOf } from './exit-codes.ts'
+import { findResumable } from './resume.ts'
 import { newRun } from './start.ts'
 
 /** When the command has ended and its outputs have not (a process that it left behind), they are read this much longer. */
@@ -11,58 +13,104 @@ const OUTPUT_PATIENCE_MS = 8000
 
 /** `exec`: runs a command, bridges both its outputs, and exits as it did. */
 export async function exec(context: Context): Promise<number> {
-  const { loaded, stateDir, directory, stdout, stderr, voice, env } = context
+  const { loaded, stateDir, directory, voice, env } = context
   const command = context.flags.rest
   const { settings } = loaded
+  const say = (text: string): void => voice.say(text)
   if (command.length === 0) {
-    voice.say('exec: expected a command, got nothing: spanbridge exec -- python train.py')
+    say('exec: expected a command, got nothing: spanbridge exec -- python train.py')
     return EXIT.usage
   }
-  const child = startChild(command, env, (text) => voice.say(text))
-  child.stdout.passTo(settings.quiet ? null : stdout)
-  child.stderr.passTo(settings.quiet ? null : stderr)
-  const say = (text: string): void => voice.say(text)
-  const bridge = new Bridge({
-    settings,
-    stateDir,
-    start: newRun(settings, 'exec', command, directory),
-    mayWait: false,
-    say,
-  })
-  const ending = new Ending(bridge)
-  let childEnded = false
-  for (const signal of FORWARDED) {
-    process.on(signal, () => {
-      if (!childEnded && !reachesChildItself(signal)) child.process.kill(signal)
-      ending.signal()
-    })
+  const start = newRun(settings, 'exec', command, directory)
+  const resume = findResumable(settings, stateDir, start)
+  if (resume instanceof Error) {
+    say(resume.message)
+    return EXIT.usage
   }
-  const fault = (error: Error): void =>
-    voice.say(`a fault of ours, the output is only passed on from here: ${error.stack ?? error.message}`)
+  const ignored = ignoredSignals(context.ignoredSignals)
+  const signals = forwardSignals(ignored)
+  const child = startChild({ command: withIgnored(command, ignored), env, onError: say })
+  passOutput(child, context)
+  signals.to(child)
+  const bridge = new Bridge({ settings, stateDir, start, resume, command: context.command, mayWait: false, say })
+  const ending = new Ending(bridge)
+  signals.onEnding(() => ending.signal())
+  const fault = (error: Error): void => {
+    ending.fault()
+    say(`a fault of ours, the output is only passed on from here: ${error.stack ?? error.message}`)
+  }
   child.stdout.attach(bridge.stream(), fault)
   child.stderr.attach(bridge.stream(), fault)
   const { code, status } = await child.ended
-  childEnded = true
-  await readRest(child, () =>
-    voice.say(
+  signals.stop()
+  await readRest(child, () => {
+    child.leaveToCat(settings.quiet)
+    say(
       `${command[0]!} has ended, but a process that it started still writes to its output: passed on by 'cat', not recorded any more`,
-    ),
-  )
+    )
+  })
   const outcome = await ending.finish(status)
   await bridge.close()
   return settings.strict && code === 0 ? exitCodeOf(outcome) : code
 }
 
-/** Reads the outputs to their end, or for a while; the rest is left to `cat`. */
-async function readRest(child: Child, onLeft: () => void): Promise<void> {
+function passOutput(child: Child, { loaded, stdout, stderr }: Context): void {
+  child.stdout.passTo(loaded.settings.quiet ? null : stdout)
+  child.stderr.passTo(loaded.settings.quiet ? null : stderr)
+  emergency.beCat = async () => {
+    child.stdout.attach(null)
+    child.stderr.attach(null)
+    const { code } = await child.ended
+    await readRest(child, () => child.leaveToCat(loaded.settings.quiet))
+    await Promise.all([stdout.drained(), stderr.drained()])
+    return code
+  }
+}
+
+interface Signals {
+  to(child: Child): void
+  onEnding(then: () => void): void
+  stop(): void
+}
+
+/** Takes signals from now on, and hands them to the command once it is there, unless it has had them itself. */
+function forwardSignals(ignored: readonly string[]): Signals {
+  const watch = new GroupWatch()
+  const child = Promise.withResolvers<Child>()
+  let isOver = false
+  let onEnding: (() => void) | null = null
+  let isEnding = false
+  for (const signal of FORWARDED) {
+    process.on(signal, () => {
+      if (ignored.includes(signal)) return
+      void watch.reachedGroup(signal).then(async (hadIt) => {
+        if (!isOver && !hadIt) (await child.promise).kill(signal)
+      })
+      if (!ENDING.has(signal)) return
+      isEnding = true
+      onEnding?.()
+    })
+  }
+  return {
+    to: (started) => child.resolve(started),
+    onEnding: (then) => {
+      onEnding = then
+      if (isEnding) then()
+    },
+    stop: () => {
+      isOver = true
+      watch.stop()
+    },
+  }
+}
+
+/** Reads the outputs to their end, or for a while; the rest is left to somebody else. */
+async function readRest(child: Child, leave: () => void): Promise<void> {
   let timer: NodeJS.Timeout | undefined
   const patience = new Promise<'left'>((resolve) => {
     timer = setTimeout(() => resolve('left'), OUTPUT_PATIENCE_MS)
   })
   const ended = Promise.all([child.stdout.ended, child.stderr.ended]).then(() => 'ended' as const)
-  if ((await Promise.race([ended, patience])) === 'left') {
-    child.leaveToCat()
-    onLeft()
-  }
+  if ((await Promise.race([ended, patience])) === 'left') leave()
   clearTimeout(timer)
 }

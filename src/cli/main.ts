@@ -1,15 +1,18 @@
 import { fstatSync } from 'node:fs'
 import { Tee } from '../receivers/tee.ts'
+import { Output } from '../telemetry/output.ts'
+import { emergency } from './emergency.ts'
 
 /*
  * The entry. A pipe holds 64 KiB and then the trainer waits, so reading begins here, before anything else is loaded;
  * `app.ts` says later where the bytes go.
  */
 
-const argv = process.argv.slice(2)
-const first = argv.find((word) => !word.startsWith('-'))
+/** Verbs that read no standard input of a trainer's. */
 const OTHER_VERBS = ['exec', 'check', 'status', 'sync']
-const isRun = first === undefined || argv[0] !== first || !OTHER_VERBS.includes(first)
+
+/** Set by the launcher: which signals were ignored when it began (Node.js resets them). Nobody else's business. */
+const IGNORED = 'SPANBRIDGE_SIGNALS_IGNORED'
 
 /** Whether standard input is something a trainer may write to: a pipe, a socket or a file, never a terminal. */
 function inputKind(): 'stream' | 'file' | null {
@@ -22,26 +25,53 @@ function inputKind(): 'stream' | 'file' | null {
   }
 }
 
-const asksOnly = argv.some((word) => ['--help', '-h', '--version', '-V'].includes(word))
-const kind = isRun && !asksOnly ? inputKind() : null
+const argv = process.argv.slice(2)
+const ignoredSignals = process.env[IGNORED] ?? '0'
+delete process.env[IGNORED]
+const asksOnly = argv.some((word) => ['--help', '-h', '--version', '-V'].includes(word)) && argv[0] !== 'exec'
+const kind = OTHER_VERBS.includes(argv[0] ?? '') || asksOnly ? null : inputKind()
 const tee = kind === null ? null : new Tee(process.stdin)
 
-try {
-  const { main } = await import('./app.ts')
-  process.exitCode = await main(argv, kind !== null && tee !== null ? { kind, tee } : null)
-} catch (error) {
-  // A fault that stops the bridge leaves `cat` behind.
-  process.stderr.write(
-    `spanbridge: a fault of ours, the input is only passed on from here: ${(error as Error).stack}\n`,
-  )
-  if (tee !== null) {
-    const { Output } = await import('../telemetry/output.ts')
+if (tee !== null) {
+  // Nothing that can be caught ends the reading; what a signal means is decided later.
+  for (const signal of [
+    'SIGINT',
+    'SIGTERM',
+    'SIGHUP',
+    'SIGQUIT',
+    'SIGUSR1',
+    'SIGUSR2',
+    'SIGALRM',
+    'SIGXCPU',
+  ] as const) {
+    process.on(signal, () => {})
+  }
+  emergency.beCat = async () => {
     const output = new Output(1)
     tee.passTo(output)
     tee.attach(null)
     await tee.ended
     await output.drained()
+    return 1
   }
-  process.exitCode = 1
 }
-process.exit()
+
+/** A fault that stops the bridge leaves `cat` behind, and a non-zero exit code at the end. */
+async function fault(error: unknown): Promise<never> {
+  const text = error instanceof Error ? (error.stack ?? error.message) : String(error)
+  process.stderr.write(
+    `spanbridge: a fault of ours, output is only passed on from here: ${text.replaceAll('\n', '\\n')}\n`,
+  )
+  const { beCat } = emergency
+  emergency.beCat = null
+  process.exit(beCat === null ? 1 : (await beCat()) || 1)
+}
+
+process.on('uncaughtException', (error) => void fault(error))
+
+try {
+  const { main } = await import('./app.ts')
+  process.exit(await main(argv, kind !== null && tee !== null ? { kind, tee } : null, ignoredSignals))
+} catch (error) {
+  await fault(error)
+}

@@ -1,7 +1,8 @@
 import { Bridge } from '../bridge.ts'
-import type { Context } from './app.ts'
+import { beCat, type Context } from './app.ts'
 import { Ending } from './ending.ts'
 import { EXIT, exitCodeOf } from './exit-codes.ts'
+import { findResumable } from './resume.ts'
 import { newRun } from './start.ts'
 
 /** `run`: bridges standard input to its end. */
@@ -17,17 +18,34 @@ export async function run(context: Context): Promise<number> {
     voice.say(
       'there is nothing to read: put it behind a trainer (trainer | spanbridge), before one (spanbridge exec -- trainer), or feed it a file (spanbridge < log.jsonl)',
     )
+    await beCat(context)
     return EXIT.usage
   }
   const { tee, kind } = input
   tee.passTo(settings.quiet ? null : stdout)
   const start = newRun(settings, 'stdin', [], directory)
-  const bridge = new Bridge({ settings, stateDir, start, mayWait: kind === 'file', say: (text) => voice.say(text) })
+  const resume = findResumable(settings, stateDir, start)
+  if (resume instanceof Error) {
+    voice.say(resume.message)
+    await beCat(context)
+    return EXIT.usage
+  }
+  const say = (text: string): void => voice.say(text)
+  const bridge = new Bridge({
+    settings,
+    stateDir,
+    start,
+    resume,
+    command: context.command,
+    mayWait: kind === 'file',
+    say,
+  })
   const ending = new Ending(bridge)
   for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, () => ending.signal())
-  tee.attach(bridge.stream(), (error) =>
-    voice.say(`a fault of ours, the input is only passed on from here: ${error.stack ?? error.message}`),
-  )
+  tee.attach(bridge.stream(), (error) => {
+    ending.fault()
+    say(`a fault of ours, the input is only passed on from here: ${error.stack ?? error.message}`)
+  })
   await tee.ended
   const outcome = await ending.finish('FINISHED')
   await bridge.close()

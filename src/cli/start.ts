@@ -2,6 +2,7 @@ import { randomFillSync } from 'node:crypto'
 import { basename } from 'node:path'
 import type { RunStart } from '../channel/messages.ts'
 import type { Settings } from '../config/settings.ts'
+import { isSecret, REDACTED } from '../layer/params.ts'
 
 const CROCKFORD = '0123456789ABCDEFGHJKMNPQRSTVWXYZ'
 
@@ -40,7 +41,9 @@ export function newRun(
     command,
     directory,
     startedAt: now,
-    params: Object.entries(settings.params),
+    params: Object.entries(settings.params).map(
+      ([name, value]) => [name, isSecret(name, value) ? REDACTED : value] as const,
+    ),
     tags: Object.entries(settings.tags),
   }
 }

@@ -4,7 +4,14 @@ import { EXIT } from './exit-codes.ts'
 
 /** `status`: the account of every run in the state directory, of live ones as of their last commit. */
 export async function status({ flags, stateDir, stdout, voice }: Context): Promise<number> {
-  const { runs, unreadable } = readStateDir(stateDir)
+  let found: ReturnType<typeof readStateDir>
+  try {
+    found = readStateDir(stateDir)
+  } catch (error) {
+    voice.say(`stateDir: expected a directory, got '${stateDir}' (${(error as Error).message})`)
+    return EXIT.usage
+  }
+  const { runs, unreadable } = found
   for (const { journal, error } of unreadable) voice.say(`${journal} cannot be read: ${error}`)
   const text = flags.json
     ? `${JSON.stringify({ runs }, null, 2)}\n`

@@ -1,10 +1,10 @@
 import { existsSync } from 'node:fs'
-import { join, resolve } from 'node:path'
+import { resolve } from 'node:path'
 import type { FromDelivery, Outcome } from '../channel/messages.ts'
 import { systemClock } from '../delivery/clock.ts'
 import { DeliveryThread } from '../delivery/thread.ts'
 import { createExporters } from '../exporters/index.ts'
-import { readStateDir } from '../journal/status.ts'
+import { readStateDir, type RunStatus } from '../journal/status.ts'
 import { isBusy } from '../journal/lock.ts'
 import type { Context } from './app.ts'
 import { EXIT, exitCodeOf } from './exit-codes.ts'
@@ -17,6 +17,7 @@ export async function sync(context: Context): Promise<number> {
     return EXIT.usage
   }
   const journals = flags.rest.length > 0 ? flags.rest.map((word) => find(word, stateDir)) : allIn(stateDir)
+  if (journals.length === 0) voice.say(`sync: nothing is left to deliver in ${stateDir}`)
   let code: number = EXIT.ok
   for (const [i, journal] of journals.entries()) {
     if (journal === null) {
@@ -27,20 +28,30 @@ export async function sync(context: Context): Promise<number> {
   return code
 }
 
-const find = (word: string, stateDir: string): string | null =>
-  [resolve(word), join(stateDir, `${word}.sqlite`)].find((path) => path.endsWith('.sqlite') && existsSync(path)) ?? null
+/** A file, or a run of the state directory by its id or (the newest of that) name. */
+function find(word: string, stateDir: string): string | null {
+  if (word.endsWith('.sqlite') && existsSync(resolve(word))) return resolve(word)
+  return readStateDir(stateDir).runs.findLast(({ run, name }) => run === word || name === word)?.journal ?? null
+}
 
+/** Runs that no process holds and that lack something somewhere, or have never been sent anywhere. */
 const allIn = (stateDir: string): string[] =>
   readStateDir(stateDir)
-    .runs.filter(({ status }) => status !== 'running')
+    .runs.filter((run) => !run.isHeld && needsDelivery(run))
     .map(({ journal }) => journal)
 
-async function deliver(journal: string, { loaded, stateDir, voice }: Context): Promise<number> {
+const needsDelivery = ({ status, destinations }: RunStatus): boolean =>
+  status === 'interrupted' ||
+  destinations.length === 0 ||
+  destinations.some(({ points, params, tags, ended }) => points.pending + params.pending + tags.pending > 0 || !ended)
+
+async function deliver(journal: string, { loaded, stateDir, command, voice }: Context): Promise<number> {
   const finished = Promise.withResolvers<Outcome>()
   const thread = new DeliveryThread({
     settings: loaded.settings,
     stateDir,
-    exporters: createExporters(loaded.settings),
+    command,
+    createExporters: () => createExporters(loaded.settings),
     post: (message: FromDelivery) => {
       if (message.kind === 'say') voice.say(message.text)
       else if (message.kind === 'finished') finished.resolve(message.outcome)

@@ -1,5 +1,5 @@
 import { flagOf, SETTING_NAMES, settingOf, type SettingName } from './settings.ts'
-import { bool } from './types.ts'
+import { bool, switchOrName } from './types.ts'
 import { nearest } from './nearest.ts'
 
 /** Flags that are no settings. */
@@ -28,7 +28,7 @@ const byFlag = new Map<string, SettingName>(
 /** Words behind a switch that are its value and not the beginning of a command. */
 const SWITCH_WORDS: ReadonlySet<string> = new Set(['true', 'false', 'on', 'off', 'yes', 'no', '0', '1'])
 
-const isSwitch = (name: SettingName): boolean => (settingOf(name).type as unknown) === bool
+const isSwitch = (name: SettingName): boolean => ([bool, switchOrName] as unknown[]).includes(settingOf(name).type)
 
 /**
  * Reads `--name value`, `--name=value`, switches (`--quiet`, `--quiet false`, `--no-quiet`), `--no-web`, and `--`.

@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs'
 import { homedir } from 'node:os'
-import { join, resolve } from 'node:path'
+import { isAbsolute, join, resolve } from 'node:path'
 import { parseDocument } from 'yaml'
 import { isFields } from '../layer/event.ts'
 import type { Flags } from './flags.ts'
@@ -59,7 +59,7 @@ function valueOf(
   }
   const given = flags.values.get(name)
   if (given !== undefined) {
-    return read(flagOf(name), () => {
+    return read(setting.flag === undefined ? flagOf(name) : `--${setting.flag}`, () => {
       const values = given.map((text) => setting.type.fromText(text))
       return isFields(values[0]) ? Object.assign({}, ...values) : values.at(-1)
     })
@@ -101,25 +101,63 @@ function readFile(path: string, problems: string[]): Map<SettingName, unknown> {
   return found
 }
 
-/** What no single setting can know. */
+/** What the type of a setting cannot know. */
 function contradictions(settings: Settings): string[] {
   const problems: string[] = []
   const uri = settings['mlflow.trackingUri']
-  if (uri !== null && !(URL.canParse(uri) && /^https?:$/.test(new URL(uri).protocol))) {
-    problems.push(
-      `mlflow.trackingUri: expected the address of a server (http://... or https://...), got '${uri.replace(/\/\/[^/@]*@/, '//***@')}'; for files or a database start one with 'mlflow server --backend-store-uri ...' and give its address`,
-    )
-  }
+  if (uri !== null) problems.push(...problemsOfUri(uri))
   const id = settings['mlflow.experimentId']
-  if (id !== null && !/^\d+$/.test(id))
+  if (id !== null && !/^\d+$/.test(id)) {
     problems.push(`mlflow.experimentId: expected a number, got '${id}'; a name goes into mlflow.experimentName`)
+  }
   if (settings['steps.fields'].length === 0) problems.push('steps.fields: expected at least one field, got none')
+  for (const name of ['mlflow.serverCertPath', 'mlflow.clientCertPath'] as const) {
+    const path = settings[name]
+    if (uri === null || path === null) continue
+    try {
+      readFileSync(path)
+    } catch (error) {
+      problems.push(`${name}: expected a file with certificates, got '${path}' (${(error as Error).message})`)
+    }
+  }
+  for (const name of ['proxy.http', 'proxy.https'] as const) {
+    const proxy = settings[name]
+    if (uri !== null && proxy !== null && !isHttp(proxyUrl(proxy))) {
+      problems.push(`${name}: expected the address of a proxy (http://host:port), got '${withoutCredentials(proxy)}'`)
+    }
+  }
   return problems
 }
 
+/** A proxy as people write it: without a scheme it is http. */
+export const proxyUrl = (proxy: string): string => (/^\w+:\/\//.test(proxy) ? proxy : `http://${proxy}`)
+
+const isHttp = (text: string): boolean => URL.canParse(text) && /^https?:$/.test(new URL(text).protocol)
+
+function problemsOfUri(uri: string): string[] {
+  const got = `got '${withoutCredentials(uri)}'`
+  const expected = `mlflow.trackingUri: expected the address of a server (http://... or https://...), ${got}`
+  if (!isHttp(uri)) {
+    const cure = /^[\w.-]+:\d+(?:\/|$)/.test(uri)
+      ? `did you mean http://${uri}?`
+      : "for files or a database start one with 'mlflow server --backend-store-uri ...' and give its address"
+    return [`${expected}; ${cure}`]
+  }
+  try {
+    decodeURIComponent(new URL(uri).username + new URL(uri).password)
+    return []
+  } catch {
+    return [`${expected}; a % in its user or password has to be written %25`]
+  }
+}
+
+/** An address as it may be shown. */
+export const withoutCredentials = (address: string): string => address.replace(/\/\/[^/@\s]*@/, '//***@')
+
 /** The directory of the journals, absolute. */
 export function stateDirOf(settings: Settings, env: Env): string {
-  if (settings.stateDir !== null) return resolve(settings.stateDir)
+  // An absolute path needs no working directory, which may have been deleted.
+  if (settings.stateDir !== null) return isAbsolute(settings.stateDir) ? settings.stateDir : resolve(settings.stateDir)
   const base = env['XDG_STATE_HOME']
   const home = env['HOME'] ?? homedir()
   return join(base !== undefined && base.startsWith('/') ? base : join(home, '.local', 'state'), 'spanbridge')

@@ -1,4 +1,15 @@
-import { bool, duration, integer, list, listsByName, oneOf, pairs, text, type SettingType } from './types.ts'
+import {
+  bool,
+  duration,
+  integer,
+  list,
+  listsByName,
+  oneOf,
+  pairs,
+  switchOrName,
+  text,
+  type SettingType,
+} from './types.ts'
 
 /** One setting: everything that flags, environment, file, `check` and `--help` need to know of it. */
 export interface Setting<T> {
@@ -46,6 +57,11 @@ export const SETTINGS = {
     oneOf('auto', 'on', 'off'),
     'auto',
     'Whether standard input is read; auto: when it is a pipe, a socket or a file.',
+  ),
+  resume: setting(
+    switchOrName,
+    null,
+    'Go on with an earlier run: the newest of the same name, or command and directory, that has no end; or one that is named.',
   ),
   quiet: setting(bool, false, 'Do not pass the input on to standard output.'),
   wait: setting(bool, false, 'At the end, stay until everything is delivered, however long that takes.'),

@@ -27,6 +27,22 @@ export const text: SettingType<string | null> = {
         : fail('text', value),
 }
 
+/** A switch that may name something: null is off, '' on, anything else a name. On a command line the name needs an `=`. */
+export const switchOrName: SettingType<string | null> = {
+  shape: '[=NAME]',
+  fromText: (value) => {
+    const lower = value.toLowerCase()
+    if (['false', 'no', 'off', '0'].includes(lower)) return null
+    return ['true', 'yes', 'on', '1', ''].includes(lower) ? '' : value
+  },
+  fromFile: (value) =>
+    typeof value === 'string'
+      ? switchOrName.fromText(value)
+      : typeof value === 'boolean' || value === null
+        ? switchOrName.fromText(String(value ?? false))
+        : fail('true, false or a name', value),
+}
+
 export const bool: SettingType<boolean> = {
   shape: 'true|false',
   fromText: (value) => {

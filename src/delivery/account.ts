@@ -1,11 +1,14 @@
-import type { BatchKind } from '../exporters/exporter.ts'
+import type { BatchKind, Heights } from '../exporters/exporter.ts'
 import type { RunJournal } from '../journal/journal.ts'
 
 /** How far one destination has got in one kind of one run. */
 export interface Cursor {
+  /** Sequence number up to which everything is delivered or rejected. */
   position: number
   delivered: number
   rejected: number
+  /** End of the batch that is, or is about to be, under way; not beyond `position` when there is none. */
+  sending: number
 }
 
 /** What is known of a destination from earlier. */
@@ -13,52 +16,86 @@ export interface KnownDestination {
   runId: string | null
   made: boolean
   ended: boolean
-  /** A row was there before: an earlier process may have made the tracker's run without noting its id. */
-  isOld: boolean
+  /** Where the run was to go when it began. */
+  target: Record<string, string | null>
+}
+
+export interface RejectedRow {
+  sequence: number
+  name: string
+  step?: number
+  time?: number
+  value: number | string
+  reason: string
 }
 
 /**
  * The rows of one destination in a run's journal: its cursors, its state, what it refused. Every step forward is one
- * transaction, so that `journaled = delivered + rejected + pending` holds whenever the process dies.
+ * transaction, so that `journaled = delivered + rejected + evicted + pending` holds whenever the process dies.
  */
 export class DestinationAccount {
   readonly #journal: RunJournal
   readonly #id: number
   readonly known: KnownDestination
+  readonly #heights: Map<string, number>
+  #makingSince: number | null
 
-  constructor(journal: RunJournal, exporter: string, address: string) {
+  constructor(journal: RunJournal, exporter: string, address: string, target: Record<string, string | null>) {
     this.#journal = journal
     // The address is no part of what a destination is: a tunnel on another port leads to the same run.
-    const row = journal.get('SELECT id, run_id, made, ended FROM destinations WHERE exporter = ?', exporter)
-    if (row !== undefined) journal.run('UPDATE destinations SET address = ? WHERE exporter = ?', address, exporter)
-    else journal.run('INSERT INTO destinations (exporter, address) VALUES (?, ?)', exporter, address)
-    this.#id = Number((row ?? journal.get('SELECT max(id) AS id FROM destinations'))!['id'])
-    this.known = {
-      runId: (row?.['run_id'] as string | null) ?? null,
-      made: row?.['made'] === 1,
-      ended: row?.['ended'] === 1,
-      isOld: row !== undefined,
+    const old = journal.get('SELECT id FROM destinations WHERE exporter = ?', exporter)
+    if (old !== undefined) journal.run('UPDATE destinations SET address = ? WHERE id = ?', address, Number(old['id']))
+    else {
+      const values = [exporter, address, JSON.stringify(target)]
+      journal.run('INSERT INTO destinations (exporter, address, target) VALUES (?, ?, ?)', ...values)
     }
+    const row = journal.get('SELECT * FROM destinations WHERE exporter = ?', exporter)!
+    this.#id = Number(row['id'])
+    this.#makingSince = row['making_since'] === null ? null : Number(row['making_since'])
+    this.known = {
+      runId: row['run_id'] as string | null,
+      made: row['made'] === 1,
+      ended: row['ended'] === 1,
+      target: JSON.parse(row['target'] as string) as Record<string, string | null>,
+    }
+    const heights = journal.all('SELECT key, step FROM heights WHERE destination = ?', this.#id)
+    this.#heights = new Map(heights.map((height) => [String(height['key'] as string), Number(height['step'])]))
+  }
+
+  /** UTC ms of a request to make the tracker's run that was not answered. */
+  get makingSince(): number | null {
+    return this.#makingSince
+  }
+
+  set makingSince(since: number | null) {
+    this.#makingSince = since
+    this.#journal.run('UPDATE destinations SET making_since = ? WHERE id = ?', since, this.#id)
   }
 
   cursor(kind: BatchKind): Cursor {
     this.#journal.run('INSERT INTO cursors (destination, kind) VALUES (?, ?) ON CONFLICT DO NOTHING', this.#id, kind)
-    const row = this.#journal.get(
-      'SELECT position, delivered, rejected FROM cursors WHERE destination = ? AND kind = ?',
-      this.#id,
-      kind,
-    )!
-    return { position: Number(row['position']), delivered: Number(row['delivered']), rejected: Number(row['rejected']) }
+    const row = this.#journal.get('SELECT * FROM cursors WHERE destination = ? AND kind = ?', this.#id, kind)!
+    const n = (name: string): number => Number(row[name])
+    return { position: n('position'), delivered: n('delivered'), rejected: n('rejected'), sending: n('sending') }
   }
 
-  opened(runId: string, made: boolean, page: string): void {
-    this.#journal.run(
-      'UPDATE destinations SET run_id = ?, made = ?, page = ? WHERE id = ?',
-      runId,
-      made ? 1 : 0,
-      page,
-      this.#id,
-    )
+  /** The tracker's run is known; `heights`: what it held before us, counted the first time only. */
+  opened(runId: string, made: boolean, page: string, heights: Heights): void {
+    this.#journal.transaction(() => {
+      if (this.known.runId === null) for (const [key, step] of heights) this.#raise(key, step)
+      this.#journal.run(
+        'UPDATE destinations SET run_id = ?, made = ?, page = ?, making_since = NULL WHERE id = ?',
+        runId,
+        made ? 1 : 0,
+        page,
+        this.#id,
+      )
+    })
+  }
+
+  /** Highest step of a metric (the tracker's name) that was there before what is under way. */
+  heightOf(key: string): number {
+    return this.#heights.get(key) ?? Number.NEGATIVE_INFINITY
   }
 
   state(state: 'ok' | 'suspended', lastError: string | null): void {
@@ -69,38 +106,40 @@ export class DestinationAccount {
     this.#journal.run('UPDATE destinations SET ended = 1 WHERE id = ?', this.#id)
   }
 
-  /** A batch up to sequence number `to` is about to be sent: known before it leaves. */
-  sending(kind: BatchKind, to: number): void {
-    this.#journal.run('UPDATE cursors SET sending = ? WHERE destination = ? AND kind = ?', to, this.#id, kind)
-  }
-
-  delivered(kind: BatchKind, to: number, count: number): void {
+  /** A batch up to `cursor.sending` is about to be sent: known before it leaves. */
+  sending(kind: BatchKind, cursor: Cursor): void {
     this.#journal.run(
-      'UPDATE cursors SET position = ?, delivered = delivered + ? WHERE destination = ? AND kind = ?',
-      to,
-      count,
+      'UPDATE cursors SET sending = ? WHERE destination = ? AND kind = ?',
+      cursor.sending,
       this.#id,
       kind,
     )
   }
 
-  rejected(row: {
-    kind: BatchKind
-    sequence: number
-    name: string
-    step?: number
-    time?: number
-    value: number | string
-    reason: string
-  }): void {
+  /** Writes a cursor that has moved, with the rows that were set aside on the way and the steps that are there now. */
+  moved(kind: BatchKind, cursor: Cursor, rejected: readonly RejectedRow[], heights: ReadonlyMap<string, number>): void {
     this.#journal.transaction(() => {
-      this.#journal.reject({ destination: this.#id, ...row })
+      for (const row of rejected) this.#journal.reject({ destination: this.#id, kind, ...row })
+      for (const [key, step] of heights) if (step > this.heightOf(key)) this.#raise(key, step)
       this.#journal.run(
-        'UPDATE cursors SET position = ?, rejected = rejected + 1 WHERE destination = ? AND kind = ?',
-        row.sequence,
+        'UPDATE cursors SET position = ?, delivered = ?, rejected = ?, sending = ? WHERE destination = ? AND kind = ?',
+        cursor.position,
+        cursor.delivered,
+        cursor.rejected,
+        cursor.sending,
         this.#id,
-        row.kind,
+        kind,
       )
     })
+  }
+
+  #raise(key: string, step: number): void {
+    this.#heights.set(key, step)
+    this.#journal.run(
+      'INSERT INTO heights (destination, key, step) VALUES (?, ?, ?) ON CONFLICT (destination, key) DO UPDATE SET step = excluded.step',
+      this.#id,
+      key,
+      step,
+    )
   }
 }

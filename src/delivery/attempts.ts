@@ -1,17 +1,12 @@
 import pRetry from 'p-retry'
 import type { Clock } from './clock.ts'
 
-/** Tries of one flush before its destination is suspended. */
-const ATTEMPTS = 3
 /** The first pause; each next one is twice as long, and jitter makes every one up to twice as long. */
 const FIRST_PAUSE_MS = 200
 /** A server that asks for more patience than this gets it from the suspension instead. */
 const LONGEST_RETRY_AFTER_MS = 60_000
 
-/** From connecting to the last byte of the answer. */
-export const ATTEMPT_TIMEOUT_MS = 3000
-
-/** What an attempt came to; `ok` and `drop` are answers, the others are worth another try. */
+/** What an attempt came to; `retry` and `unanswered` are worth another one. */
 interface Outcome {
   kind: string
   error?: Error
@@ -26,33 +21,42 @@ class Failed extends Error {
   }
 }
 
+export interface AttemptsOptions<T> {
+  tries: number
+  clock: Clock
+  cut: AbortSignal
+  /** Hears of every attempt that failed, at once. */
+  onFailed: (outcome: T) => void
+}
+
 /**
- * Tries up to three times, with pauses of 200 and 400 ms and jitter, or as `Retry-After` asks. A throw of `send` is a
- * bug of the exporter: it counts as an attempt that failed. `cut` ends pauses and attempts at once.
+ * Tries up to `tries` times, with pauses of 200 and 400 ms and jitter, or as `Retry-After` asks. `cut` ends pauses at
+ * once. Never throws: a throw of `once` is a bug and counts as an attempt that failed.
  */
 export async function attempts<T extends Outcome>(
-  send: (abort: AbortSignal) => Promise<T>,
-  clock: Clock,
-  cut: AbortSignal,
+  once: () => Promise<T>,
+  { tries, clock, cut, onFailed }: AttemptsOptions<T>,
 ): Promise<T | { kind: 'retry'; error: Error }> {
   try {
     return await pRetry(
       async () => {
-        const outcome = await attempt(send, ATTEMPT_TIMEOUT_MS, clock, cut)
+        const outcome = await once()
         if (outcome.kind === 'retry' || outcome.kind === 'unanswered') throw new Failed(outcome)
         return outcome
       },
       {
-        retries: ATTEMPTS - 1,
+        retries: tries - 1,
         minTimeout: FIRST_PAUSE_MS,
         factor: 2,
         randomize: true,
         signal: cut,
         shouldRetry: ({ error }) => error instanceof Failed && (error.outcome.afterMs ?? 0) <= LONGEST_RETRY_AFTER_MS,
         onFailedAttempt: async ({ error, retriesLeft, retryDelay }) => {
+          if (error instanceof Failed) onFailed(error.outcome as T)
           const wanted = error instanceof Failed ? (error.outcome.afterMs ?? 0) : 0
-          if (retriesLeft > 0 && wanted > retryDelay && wanted <= LONGEST_RETRY_AFTER_MS)
+          if (retriesLeft > 0 && wanted > retryDelay && wanted <= LONGEST_RETRY_AFTER_MS) {
             await pause(wanted - retryDelay, clock, cut)
+          }
         },
       },
     )
@@ -62,9 +66,9 @@ export async function attempts<T extends Outcome>(
   }
 }
 
-/** One attempt under a time-out. A throw of `send` is turned into `retry`. */
+/** One call of an exporter under a time-out, from connecting to the last byte. A throw is turned into `retry`. */
 export async function attempt<T extends Outcome>(
-  send: (abort: AbortSignal) => Promise<T>,
+  call: (abort: AbortSignal) => Promise<T>,
   timeoutMs: number,
   clock: Clock,
   cut: AbortSignal,
@@ -74,8 +78,9 @@ export async function attempt<T extends Outcome>(
   // When our own thread was blocked, the answer may be in and not read yet: the loop polls once before we give up.
   const cancel = clock.after(timeoutMs, () => setImmediate(abort))
   cut.addEventListener('abort', abort, { once: true })
+  if (cut.aborted) abort()
   try {
-    return await send(controller.signal)
+    return await call(controller.signal)
   } catch (error) {
     return { kind: 'retry', error: new Error(`a fault in the exporter: ${(error as Error).message}`, { cause: error }) }
   } finally {

@@ -13,7 +13,7 @@ export function nextBatch(journal: RunJournal, kind: BatchKind, after: number, l
     limit,
   )
   if (rows.length === 0) return null
-  const entries = rows.map((row) => [String(row['name']), String(row['value'])] as const)
+  const entries = rows.map((row) => [String(row['name'] as string), String(row['value'] as string)] as const)
   return { kind, first: Number(rows[0]!['sequence']), count: rows.length, entries }
 }
 
@@ -32,16 +32,18 @@ export const emptyBatch = (journal: RunJournal): PointBatch => ({
 /** Both halves of a batch of two or more. */
 export function halves(batch: Batch): [Batch, Batch] {
   const middle = batch.count >> 1
-  return [part(batch, 0, middle), part(batch, middle, batch.count)]
+  return [slice(batch, 0, middle), slice(batch, middle, batch.count)]
 }
 
-function part(batch: Batch, from: number, to: number): Batch {
+/** Items `from` up to but without `to` of a batch. */
+export function slice(batch: Batch, from: number, to: number): Batch {
   const at = { first: batch.first + from, count: to - from }
   if (batch.kind !== 'points') return { ...batch, ...at, entries: batch.entries.slice(from, to) } satisfies TextBatch
   return {
     kind: 'points',
     keyOf: batch.keyOf,
     ...at,
+    ...(batch.sequences === undefined ? {} : { sequences: batch.sequences.subarray(from, to) }),
     value: batch.value.subarray(from, to),
     step: batch.step.subarray(from, to),
     time: batch.time.subarray(from, to),
@@ -49,11 +51,45 @@ function part(batch: Batch, from: number, to: number): Batch {
   }
 }
 
-/** Sequence number of the last item. */
-export const lastOf = (batch: Batch): number => batch.first + batch.count - 1
+/** The points of a batch for which `keep` holds, and the places of the others. */
+export function sift(batch: PointBatch, keep: (series: number) => boolean): { kept: PointBatch; others: number[] } {
+  const places = Array.from({ length: batch.count }, (_, i) => i)
+  const kept = places.filter((i) => keep(batch.series[i]!))
+  if (kept.length === batch.count) return { kept: batch, others: [] }
+  return {
+    kept: {
+      kind: 'points',
+      keyOf: batch.keyOf,
+      first: batch.first,
+      count: kept.length,
+      sequences: Float64Array.from(kept, (i) => sequenceOf(batch, i)),
+      value: Float64Array.from(kept, (i) => batch.value[i]!),
+      step: Float64Array.from(kept, (i) => batch.step[i]!),
+      time: Float64Array.from(kept, (i) => batch.time[i]!),
+      series: Uint32Array.from(kept, (i) => batch.series[i]!),
+    },
+    others: places.filter((i) => !keep(batch.series[i]!)),
+  }
+}
 
-/** The single item of a batch of one, as a rejected row shows it. */
-export function onlyItem(batch: Batch): { name: string; step?: number; time?: number; value: number | string } {
-  if (batch.kind !== 'points') return { name: batch.entries[0]![0], value: batch.entries[0]![1] }
-  return { name: batch.keyOf(batch.series[0]!), step: batch.step[0]!, time: batch.time[0]!, value: batch.value[0]! }
+/** Sequence number of item `i`. */
+export const sequenceOf = (batch: Batch, i: number): number =>
+  (batch.kind === 'points' ? batch.sequences?.[i] : undefined) ?? batch.first + i
+
+/** Sequence number of the last item. */
+export const lastOf = (batch: Batch): number => sequenceOf(batch, batch.count - 1)
+
+/** Item `i` as a rejected row shows it. */
+export function itemOf(
+  batch: Batch,
+  i: number,
+): { name: string; step?: number; time?: number; value: number | string } {
+  if (batch.kind !== 'points') return { name: batch.entries[i]![0], value: batch.entries[i]![1] }
+  return { name: batch.keyOf(batch.series[i]!), step: batch.step[i]!, time: batch.time[i]!, value: batch.value[i]! }
+}
+
+/** The beginning of a batch up to its first NaN, or that NaN alone. */
+export function untilNaN(batch: PointBatch): Batch {
+  const at = batch.value.findIndex(Number.isNaN)
+  return at < 0 ? batch : slice(batch, 0, Math.max(1, at))
 }

@@ -1,21 +1,34 @@
 import type { EndStatus } from '../channel/messages.ts'
-import type { BatchKind, Batch, Exporter, RunToOpen, SendResult } from '../exporters/exporter.ts'
+import type { Batch, BatchKind, Exporter, Failure, RunToOpen, SendResult } from '../exporters/exporter.ts'
 import type { RunJournal } from '../journal/journal.ts'
-import { DestinationAccount, type Cursor } from './account.ts'
+import { DestinationAccount, type Cursor, type RejectedRow } from './account.ts'
 import { attempt, attempts, pause } from './attempts.ts'
-import { emptyBatch, halves, lastOf, nextBatch, onlyItem } from './batches.ts'
+import { emptyBatch, halves, itemOf, lastOf, nextBatch, sequenceOf, sift, slice, untilNaN } from './batches.ts'
 import type { Clock } from './clock.ts'
+import { Sender } from './sender.ts'
 
 /** A flush is due when this many points wait, ... */
 const FLUSH_POINTS = 50
 /** ... or this long after the first of them came. */
 const FLUSH_MS = 1000
-/** A suspended destination is tried again after this long. */
-const PROBE_MS = 1000
-/** Making a run is not repeated lightly (`runs/create` makes a second one), so that it may take this long. */
+/** A destination where nobody listens is tried again after this long, always; ... */
+const ABSENT_PAUSE_MS = 1000
+/** ... where somebody answers badly or hangs, the pauses grow from that to this. */
+const LONGEST_PAUSE_MS = 10_000
+/** ... or as long as the server asks, up to this. */
+const LONGEST_RETRY_AFTER_MS = 60_000
+/** Making a run is not repeated lightly (it would be a second one), so that it may take this long. */
 const OPEN_TIMEOUT_MS = 30_000
+const CLOSE_TIMEOUT_MS = 3000
+const CLOSE_TRIES = 3
+/** An open request is spoken of after this long without an answer. */
+const SLOW_OPEN_MS = 3000
 /** While a destination is suspended, no more than one warning in this long. */
 const WARNING_MS = 10_000
+/** Points of one piece of a batch that may be stored already: 0.3 s on a run of 300,000 rows. */
+const PIECE_POINTS = 50
+/** Refusals of one series for its name after which its points are set aside without being sent. */
+const REFUSALS_OF_KEY = 2
 
 /** Small things first: they say what the points belong to. */
 const KINDS: readonly BatchKind[] = ['params', 'tags', 'points']
@@ -23,9 +36,19 @@ const KINDS: readonly BatchKind[] = ['params', 'tags', 'points']
 export interface DeliveryOptions {
   journal: RunJournal
   exporter: Exporter
-  run: Omit<RunToOpen, 'knownId' | 'mayExist'>
+  run: Omit<RunToOpen, 'knownId' | 'making' | 'makingSince' | 'target'>
+  /** An orphan goes where its journal says; else what is set now counts before that. */
+  isOrphan: boolean
   clock: Clock
   say: (text: string) => void
+}
+
+/** A batch under way with the places that were left out of it. */
+interface UnderWay {
+  /** Sequence number up to which the cursor moves when all of it is done. */
+  end: number
+  /** Rows that are set aside unsent, in order; taken out as the cursor passes them. */
+  readonly aside: RejectedRow[]
 }
 
 /**
@@ -34,7 +57,8 @@ export interface DeliveryOptions {
  *
  *     open run ─► params ─► tags ─► points, 50 or 1 s ─► ... ─► end of run
  *         │ fails      │ refused: empty batch, then halves until the rows stand alone ─► rejected rows
- *         └────────────┴ three attempts failed: suspended, tried again each second; the cursor stays
+ *         │            │ unanswered: ask ─► stored, or send again, or in pieces of 50
+ *         └────────────┴ three attempts failed: suspended and tried again; the cursor stays
  */
 export class Delivery {
   readonly exporter: Exporter
@@ -42,19 +66,23 @@ export class Delivery {
   readonly #account: DestinationAccount
   readonly #options: DeliveryOptions
   readonly #clock: Clock
+  readonly #sender: Sender
   readonly #cut = new AbortController()
   readonly #cursors = new Map<BatchKind, Cursor>()
+  readonly #refusals = new Map<number, number>()
+  readonly #refusedFor = new Map<number, string>()
   #runId: string | null = null
   #made: boolean
-  #page: string | null = null
-  #mayExist: boolean
+  #splitsNaN = false
   #ended: boolean
   #end: { status: EndStatus; time: number } | null = null
   #draining = false
   #waitingSince: number | null = null
   #suspendedSince: number | null = null
   #deliveredBefore = 0
+  #pauseMs = ABSENT_PAUSE_MS
   #warnedAt = Number.NEGATIVE_INFINITY
+  #hasWarned = false
   #wake: () => void = () => {}
   #progressAt: number
   readonly #loop: Promise<void>
@@ -64,13 +92,26 @@ export class Delivery {
     this.#journal = options.journal
     this.#clock = options.clock
     this.exporter = options.exporter
-    this.#account = new DestinationAccount(options.journal, options.exporter.name, options.exporter.address)
+    const { name, address, target } = options.exporter
+    this.#account = new DestinationAccount(options.journal, name, address, target)
+    this.#sender = new Sender({
+      exporter: options.exporter,
+      clock: options.clock,
+      cut: this.#cut.signal,
+      onFailed: (failure) => this.#warn(failure.error!),
+      heightOf: (key) => this.#account.heightOf(key),
+    })
     const { known } = this.#account
     this.#made = known.made
-    this.#mayExist = known.isOld
-    this.#ended = known.ended
-    for (const kind of KINDS)
+    this.#ended = known.ended && !options.run.reopen
+    for (const kind of KINDS) {
       if (this.exporter.accepts[kind] !== undefined) this.#cursors.set(kind, this.#account.cursor(kind))
+    }
+    // A batch that was under way when an earlier process died may be stored.
+    const points = this.#cursors.get('points')
+    if (points !== undefined && points.sending > points.position) {
+      this.#sender.doubt = this.exporter.confirm === undefined ? 'pieces' : 'ask'
+    }
     this.#progressAt = this.#clock.now()
     this.#loop = this.#run()
   }
@@ -87,15 +128,6 @@ export class Delivery {
   /** Everything that is in the journal has been delivered or refused, and the end is set if there is one. */
   get isComplete(): boolean {
     return this.#runId !== null && this.#isDrained && (this.#end === null || this.#ended)
-  }
-
-  /** Where a person looks at the run, once it is known. */
-  get page(): string | null {
-    return this.#page
-  }
-
-  cursor(kind: BatchKind): Cursor | undefined {
-    return this.#cursors.get(kind)
   }
 
   /** Tells that the journal has more. */
@@ -125,28 +157,47 @@ export class Delivery {
   }
 
   get #isDrained(): boolean {
-    return [...this.#cursors].every(([kind, { position }]) => nextBatch(this.#journal, kind, position, 1) === null)
+    return [...this.#cursors].every(([kind, { position }]) =>
+      kind === 'points' ? this.#waiting === 0 : nextBatch(this.#journal, kind, position, 1) === null,
+    )
   }
 
   async #run(): Promise<void> {
     while (!this.#cut.signal.aborted) {
-      const failure = await this.#step()
-      if (failure === 'idle') await this.#idle()
-      else if (failure === null) this.#moved()
-      else await this.#suspend(failure)
+      try {
+        const failure = await this.#step()
+        if (failure === 'idle') await this.#idle()
+        else if (failure === null) this.#moved()
+        else await this.#suspend(failure)
+      } catch (error) {
+        // The journal could not be read or written; what was sent meanwhile is asked for.
+        if (this.#sender.doubt === 'none' && this.exporter.confirm !== undefined) this.#sender.doubt = 'ask'
+        await this.#suspend({
+          kind: 'retry',
+          error: new Error(`the journal ${this.#journal.path} fails (${(error as Error).message})`),
+        })
+      }
     }
   }
 
   /** Does the next thing there is to do. `null`: done; `'idle'`: there was nothing; else what went wrong. */
-  async #step(): Promise<Error | null | 'idle'> {
+  async #step(): Promise<Failure | null | 'idle'> {
     if (this.#runId === null) return this.#open()
     for (const [kind, cursor] of this.#cursors) {
       if (kind === 'points' && !this.#isDue()) continue
-      const batch = nextBatch(this.#journal, kind, cursor.position, this.exporter.accepts[kind]!)
-      if (batch !== null) return this.#deliver(batch)
+      const batch = this.#next(kind, cursor)
+      if (batch !== null) return this.#deliver(this.#runId, batch, cursor)
     }
     if (this.#end !== null && !this.#ended && this.#isDrained) return this.#close(this.#runId, this.#end)
     return 'idle'
+  }
+
+  /** The batch that was begun, or the next one. */
+  #next(kind: BatchKind, cursor: Cursor): Batch | null {
+    const begun = cursor.sending - cursor.position
+    const limit = begun > 0 ? begun : this.exporter.accepts[kind]!
+    const batch = nextBatch(this.#journal, kind, cursor.position, limit)
+    return batch?.kind === 'points' && this.#splitsNaN && begun <= 0 ? untilNaN(batch) : batch
   }
 
   #isDue(): boolean {
@@ -167,122 +218,243 @@ export class Delivery {
     this.#wake = () => {}
   }
 
-  async #open(): Promise<Error | null> {
-    const run: RunToOpen = { ...this.#options.run, knownId: this.#account.known.runId, mayExist: this.#mayExist }
-    this.#mayExist = true
-    const result = await attempt(
-      (abort) => this.exporter.openRun(run, abort),
-      OPEN_TIMEOUT_MS,
-      this.#clock,
-      this.#cut.signal,
-    )
-    if (result.kind !== 'ok') return result.error
-    this.#runId = result.runId
+  async #open(): Promise<Failure | null> {
+    const account = this.#account
+    const { target } = this.exporter
+    const isSet = Object.values(target).some((value) => value !== null)
+    const run: RunToOpen = {
+      ...this.#options.run,
+      knownId: account.known.runId,
+      makingSince: account.makingSince,
+      making: (since) => (account.makingSince = since),
+      target: isSet && !this.#options.isOrphan ? target : account.known.target,
+    }
+    const open = (abort: AbortSignal) => this.exporter.openRun(run, abort)
+    const slow = new Error(`${this.exporter.name} at ${this.exporter.address} has not answered yet`)
+    const cancel = this.#clock.after(SLOW_OPEN_MS, () => this.#warn(slow))
+    const result = await attempt(open, OPEN_TIMEOUT_MS, this.#clock, this.#cut.signal)
+    cancel()
+    if (result.kind !== 'ok') return result
     this.#made ||= result.made
-    this.#page = result.page
-    this.#account.opened(result.runId, this.#made, result.page)
+    this.#splitsNaN = result.splitsNaN ?? false
+    account.opened(result.runId, this.#made, result.page, result.heights ?? new Map())
+    this.#runId = result.runId
+    // What an earlier process, or the slowness of this one, has noted is over.
+    if (!this.isSuspended) account.state('ok', null)
     this.#options.say(`${this.exporter.name}: run ${result.runId} · ${result.page}`)
     return null
   }
 
-  async #close(runId: string, end: { status: EndStatus; time: number }): Promise<Error | null> {
-    const result = await this.#attempts((abort) => this.exporter.closeRun(runId, { ...end, made: this.#made }, abort))
-    if (result.kind !== 'ok') return result.error
+  async #close(runId: string, end: { status: EndStatus; time: number }): Promise<Failure | null> {
+    const { signal } = this.#cut
+    const close = (abort: AbortSignal) => this.exporter.closeRun(runId, { ...end, made: this.#made }, abort)
+    const once = () => attempt(close, CLOSE_TIMEOUT_MS, this.#clock, signal)
+    const onFailed = (failure: SendResult): void => this.#warn((failure as Failure).error)
+    const tries = this.isSuspended ? 1 : CLOSE_TRIES
+    const result = await attempts(once, { tries, clock: this.#clock, cut: signal, onFailed })
+    if (result.kind !== 'ok') return result
     this.#ended = true
     this.#account.ended()
     return null
   }
 
   /** Sends a batch; of a refused one, the halves, until the refused rows stand alone. */
-  async #deliver(batch: Batch): Promise<Error | null> {
-    this.#account.sending(batch.kind, lastOf(batch))
-    const result = await this.#attempts((abort) => this.exporter.send(this.#runId!, batch, abort))
-    if (result.kind === 'ok') {
-      this.#advance(batch)
+  async #deliver(runId: string, batch: Batch, cursor: Cursor): Promise<Failure | null> {
+    const { kept, way } = this.#setAside(batch)
+    if (kept.count === 0) {
+      this.#settle(kept, cursor, way)
       return null
     }
-    if (result.kind !== 'drop') return result.error
-    const probe = await this.#attempts((abort) => this.exporter.send(this.#runId!, emptyBatch(this.#journal), abort))
-    if (probe.kind !== 'ok') return probe.error
-    return this.#bisect(batch, result.error)
+    if (this.#sender.doubt === 'pieces' && kept.kind === 'points') return this.#deliverPiece(runId, kept, cursor, way)
+    this.#begin(kept.kind, cursor, way.end)
+    const result = await this.#sender.send(runId, kept, this.isSuspended)
+    if (result.kind === 'ok') this.#settle(kept, cursor, way)
+    // Not known and nobody to ask: the next step goes piece by piece.
+    if (result.kind === 'ok' || result.kind === 'pieces') return null
+    return result.kind === 'drop' ? this.#refused(runId, kept, result, cursor, way) : result
   }
 
-  async #bisect(batch: Batch, refusal: Error): Promise<Error | null> {
+  /** A batch in doubt goes again in pieces: what is stored of them already costs the server little. */
+  async #deliverPiece(runId: string, batch: Batch, cursor: Cursor, way: UnderWay): Promise<Failure | null> {
+    const piece = batch.count > PIECE_POINTS ? slice(batch, 0, PIECE_POINTS) : batch
+    const here = { end: piece === batch ? way.end : lastOf(piece), aside: way.aside }
+    const result = await this.#sender.sendPiece(runId, piece, this.isSuspended)
+    if (result.kind === 'drop') return this.#refused(runId, piece, result, cursor, here)
+    if (result.kind !== 'ok') return result
+    this.#settle(piece, cursor, here)
+    if (cursor.position >= cursor.sending) this.#sender.doubt = 'none'
+    return null
+  }
+
+  /** Is it the run that takes nothing, or are there points that it does not take? */
+  async #refused(
+    runId: string,
+    batch: Batch,
+    refusal: Failure & { kind: 'drop' },
+    cursor: Cursor,
+    way: UnderWay,
+  ): Promise<Failure | null> {
+    const probe = await this.#sender.send(runId, emptyBatch(this.#journal), this.isSuspended)
+    if (probe.kind !== 'ok' && probe.kind !== 'pieces') return probe
+    return this.#bisect(runId, batch, refusal, cursor, way)
+  }
+
+  async #bisect(
+    runId: string,
+    batch: Batch,
+    refusal: Failure & { kind: 'drop' },
+    cursor: Cursor,
+    way: UnderWay,
+  ): Promise<Failure | null> {
     if (batch.count === 1) {
-      this.#reject(batch, refusal)
+      this.#reject(batch, refusal, cursor, way)
       return null
     }
-    for (const half of halves(batch)) {
-      const result = await this.#attempts((abort) => this.exporter.send(this.#runId!, half, abort))
+    const [left, right] = halves(batch)
+    for (const half of [left, right]) {
+      const here = { end: half === right ? way.end : lastOf(half), aside: way.aside }
+      this.#begin(half.kind, cursor, here.end)
+      const result = await this.#sender.send(runId, half, this.isSuspended)
       if (result.kind === 'ok') {
-        this.#advance(half)
+        this.#settle(half, cursor, here)
         continue
       }
-      const failure = result.kind === 'drop' ? await this.#bisect(half, result.error) : result.error
+      if (result.kind === 'pieces') return null
+      const failure = result.kind === 'drop' ? await this.#bisect(runId, half, result, cursor, here) : result
       if (failure !== null) return failure
+      // A half in doubt is on its way in pieces; the rest follows in later steps.
+      if (cursor.position < here.end) return null
     }
     return null
   }
 
-  #attempts(send: (abort: AbortSignal) => Promise<SendResult>): Promise<SendResult> {
-    return attempts(send, this.#clock, this.#cut.signal)
+  /** Takes out of a batch what belongs to series that are refused for their name. */
+  #setAside(batch: Batch): { kept: Batch; way: UnderWay } {
+    const end = lastOf(batch)
+    if (batch.kind !== 'points' || this.#refusedFor.size === 0) return { kept: batch, way: { end, aside: [] } }
+    const { kept, others } = sift(batch, (series) => !this.#refusedFor.has(series))
+    const aside = others.map((i) => ({
+      sequence: sequenceOf(batch, i),
+      ...itemOf(batch, i),
+      reason: this.#refusedFor.get(batch.series[i]!)!,
+    }))
+    return { kept, way: { end, aside } }
   }
 
-  #advance(batch: Batch): void {
-    const cursor = this.#cursors.get(batch.kind)!
-    cursor.position = lastOf(batch)
-    cursor.delivered += batch.count
-    this.#account.delivered(batch.kind, cursor.position, batch.count)
-    this.#passed(batch)
+  /** Notes, before it leaves, how far the batch under way goes. */
+  #begin(kind: BatchKind, cursor: Cursor, end: number): void {
+    if (cursor.sending === end) return
+    cursor.sending = end
+    this.#account.sending(kind, cursor)
   }
 
-  #reject(batch: Batch, refusal: Error): void {
-    const cursor = this.#cursors.get(batch.kind)!
-    cursor.position = lastOf(batch)
-    cursor.rejected += 1
-    const item = onlyItem(batch)
-    this.#account.rejected({ kind: batch.kind, sequence: batch.first, ...item, reason: refusal.message })
-    if (cursor.rejected === 1)
+  /** A batch is there: the cursor moves past it, and the bounds of the next one go into the same commit. */
+  #settle(batch: Batch, cursor: Cursor, way: UnderWay): void {
+    const heights = new Map<string, number>()
+    if (batch.kind === 'points' && this.exporter.confirm !== undefined) {
+      for (let i = 0; i < batch.count; i += 1) {
+        const key = batch.keyOf(batch.series[i]!)
+        const name = this.exporter.keyAt?.(key) ?? key
+        if (batch.step[i]! > (heights.get(name) ?? this.#account.heightOf(name))) heights.set(name, batch.step[i]!)
+      }
+    }
+    this.#move(batch.kind, { ...cursor, delivered: cursor.delivered + batch.count }, cursor, way, [], heights)
+  }
+
+  #reject(batch: Batch, refusal: Failure & { kind: 'drop' }, cursor: Cursor, way: UnderWay): void {
+    const item = itemOf(batch, 0)
+    const row = { sequence: sequenceOf(batch, 0), ...item, reason: refusal.error.message }
+    if (cursor.rejected === 0) {
+      const what = `${batch.kind.slice(0, -1)} '${item.name}'`
       this.#options.say(
-        `${this.exporter.name}: ${batch.kind.slice(0, -1)} '${item.name}' is refused and set aside, the others go on: ${refusal.message}`,
+        `${this.exporter.name}: ${what} is refused and set aside, the others go on: ${refusal.error.message}`,
       )
-    this.#passed(batch)
+    }
+    if (batch.kind === 'points' && refusal.forKey === true) {
+      const series = batch.series[0]!
+      const refusals = (this.#refusals.get(series) ?? 0) + 1
+      this.#refusals.set(series, refusals)
+      if (refusals >= REFUSALS_OF_KEY) this.#refusedFor.set(series, refusal.error.message)
+    }
+    this.#move(batch.kind, cursor, cursor, way, [row], new Map())
   }
 
-  #passed(batch: Batch): void {
+  /** Moves a cursor to the end of what is done, with the rows set aside on the way, in one commit. */
+  #move(
+    kind: BatchKind,
+    next: Cursor,
+    cursor: Cursor,
+    way: UnderWay,
+    refused: RejectedRow[],
+    heights: ReadonlyMap<string, number>,
+  ): void {
+    // In place: the halves of a batch share the rows that were left out of it.
+    const passed = way.aside.splice(0, way.aside.filter(({ sequence }) => sequence <= way.end).length)
+    const rejected = [...passed, ...refused].sort((a, b) => a.sequence - b.sequence)
+    const moved = { ...next, position: way.end, rejected: next.rejected + rejected.length }
+    const waiting = kind === 'points' ? this.#journal.points - way.end : 0
+    if (cursor.sending <= way.end && !this.#splitsNaN && (waiting >= FLUSH_POINTS || (this.#draining && waiting > 0))) {
+      moved.sending = way.end + Math.min(waiting, this.exporter.accepts[kind]!)
+    }
+    this.#account.moved(kind, moved, rejected, heights)
+    Object.assign(cursor, moved)
     this.#progressAt = this.#clock.now()
-    if (batch.kind !== 'points') return
+    if (kind !== 'points') return
     this.#waitingSince = this.#waiting > 0 ? this.#clock.now() : null
-    this.#journal.forget(this.#cursors.get('points')!.position)
+    this.#journal.forget(cursor.position)
   }
 
   /** Something went well: a suspended destination is back. */
   #moved(): void {
     this.#progressAt = this.#clock.now()
+    this.#pauseMs = ABSENT_PAUSE_MS
+    if (this.#hasWarned && this.#suspendedSince === null) {
+      // A single attempt had failed, and the next one has not.
+      this.#hasWarned = false
+      this.#account.state('ok', null)
+    }
     if (this.#suspendedSince === null || this.#waiting >= FLUSH_POINTS) return
     const seconds = ((this.#clock.now() - this.#suspendedSince) / 1000).toFixed(1)
     const count = (this.#cursors.get('points')?.delivered ?? 0) - this.#deliveredBefore
     this.#suspendedSince = null
+    this.#hasWarned = false
     this.#account.state('ok', null)
-    this.#options.say(
-      `${this.exporter.name}: back after ${seconds} s; ${count.toLocaleString('en-US')} points that had waited are delivered`,
-    )
+    const points = count === 0 ? '' : `; ${count.toLocaleString('en-US')} points that had waited are delivered`
+    this.#options.say(`${this.exporter.name}: back after ${seconds} s${points}`)
   }
 
-  async #suspend(failure: Error): Promise<void> {
+  async #suspend(failure: Failure): Promise<void> {
     if (this.#cut.signal.aborted) return
     if (this.#suspendedSince === null) {
       this.#suspendedSince = this.#clock.now()
       this.#deliveredBefore = this.#cursors.get('points')?.delivered ?? 0
     }
-    this.#account.state('suspended', failure.message)
-    if (this.#clock.now() - this.#warnedAt >= WARNING_MS) {
-      this.#warnedAt = this.#clock.now()
-      const waiting = this.#waiting === 0 ? 'Metrics wait' : `${this.#waiting.toLocaleString('en-US')} points wait`
-      this.#options.say(
-        `${failure.message}${/[.?!]$/.test(failure.message) ? '' : '.'} ${waiting} in the journal; tried again each second.`,
-      )
+    this.#warn(failure.error)
+    const isAbsent = failure.kind !== 'drop' && failure.absent === true
+    const asked = failure.kind === 'retry' ? Math.min(failure.afterMs ?? 0, LONGEST_RETRY_AFTER_MS) : 0
+    await pause(Math.max(asked, isAbsent ? ABSENT_PAUSE_MS : this.#pauseMs), this.#clock, this.#cut.signal)
+    this.#pauseMs = isAbsent ? ABSENT_PAUSE_MS : Math.min(LONGEST_PAUSE_MS, this.#pauseMs * 2)
+  }
+
+  /** Notes what is wrong, and says it, at once and then now and again. */
+  #warn({ message }: Error): void {
+    if (this.#cut.signal.aborted) return
+    this.#hasWarned = true
+    this.#note(message)
+    if (this.#clock.now() - this.#warnedAt < WARNING_MS) return
+    this.#warnedAt = this.#clock.now()
+    const count = this.#waiting
+    const waiting = count === 0 ? 'Metrics wait' : `${count.toLocaleString('en-US')} points wait`
+    this.#options.say(
+      `${message}${/[.?!]$/.test(message) ? '' : '.'} ${waiting} in the journal; it is tried again by itself.`,
+    )
+  }
+
+  #note(message: string): void {
+    try {
+      this.#account.state('suspended', message)
+    } catch {
+      // The journal itself fails, which is what the message says; the next commit tells more.
     }
-    await pause(PROBE_MS, this.#clock, this.#cut.signal)
   }
 }

@@ -9,13 +9,22 @@ const list = (counts: Readonly<Record<string, number>>): string =>
     .map(([reason, n]) => `${number(n)} ${reason}`)
     .join(', ')
 
+export interface AccountOptions {
+  settings: Settings
+  /** How users call us. */
+  command: string
+  /** What is not delivered is in no file that outlives us. */
+  isLost: boolean
+}
+
 /** The account of a run at its end, a line per fact; the last one says what to do when something is left. */
-export function accountLines(journal: RunJournal, inMemory: boolean, settings: Settings): string[] {
+export function accountLines(journal: RunJournal, { settings, command, isLost }: AccountOptions): string[] {
   const status = readStatus(journal.database, journal.path, true)
   const skipped = list(status.skipped)
   const dropped = list(status.dropped)
+  const { received } = status
   const lines = [
-    `run ${status.name} (${status.run}) ${status.status}: ${number(status.received.numbers)} numbers in ${number(status.received.events)} events = ${number(status.points)} points` +
+    `run ${status.name} (${status.run}) ${status.status}: ${number(received.numbers)} numbers in ${number(received.events)} events = ${number(status.points)} points` +
       (skipped === '' ? '' : ` + skipped (${skipped})`) +
       (dropped === '' ? '' : `; dropped (${dropped})`),
     ...status.destinations.map(destinationLine),
@@ -23,11 +32,18 @@ export function accountLines(journal: RunJournal, inMemory: boolean, settings: S
   const left = status.destinations.find(
     ({ points, params, tags, ended }) => points.pending + params.pending + tags.pending > 0 || !ended,
   )
-  if (inMemory) return lines
-  if (left === undefined) lines.push(`journal ${journal.path}`)
+  if (isLost) {
+    const points =
+      left === undefined && status.destinations.length > 0 ? 0 : (left?.points.pending ?? status.journaled.points)
+    if (points > 0)
+      lines.push(
+        `${number(points)} points were kept in memory only and are lost: there is no journal of them in ${journal.path}`,
+      )
+    else if (!journal.isInMemory) lines.push(`there is no journal in ${journal.path} any more`)
+  } else if (left === undefined) lines.push(`journal ${journal.path}`)
   else {
     const what = left.points.pending > 0 ? `${number(left.points.pending)} points wait` : 'params, tags or the end wait'
-    lines.push(`${what} in ${journal.path}; when ${left.exporter} is back: ${syncCommand(journal.path, settings)}`)
+    lines.push(`${what} in ${journal.path}; to deliver them later: ${syncCommand(command, journal.path, settings)}`)
   }
   return lines
 }
@@ -41,12 +57,12 @@ const WHERE_TO: readonly SettingName[] = [
 ]
 
 /** The command that delivers the rest, ready to be pasted; credentials are left to the environment. */
-function syncCommand(path: string, settings: Settings): string {
+function syncCommand(command: string, path: string, settings: Settings): string {
   const flags = WHERE_TO.filter((name) => settings[name] !== null).flatMap((name) => [
     flagOf(name),
     (settings[name] as string).replace(/\/\/[^/@\s]*@/, '//'),
   ])
-  return ['spanbridge', 'sync', path, ...flags].map(quoted).join(' ')
+  return [command, 'sync', path, ...flags].map(quoted).join(' ')
 }
 
 /** A word as a shell takes it. */

@@ -1,12 +1,13 @@
-import { mkdirSync } from 'node:fs'
 import { join } from 'node:path'
 import type { FromDelivery, Outcome, RunStart, ToDelivery } from '../channel/messages.ts'
 import type { Settings } from '../config/settings.ts'
 import type { Exporter } from '../exporters/exporter.ts'
+import { isThere, makeDirectory } from '../journal/directory.ts'
 import { RunJournal } from '../journal/journal.ts'
-import { JournalLock } from '../journal/lock.ts'
+import { isBusy, JournalLock } from '../journal/lock.ts'
 import type { Clock } from './clock.ts'
-import { Delivery } from './delivery.ts'
+import { Orphans } from './orphans.ts'
+import { DeliveredRun, lockOf, takeJournal } from './run.ts'
 import { accountLines } from './summary.ts'
 
 /** A group commit is due this long after the first thing that waits for it, ... */
@@ -23,7 +24,10 @@ const WATCH_MS = 50
 export interface ThreadOptions {
   settings: Settings
   stateDir: string
-  exporters: Exporter[]
+  /** How users call us, for the words of the account. */
+  command: string
+  /** New exporters for a run: they keep what they know of it. */
+  createExporters: () => Exporter[]
   post: (message: FromDelivery, transfer?: ArrayBuffer[]) => void
   clock: Clock
 }
@@ -32,12 +36,11 @@ export interface ThreadOptions {
 export class DeliveryThread {
   readonly #options: ThreadOptions
   readonly #clock: Clock
-  #journal: RunJournal | null = null
-  #lock: JournalLock | null = null
+  #run: DeliveredRun | null = null
+  #orphans: Orphans | null = null
   #inMemory = false
-  #deliveries: Delivery[] = []
   #cancelCommit: (() => void) | null = null
-  #commitFails = false
+  #triedDiskAt = 0
   #limitMs: number | null = null
   /** When the end began, or null while there is input. */
   #drainedFrom: number | null = null
@@ -46,16 +49,15 @@ export class DeliveryThread {
   constructor(options: ThreadOptions) {
     this.#options = options
     this.#clock = options.clock
-    options.post({ kind: 'ready' })
   }
 
   take(message: ToDelivery): void {
     switch (message.kind) {
       case 'run':
-        this.#begin(message.start)
+        this.#begin(message.start, message.resume)
         return
       case 'open':
-        this.#resume(message.journal)
+        this.#open(message.journal)
         return
       case 'finish':
         this.#limitMs = message.limitMs
@@ -65,44 +67,64 @@ export class DeliveryThread {
         void this.#stop()
         return
       default:
-        if (this.#journal !== null) this.#store(this.#journal, message)
+        if (this.#run !== null) this.#store(this.#run.journal, message)
     }
   }
 
-  #begin(start: RunStart): void {
-    this.#deliver(this.#openJournal(start), start)
+  /** Begins a run, or goes on with an earlier one, and takes up what others left. */
+  #begin(start: RunStart, resume: string | null): void {
+    const { stateDir, createExporters } = this.#options
+    const resumed = resume === null ? null : this.#resume(start, resume)
+    this.#run = resumed ?? this.#deliver(...this.#create(start), false)
+    if (this.#inMemory) return
+    this.#orphans = new Orphans({ stateDir, createExporters, clock: this.#clock, say: (text) => this.#say(text) })
   }
 
-  /** @throws when the file is no journal, or another process holds it */
-  #resume(path: string): void {
-    this.#lock = new JournalLock(path.replace(/\.sqlite$/, '.lock'))
-    const journal = RunJournal.open(path)
-    this.#deliver(journal, journal.readStart())
+  #resume(start: RunStart, path: string): DeliveredRun | null {
+    try {
+      const { journal, lock } = takeJournal(path)
+      journal.reopen()
+      journal.addParams(start.params)
+      this.#say(
+        `going on with the run ${journal.readStart().name} (${journal.readStart().run}): ${journal.points.toLocaleString('en-US')} points are in its journal`,
+      )
+      return this.#deliver(journal, lock, true)
+    } catch (error) {
+      const why = isBusy(error) ? 'another spanbridge is running it' : (error as Error).message
+      this.#say(`${path} cannot be resumed (${why}); a new run begins instead`)
+      return null
+    }
   }
 
-  #deliver(journal: RunJournal, run: Omit<RunStart, 'params'>): void {
-    this.#journal = journal
-    this.#deliveries = this.#options.exporters.map(
-      (exporter) => new Delivery({ journal, exporter, run, clock: this.#clock, say: (text) => this.#say(text) }),
-    )
-    for (const delivery of this.#deliveries) delivery.wake()
+  /** Takes up one journal to deliver what is left of it. @throws when it is none, or another process holds it */
+  #open(path: string): void {
+    const { journal, lock } = takeJournal(path)
+    if (journal.readEnd() === null) journal.closeByTakeOver()
+    this.#run = this.#deliver(journal, lock, false)
+  }
+
+  #deliver(journal: RunJournal, lock: JournalLock | null, reopen: boolean): DeliveredRun {
+    const exporters = this.#options.createExporters()
+    const say = (text: string): void => this.#say(text)
+    return new DeliveredRun({ journal, lock, exporters, isOrphan: false, reopen, clock: this.#clock, say })
   }
 
   /** The journal on disk, or in memory with a word when the directory cannot be written. */
-  #openJournal(start: RunStart): RunJournal {
+  #create(start: RunStart): [RunJournal, JournalLock | null] {
     const { stateDir } = this.#options
+    let lock: JournalLock | null = null
     try {
-      mkdirSync(stateDir, { recursive: true, mode: 0o700 })
-      this.#lock = new JournalLock(join(stateDir, `${start.run}.lock`))
-      return RunJournal.create(join(stateDir, `${start.run}.sqlite`), start)
+      makeDirectory(stateDir)
+      const path = join(stateDir, `${start.run}.sqlite`)
+      lock = new JournalLock(lockOf(path))
+      return [RunJournal.create(path, start), lock]
     } catch (error) {
-      this.#lock?.release()
-      this.#lock = null
+      lock?.release()
       this.#inMemory = true
       this.#say(
         `no journal can be kept in ${stateDir} (${(error as Error).message}); 64 MB of points are kept in memory instead and are gone when this process is. Set --state-dir to a directory that can be written.`,
       )
-      return RunJournal.create(':memory:', start, MEMORY_JOURNAL_BYTES)
+      return [RunJournal.create(':memory:', start, MEMORY_JOURNAL_BYTES), null]
     }
   }
 
@@ -112,38 +134,58 @@ export class DeliveryThread {
     else if (message.kind === 'counts') journal.addCounts(message.counts)
     else if (message.kind === 'params') journal.addParams(message.params)
     else journal.setEnd(message.status, message.time)
-    if (journal.pendingBytes >= COMMIT_BYTES && !this.#commitFails) this.#commit()
+    if (journal.pendingBytes >= COMMIT_BYTES) this.#commit()
     else this.#cancelCommit ??= this.#clock.after(COMMIT_MS, () => this.#commit())
   }
 
-  /** Writes what waits; on failure it goes on waiting, and the channel fills up behind it. */
+  /** Writes what waits. What the disk cannot take goes into memory, and back when it can. */
   #commit(): void {
     this.#cancelCommit?.()
     this.#cancelCommit = null
-    const journal = this.#journal
-    if (journal === null || !journal.isDirty) return
-    try {
-      const buffers = journal.commit()
-      if (this.#commitFails) this.#say('the journal can be written again')
-      this.#commitFails = false
-      if (buffers.length > 0) this.#options.post({ kind: 'empty', buffers }, buffers)
-      for (const delivery of this.#deliveries) delivery.wake()
-    } catch (error) {
-      if (!this.#commitFails) {
-        this.#say(
-          `the journal ${journal.path} cannot be written (${(error as Error).message}); what comes in waits in memory, and is tried again each second. Is the disk full?`,
-        )
+    const run = this.#run
+    if (run === null) return
+    if (run.journal.isOverflowing) this.#tryDisk(run.journal)
+    if (run.journal.isDirty) {
+      try {
+        this.#written(run, run.journal.commit())
+      } catch (error) {
+        this.#overflow(run, error as Error)
       }
-      this.#commitFails = true
-      if (!this.#stopping) this.#cancelCommit = this.#clock.after(COMMIT_RETRY_MS, () => this.#commit())
+    }
+    if (run.journal.isOverflowing && !this.#stopping)
+      this.#cancelCommit ??= this.#clock.after(COMMIT_RETRY_MS, () => this.#commit())
+  }
+
+  #written(run: DeliveredRun, buffers: ArrayBuffer[]): void {
+    if (buffers.length > 0) this.#options.post({ kind: 'empty', buffers }, buffers)
+    run.wake()
+  }
+
+  #overflow(run: DeliveredRun, error: Error): void {
+    const { journal } = run
+    this.#say(
+      `the journal ${journal.path} cannot be written (${error.message}); up to 64 MB of points are kept in memory meanwhile. Is the disk full? It is tried again each second.`,
+    )
+    journal.overflow(MEMORY_JOURNAL_BYTES)
+    this.#triedDiskAt = this.#clock.now()
+    this.#written(run, journal.commit())
+  }
+
+  #tryDisk(journal: RunJournal): void {
+    if (!this.#stopping && this.#clock.now() - this.#triedDiskAt < COMMIT_RETRY_MS) return
+    this.#triedDiskAt = this.#clock.now()
+    try {
+      journal.drainOverflow()
+      this.#say(`the journal ${journal.path} can be written again; what memory held is in it`)
+    } catch {
+      // Said once when it began; it is tried again.
     }
   }
 
   /** Begins the end: commits, lets every delivery drain, and watches for as long as there is progress. */
   #drain(): number {
     this.#commit()
-    const end = this.#journal?.readEnd() ?? null
-    for (const delivery of this.#deliveries) delivery.drain(end)
+    this.#run?.drain()
     this.#watch()
     return this.#clock.now()
   }
@@ -160,12 +202,12 @@ export class DeliveryThread {
     const from = this.#drainedFrom ?? now
     if (this.#limitMs !== null) return now - from < this.#limitMs
     if (settings.wait) return true
-    const progressAt = Math.max(from, ...this.#deliveries.map((delivery) => delivery.progressAt))
+    const progressAt = Math.max(from, ...(this.#run?.deliveries ?? []).map((delivery) => delivery.progressAt))
     return now - progressAt < settings['shutdown.deadline']
   }
 
   get #isComplete(): boolean {
-    return !this.#commitFails && this.#deliveries.every((delivery) => delivery.isComplete)
+    return this.#run === null || (this.#run.isComplete && !this.#run.journal.isOverflowing)
   }
 
   /** Commits, ends what is under way, says the account, and lets go of the journal. */
@@ -173,12 +215,13 @@ export class DeliveryThread {
     if (this.#stopping) return
     this.#stopping = true
     this.#commit()
-    const complete = this.#isComplete
-    await Promise.all(this.#deliveries.map((delivery) => delivery.stop()))
-    if (this.#journal !== null) {
-      for (const line of accountLines(this.#journal, this.#inMemory, this.#options.settings)) this.#say(line)
-      this.#journal.close()
-      this.#lock?.release()
+    const complete = this.#isComplete && (this.#run === null || this.#inMemory || isThere(this.#run.journal.path))
+    await Promise.all([this.#run?.stop(), this.#orphans?.stop()])
+    if (this.#run !== null) {
+      const isLost = this.#inMemory || this.#run.journal.isOverflowing || !isThere(this.#run.journal.path)
+      const lines = accountLines(this.#run.journal, { ...this.#options, isLost })
+      for (const line of lines) this.#say(line)
+      this.#run.close()
     }
     this.#finished({ complete, inMemory: this.#inMemory })
   }

@@ -9,14 +9,17 @@ import { DeliveryThread } from './thread.ts'
 export interface WorkerData {
   settings: Settings
   stateDir: string
+  /** How users call us. */
+  command: string
 }
 
-const { settings, stateDir } = workerData as WorkerData
+const { settings, stateDir, command } = workerData as WorkerData
 const port = parentPort!
 const thread = new DeliveryThread({
   settings,
   stateDir,
-  exporters: createExporters(settings),
+  command,
+  createExporters: () => createExporters(settings),
   // A list of transfers that is undefined would be taken for one that is wrong.
   post: (message: FromDelivery, transfer: ArrayBuffer[] = []) => port.postMessage(message, transfer),
   clock: systemClock,

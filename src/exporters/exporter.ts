@@ -10,6 +10,8 @@ export interface PointBatch {
   /** UTC milliseconds. */
   readonly time: Float64Array
   readonly series: Uint32Array
+  /** Sequence number of each point, where some in between were left out. */
+  readonly sequences?: Float64Array
   /** The metric key of a series. */
   readonly keyOf: (series: number) => string
 }
@@ -25,15 +27,19 @@ export interface TextBatch {
 export type Batch = PointBatch | TextBatch
 export type BatchKind = Batch['kind']
 
-/** What became of a request. `error.message` names the hop, the cause and the way out: users read it. */
-export type SendResult =
-  | { kind: 'ok' }
-  /** Not stored; the same may go well later, not before `afterMs`. */
-  | { kind: 'retry'; error: Error; afterMs?: number }
-  /** Sent, and no answer came: it may be stored or not. */
-  | { kind: 'unanswered'; error: Error }
-  /** Refused: the same would be refused again. */
-  | { kind: 'drop'; error: Error }
+/** Why a request did not do its work. `error.message` names the hop, the cause and the way out: users read it. */
+export type Failure =
+  /** Not stored; the same may go well later, not before `afterMs`. `absent`: nobody listens there. */
+  | { kind: 'retry'; error: Error; afterMs?: number; absent?: boolean }
+  /** Sent, and no answer came: it may be stored or not. `absent`: closed before a byte of an answer. */
+  | { kind: 'unanswered'; error: Error; absent?: boolean }
+  /** Refused: the same would be refused again. `forKey`: for the name of a metric, whatever its points are. */
+  | { kind: 'drop'; error: Error; forKey?: boolean }
+
+export type SendResult = { kind: 'ok' } | Failure
+
+/** What is known of a batch whose answer was lost; `unknown`: the backend cannot tell. */
+export type Confirmation = { kind: 'stored' } | { kind: 'missing' } | { kind: 'unknown' } | Failure
 
 /** A run as a tracker needs to know it. */
 export interface RunToOpen {
@@ -47,14 +53,26 @@ export interface RunToOpen {
   readonly tags: readonly (readonly [name: string, value: string])[]
   /** The tracker's run as an earlier process knew it. */
   readonly knownId: string | null
-  /** An earlier attempt may have made the run without our learning its id. */
-  readonly mayExist: boolean
+  /** The run goes on after an end that is set there already. */
+  readonly reopen: boolean
+  /** UTC ms of an earlier request to make the run that was never answered: the run may exist. */
+  readonly makingSince: number | null
+  /** Notes, before it leaves, that a request to make the run is under way; null: that it came to nothing. */
+  readonly making: (since: number | null) => void
+  /** Where the run was to go when it began, as `Exporter.target` said then. */
+  readonly target: Readonly<Record<string, string | null>>
 }
 
-/** `made`: by us, now or earlier; such a run is also ended by us. `page`: where a person looks at it. */
+/** What a destination held when we came, as the highest step per metric key of the tracker. */
+export type Heights = ReadonlyMap<string, number>
+
+/**
+ * `made`: by us, now or earlier; such a run is also ended by us. `page`: where a person looks at it. `heights`: of a
+ * run that others made. `splitsNaN`: a NaN must be sent alone, since the backend knows no stored NaN again.
+ */
 export type OpenResult =
-  | { kind: 'ok'; runId: string; made: boolean; page: string }
-  | Exclude<SendResult, { kind: 'ok' }>
+  | { kind: 'ok'; runId: string; made: boolean; page: string; heights?: Heights; splitsNaN?: boolean }
+  | Failure
 
 /**
  * Encodes a batch for one backend and sends it, and nothing else: queues, retries, time-outs and counts are in
@@ -64,12 +82,26 @@ export interface Exporter {
   readonly name: string
   /** What is shown of the destination; no secrets. */
   readonly address: string
+  /** What decides where a run goes (an experiment, say), kept in the journal for whoever delivers it later. */
+  readonly target: Readonly<Record<string, string | null>>
   /** Kinds it takes, with the most items of one request. */
   readonly accepts: Readonly<Partial<Record<BatchKind, number>>>
   /** Finds or makes the tracker's run; until it has, nothing is sent. */
   openRun(run: RunToOpen, abort: AbortSignal): Promise<OpenResult>
   /** An empty batch asks whether the run takes anything at all. */
   send(runId: string, batch: Batch, abort: AbortSignal): Promise<SendResult>
+  /**
+   * Asks, with one cheap read, whether a batch whose answer was lost is stored. `heightOf` gives the highest step of a
+   * series that was there before the batch: a point beyond it can only have come with the batch.
+   */
+  confirm?(
+    runId: string,
+    batch: PointBatch,
+    heightOf: (series: number) => number,
+    abort: AbortSignal,
+  ): Promise<Confirmation>
+  /** The tracker's name of a metric key, as `Heights` has it. */
+  keyAt?(key: string): string
   closeRun(
     runId: string,
     end: { status: EndStatus; time: number; made: boolean },

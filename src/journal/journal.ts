@@ -3,6 +3,7 @@ import { columnsOf, CHUNK_POINTS, POINT_BYTES, type Columns } from '../channel/c
 import type { EndStatus, RunStart } from '../channel/messages.ts'
 import { COUNTERS, dropped } from '../telemetry/counters.ts'
 import { createPrivate } from './lock.ts'
+import { drainOverflow, openOverflow } from './overflow.ts'
 import { APPLICATION_ID, FORMAT, SCHEMA } from './schema.ts'
 
 /** Most points of one block: 0.9 MB, so that a slow destination never reads megabytes for a thousand points. */
@@ -10,6 +11,9 @@ const MAX_BLOCK_POINTS = 32_768
 
 /** The write-ahead log is cut back to this size after a checkpoint. */
 const WAL_LIMIT_BYTES = 8 << 20
+
+/** How long somebody who holds the file open for writing (a shell of SQLite) is waited for. */
+const BUSY_PATIENCE_MS = 2000
 
 /** Points ever written; blocks may have been forgotten since. */
 export const JOURNALED = 'journaled.points'
@@ -23,7 +27,6 @@ interface Pending {
   points: number
   counts: Float64Array
   params: (readonly [string, string])[]
-  tags: (readonly [string, string])[]
   end: { status: EndStatus; time: number } | null
   dirty: boolean
 }
@@ -34,7 +37,6 @@ const nothingPending = (): Pending => ({
   points: 0,
   counts: new Float64Array(COUNTERS.length),
   params: [],
-  tags: [],
   end: null,
   dirty: false,
 })
@@ -51,11 +53,19 @@ export interface StoredPoints extends Columns {
  * lives in memory only and drops the newest points, counted, beyond it.
  */
 export class RunJournal {
-  readonly database: DatabaseSync
+  readonly #disk: DatabaseSync
+  /** Takes what is written while the disk cannot, see `overflow.ts`. */
+  #overflow: DatabaseSync | null = null
+  /** Last point on disk while there is an overflow. */
+  #onDisk = 0
   readonly path: string
   /** Key of each series, by id. */
   readonly keys: string[] = []
-  readonly #memoryLimit: number | null
+  readonly #idOf = new Map<string, number>()
+  /** Id in the journal by id in the channel. */
+  readonly #ids: number[] = []
+  #isRenumbered = false
+  #memoryLimit: number | null
   readonly #statements = new Map<string, StatementSync>()
   #pending = nothingPending()
   #points = 0
@@ -63,15 +73,49 @@ export class RunJournal {
   #heldBytes = 0
 
   private constructor(database: DatabaseSync, path: string, memoryLimit: number | null) {
-    this.database = database
+    this.#disk = database
     this.path = path
     this.#memoryLimit = memoryLimit
+  }
+
+  /** Where rows are written now. */
+  get database(): DatabaseSync {
+    return this.#overflow ?? this.#disk
+  }
+
+  /** Whether the journal has never been on disk. */
+  get isInMemory(): boolean {
+    return this.path === ':memory:'
+  }
+
+  /** Whether what comes in is kept in memory because the disk cannot take it. */
+  get isOverflowing(): boolean {
+    return this.#overflow !== null
+  }
+
+  /** From now on writes into memory, up to `limit` bytes of points; what is on disk stays readable. */
+  overflow(limit: number): void {
+    this.#overflow = openOverflow(this.#disk)
+    this.#statements.clear()
+    this.#onDisk = this.#points
+    this.#memoryLimit = limit
+    this.#heldBytes = 0
+  }
+
+  /** Copies what memory holds back to disk, in one transaction. @throws while the disk cannot take it */
+  drainOverflow(): void {
+    if (this.#overflow === null) return
+    drainOverflow(this.#overflow, this.#disk)
+    this.#overflow.close()
+    this.#overflow = null
+    this.#statements.clear()
+    this.#memoryLimit = null
   }
 
   /** Makes the journal of a new run. @throws what SQLite or the file system says when the directory cannot be written */
   static create(path: string, start: RunStart, memoryLimit: number | null = null): RunJournal {
     if (memoryLimit === null) createPrivate(path)
-    const database = new DatabaseSync(path)
+    const database = new DatabaseSync(path, { timeout: BUSY_PATIENCE_MS })
     // auto_vacuum must be set before WAL, or it stays off without a word.
     database.exec(`PRAGMA auto_vacuum = INCREMENTAL; PRAGMA application_id = ${APPLICATION_ID};
       PRAGMA user_version = ${FORMAT}; PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL;
@@ -92,7 +136,7 @@ export class RunJournal {
 
   /** Opens the journal of an earlier run, to deliver what is left of it. @throws when the file is no journal of this format */
   static open(path: string): RunJournal {
-    const database = new DatabaseSync(path)
+    const database = new DatabaseSync(path, { timeout: BUSY_PATIENCE_MS })
     const { user_version: format } = database.prepare('PRAGMA user_version').get() as { user_version: number }
     const { application_id: id } = database.prepare('PRAGMA application_id').get() as { application_id: number }
     if (id !== APPLICATION_ID || format !== FORMAT) {
@@ -104,7 +148,7 @@ export class RunJournal {
     database.exec(`PRAGMA synchronous = FULL; PRAGMA journal_size_limit = ${WAL_LIMIT_BYTES};`)
     const journal = new RunJournal(database, path, null)
     for (const { id, key } of database.prepare('SELECT id, key FROM series').all() as { id: number; key: string }[])
-      journal.keys[id] = key
+      journal.#know(id, key)
     journal.#points = Number(journal.get('SELECT value FROM counters WHERE name = ?', JOURNALED)!['value'])
     return journal
   }
@@ -133,6 +177,28 @@ export class RunJournal {
     return status === undefined ? null : { status: status as EndStatus, time: Number(time) }
   }
 
+  /** Takes back the end: the run goes on. */
+  reopen(): void {
+    this.transaction(() => {
+      this.#run("DELETE FROM meta WHERE key IN ('status', 'endedAt', 'closedBy')")
+      this.#run('UPDATE destinations SET ended = 0')
+    })
+  }
+
+  /** Ends a run whose process died without a word: killed, at the time of its last point. */
+  closeByTakeOver(): void {
+    const last = this.read(this.#points - 1, 1)
+    const time =
+      last === null || this.#points === 0
+        ? Number(this.get("SELECT value FROM meta WHERE key = 'startedAt'")!['value'])
+        : last.time[0]!
+    this.transaction(() => {
+      this.setMeta('status', 'KILLED')
+      this.setMeta('endedAt', String(Math.trunc(time)))
+      this.setMeta('closedBy', 'take-over')
+    })
+  }
+
   /** Sequence number of the last committed point, which is also their number. */
   get points(): number {
     return this.#points
@@ -147,8 +213,14 @@ export class RunJournal {
     return this.#pending.dirty
   }
 
+  /** A series as the channel numbers it; a resumed run may have it under another id. */
   addSeries(id: number, key: string): void {
-    this.#pending.series.push({ id, key })
+    const known = this.#idOf.get(key)
+    this.#ids[id] = known ?? this.keys.length + this.#pending.series.length
+    if (this.#ids[id] !== id) this.#isRenumbered = true
+    if (known !== undefined) return
+    this.#idOf.set(key, this.#ids[id])
+    this.#pending.series.push({ id: this.#ids[id], key })
     this.#pending.dirty = true
   }
 
@@ -167,7 +239,7 @@ export class RunJournal {
 
   /** The first value of a param stands; another value later is a rejected row of its own. */
   addParams(params: readonly (readonly [string, string])[]): void {
-    this.#pending.params.push(...params)
+    for (const param of params) this.#pending.params.push(param)
     this.#pending.dirty = true
   }
 
@@ -196,7 +268,6 @@ export class RunJournal {
         this.#run('UPDATE counters SET value = ? WHERE name = ?', this.#points, JOURNALED)
         if (lost > 0) this.#run('UPDATE counters SET value = value + ? WHERE name = ?', lost, JOURNAL_FULL)
         this.#writeParams(pending.params)
-        for (const tag of pending.tags) this.#writeTag(tag)
         if (pending.end !== null) {
           this.setMeta('status', pending.end.status)
           this.setMeta('endedAt', String(pending.end.time))
@@ -207,7 +278,7 @@ export class RunJournal {
       this.#heldBytes = heldBefore
       throw error
     }
-    for (const { id, key } of pending.series) this.keys[id] = key
+    for (const { id, key } of pending.series) this.#know(id, key)
     this.#pending = nothingPending()
     return pending.chunks.map(({ buffer }) => buffer)
   }
@@ -216,7 +287,7 @@ export class RunJournal {
   read(after: number, limit: number): StoredPoints | null {
     const count = Math.min(limit, this.#points - after)
     if (count <= 0) return null
-    const out = { first: after + 1, count, ...columnsOf(new ArrayBuffer(count * POINT_BYTES + 8), count) }
+    const out = { first: after + 1, count, ...columnsOf(new ArrayBuffer(count * POINT_BYTES), count) }
     for (let filled = 0; filled < count;) {
       const block = this.#blockWith(after + filled + 1)
       const from = after + filled + 1 - block.first
@@ -231,7 +302,7 @@ export class RunJournal {
 
   /** Memory journals only: forgets blocks that every destination has. */
   forget(delivered: number): void {
-    if (this.#memoryLimit === null) return
+    if (this.#memoryLimit === null || this.#overflow !== null) return
     const { bytes } = this.get(
       'SELECT coalesce(sum(length(data)), 0) AS bytes FROM blocks WHERE first + count - 1 <= ?',
       delivered,
@@ -304,7 +375,8 @@ export class RunJournal {
 
   close(): void {
     this.#statements.clear()
-    this.database.close()
+    this.#overflow?.close()
+    this.#disk.close()
   }
 
   #prepared(sql: string): StatementSync {
@@ -336,6 +408,7 @@ export class RunJournal {
         for (const column of ['value', 'step', 'time', 'series'] as const) {
           block[column].set(columns[column].subarray(from, from + n), filled)
         }
+        if (this.#isRenumbered) this.#renumber(block.series.subarray(filled, filled + n))
         filled += n
         from += n
         if (from === chunk.count) {
@@ -356,6 +429,15 @@ export class RunJournal {
       this.#heldBytes += data.byteLength
     }
     return lost
+  }
+
+  #know(id: number, key: string): void {
+    this.keys[id] = key
+    this.#idOf.set(key, id)
+  }
+
+  #renumber(series: Uint32Array): void {
+    for (let i = 0; i < series.length; i += 1) series[i] = this.#ids[series[i]!] ?? series[i]!
   }
 
   #writeParams(params: readonly (readonly [string, string])[]): void {
@@ -382,7 +464,11 @@ export class RunJournal {
   #blockWith(sequence: number): StoredPoints {
     if (this.#block !== null && sequence >= this.#block.first && sequence < this.#block.first + this.#block.count)
       return this.#block
-    const row = this.get('SELECT first, count, data FROM blocks WHERE first <= ? ORDER BY first DESC LIMIT 1', sequence)
+    const sql = 'SELECT first, count, data FROM blocks WHERE first <= ? ORDER BY first DESC LIMIT 1'
+    const isOnDisk = this.#overflow !== null && sequence <= this.#onDisk
+    const row = (isOnDisk ? this.#disk.prepare(sql) : this.#prepared(sql)).get(sequence) as
+      | Record<string, unknown>
+      | undefined
     const first = Number(row?.['first'] ?? 0)
     const count = Number(row?.['count'] ?? 0)
     if (row === undefined || sequence >= first + count)

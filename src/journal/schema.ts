@@ -8,7 +8,8 @@ export const APPLICATION_ID = 0x53704272
  * Points are rows of `blocks`: `data` holds `count` values, steps and times as little-endian doubles and `count` series
  * ids as uint32, column after column; `first` is the sequence number of the first point (from 1).
  * `cursors.position` is the sequence number up to which a destination is served; `sending` the end of the batch that
- * was under way when the row was written.
+ * was under way when the row was written. `heights` is the highest step of each metric (under the destination's name for
+ * it) that is delivered: a stored point beyond it tells that a batch whose answer was lost has arrived.
  */
 export const SCHEMA = `
 CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
@@ -19,11 +20,14 @@ CREATE TABLE params (sequence INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE, va
 CREATE TABLE tags (sequence INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE, value TEXT NOT NULL);
 CREATE TABLE destinations (
   id INTEGER PRIMARY KEY, exporter TEXT NOT NULL, address TEXT NOT NULL, run_id TEXT, page TEXT,
-  made INTEGER NOT NULL DEFAULT 0, state TEXT NOT NULL DEFAULT 'ok', last_error TEXT, ended INTEGER NOT NULL DEFAULT 0);
+  made INTEGER NOT NULL DEFAULT 0, making_since INTEGER, target TEXT NOT NULL DEFAULT '{}', state TEXT NOT NULL DEFAULT 'ok', last_error TEXT, ended INTEGER NOT NULL DEFAULT 0);
 CREATE TABLE cursors (
   destination INTEGER NOT NULL REFERENCES destinations, kind TEXT NOT NULL, position INTEGER NOT NULL DEFAULT 0,
   delivered INTEGER NOT NULL DEFAULT 0, rejected INTEGER NOT NULL DEFAULT 0, evicted INTEGER NOT NULL DEFAULT 0,
   sending INTEGER NOT NULL DEFAULT 0, PRIMARY KEY (destination, kind)) WITHOUT ROWID;
+CREATE TABLE heights (
+  destination INTEGER NOT NULL REFERENCES destinations, key TEXT NOT NULL, step INTEGER NOT NULL,
+  PRIMARY KEY (destination, key)) WITHOUT ROWID;
 CREATE TABLE reasons (id INTEGER PRIMARY KEY, text TEXT NOT NULL UNIQUE);
 CREATE TABLE rejected (
   id INTEGER PRIMARY KEY, destination INTEGER, kind TEXT NOT NULL, sequence INTEGER NOT NULL, name TEXT NOT NULL,

@@ -1,4 +1,4 @@
-import { readdirSync } from 'node:fs'
+import { readdirSync, type Dirent } from 'node:fs'
 import { join } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
 import { JOURNALED } from './journal.ts'
@@ -26,8 +26,15 @@ export interface RunStatus {
   run: string
   name: string
   status: string
+  /** A living process holds the run, and delivers it itself. */
+  isHeld: boolean
+  source: string
+  command: string[]
+  directory: string
   startedAt: number
   endedAt: number | null
+  /** `take-over`: the process died without a word, and another one set the end. */
+  closedBy: string | null
   journal: string
   received: {
     lines: number
@@ -83,6 +90,11 @@ export function readStatus(database: DatabaseSync, path: string, isLive: boolean
       status: meta.get('status')?.toLowerCase() ?? (isLive ? 'running' : 'interrupted'),
       startedAt: Number(meta.get('startedAt')),
       endedAt: meta.has('endedAt') ? Number(meta.get('endedAt')) : null,
+      isHeld: isLive,
+      closedBy: meta.get('closedBy') ?? null,
+      source: meta.get('source') ?? '',
+      command: JSON.parse(meta.get('command') ?? '[]') as string[],
+      directory: meta.get('directory') ?? '',
       journal: path,
       received: {
         lines: counter.get('received.lines') ?? 0,
@@ -159,14 +171,10 @@ export function readStateDir(stateDir: string): {
 } {
   const runs: RunStatus[] = []
   const unreadable: { journal: string; error: string }[] = []
-  let names: string[] = []
-  try {
-    names = readdirSync(stateDir)
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error
-  }
-  for (const name of names.filter((candidate) => candidate.endsWith('.sqlite')).sort()) {
-    const path = join(stateDir, name)
+  for (const entry of entriesOf(stateDir)) {
+    // A FIFO or a device of that name would hang whoever opens it.
+    if (!entry.isFile() || !entry.name.endsWith('.sqlite')) continue
+    const path = join(stateDir, entry.name)
     try {
       runs.push(readJournal(path))
     } catch (error) {
@@ -174,6 +182,16 @@ export function readStateDir(stateDir: string): {
     }
   }
   return { runs, unreadable }
+}
+
+/** What is in a directory, by name; one that is not there yet is empty. @throws when it is no directory, or cannot be read */
+function entriesOf(stateDir: string): Dirent[] {
+  try {
+    return readdirSync(stateDir, { withFileTypes: true }).sort((a, b) => (a.name < b.name ? -1 : 1))
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return []
+    throw error
+  }
 }
 
 /** The account of one journal file. @throws when it is none */

@@ -141,7 +141,7 @@ export class Layer {
       if (typeof value === 'number') {
         const remembered = slots.get(name)
         const slot = remembered ?? this.#slot(event, fields, name, source, prefix)
-        if (slot === NOT_A_KEY || (source === 'line' && isShadowed(event, name))) continue
+        if (slot === NOT_A_KEY || isShadowed(event, fields, name)) continue
         this.#number(slot, step, time, value)
       } else if (isFields(value) && !this.#isNoKey(event, fields, name, source)) {
         this.#nested(value, `${this.#rules.prefixes[prefix]!}/${name}`, step, time)
@@ -198,29 +198,32 @@ export class Layer {
   /** Whether a top-level name is no key: a field with a meaning, the format's own, or one that a wrapper has too. */
   #isNoKey(event: TracingEvent, fields: Fields, name: string, source: Source, shadow = true): boolean {
     if (this.#rules.neverKeys.has(name)) return true
-    if (source === 'wrapped') return isClientNoise(name)
+    if (source === 'wrapped') return isClientNoise(name) || (shadow && isShadowed(event, fields, name))
     if (isLineNoise(name, fields)) return true
     if (event.wrapperNames.includes(name) && isFields(fields[name])) return true
-    return shadow && isShadowed(event, name)
+    return shadow && isShadowed(event, fields, name)
   }
 
   #params(event: TracingEvent, written: AsWritten): void {
     const params: [string, string][] = []
-    for (const fields of written.wrapped) {
-      params.push(...flattenParams(fields, (name) => this.#rules.neverKeys.has(name) || isClientNoise(name)))
+    const take = (fields: Fields, leaveOut: (name: string) => boolean): void => {
+      for (const param of flattenParams(fields, leaveOut)) params.push(param)
     }
+    for (const fields of written.wrapped) take(fields, (name) => this.#rules.neverKeys.has(name) || isClientNoise(name))
     const { line } = event
     if (line !== null && written.line !== null) {
-      params.push(
-        ...flattenParams(written.line, (name) => this.#isNoKey(event, line, name, 'line') || isNoParam(name, line)),
-      )
+      take(written.line, (name) => this.#isNoKey(event, line, name, 'line') || isNoParam(name, line))
     }
     if (params.length > 0) this.#out.params(params)
   }
 }
 
-const isShadowed = (event: TracingEvent, name: string): boolean => {
-  for (const fields of event.wrapped) if (Object.hasOwn(fields, name)) return true
+/** Whether a stronger source of the event has the field too: a wrapper counts before the line, the first one before others. */
+const isShadowed = (event: TracingEvent, source: Fields, name: string): boolean => {
+  for (const fields of event.wrapped) {
+    if (fields === source) return false
+    if (Object.hasOwn(fields, name)) return true
+  }
   return false
 }
 

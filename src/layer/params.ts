@@ -26,11 +26,20 @@ export function isSecret(name: string, text: string): boolean {
   return text.length >= SHORTEST_SECRET && KEY_WORDS.has(words.at(-1) ?? '')
 }
 
+const TOO_DEEP = '[too deep]'
+
 /** Lists stay JSON text; secrets inside them are taken out. */
-const jsonText = (name: string, value: unknown): string =>
-  JSON.stringify(value, (key, inner: unknown) =>
-    typeof inner === 'string' && isSecret(/^\d*$/.test(key) ? name : key, inner) ? REDACTED : inner,
-  ) ?? 'null'
+function jsonText(name: string, value: unknown): string {
+  try {
+    return (
+      JSON.stringify(value, (key, inner: unknown) =>
+        typeof inner === 'string' && isSecret(/^\d*$/.test(key) ? name : key, inner) ? REDACTED : inner,
+      ) ?? 'null'
+    )
+  } catch {
+    return TOO_DEEP // thousands of lists inside each other
+  }
+}
 
 function textOf(name: string, value: unknown): string {
   if (typeof value === 'string') return value
@@ -58,7 +67,7 @@ export function* flattenParams(
       }
       continue
     }
-    const text = depth < MAX_DEPTH ? textOf(name, value) : '[too deep]'
+    const text = depth < MAX_DEPTH ? textOf(name, value) : TOO_DEEP
     yield [name, isSecret(name, text) ? REDACTED : text]
   }
 }

@@ -26,8 +26,10 @@ function parseText(text: string): number | null {
   if (match === null) return NUMBER.test(text) ? epochMs(Number(text)) : null
   const [, year, month, day, hour, minute, second, fraction, zone] = match
   const part = [Number(year), Number(month) - 1, Number(day), Number(hour), Number(minute), Number(second)] as const
-  if (part[0] < 1970 || part[1] > 11 || part[2] < 1 || part[2] > 31 || part[3] > 23 || part[4] > 59 || part[5] > 60)
-    return null
+  if (part[0] < 1970 || part[3] > 23 || part[4] > 59 || part[5] > 60) return null
+  // 30 February would become 1 March.
+  const calendar = new Date(Date.UTC(part[0], part[1], part[2]))
+  if (calendar.getUTCMonth() !== part[1] || calendar.getUTCDate() !== part[2]) return null
   const ms = fraction === undefined ? 0 : Math.floor(Number(`0.${fraction}`) * 1e3 + 1e-7)
   if (zone === undefined) return new Date(...part, ms).getTime()
   return Date.UTC(...part, ms) - offsetMs(zone)

@@ -31,6 +31,7 @@ export class Tee {
   #paused = false
   #onFault: (error: Error) => void = () => {}
   readonly #end = Promise.withResolvers<void>()
+  readonly #onRoom = (): void => this.#balance()
 
   constructor(input: Readable) {
     this.#input = input
@@ -39,7 +40,7 @@ export class Tee {
     for (const event of ['end', 'close', 'error']) input.on(event, () => this.#finish())
   }
 
-  /** Resolves when the input has ended and the sink has all of it. */
+  /** Resolves when the input has ended (or is destroyed) and the sink has all of it. */
   get ended(): Promise<void> {
     return this.#end.promise
   }
@@ -94,7 +95,7 @@ export class Tee {
   #balance(): void {
     const sinkFull = this.#sink?.isFull() ?? false
     const wait = (this.#output?.unread ?? 0) > MAX_UNREAD_OUTPUT || this.#kept > MAX_KEPT || sinkFull
-    if (sinkFull) this.#sink?.whenRoom(() => this.#balance())
+    if (sinkFull) this.#sink?.whenRoom(this.#onRoom)
     if (wait === this.#paused || this.#ended) return
     this.#paused = wait
     if (wait) this.#input.pause()

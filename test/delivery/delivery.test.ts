@@ -9,7 +9,7 @@ import { RunJournal } from '../../src/journal/journal.ts'
 import { readStatus } from '../../src/journal/status.ts'
 import { COUNTERS, NUMBERS, POINTS } from '../../src/telemetry/counters.ts'
 import { expectConserved } from '../support/account.ts'
-import { MemoryExporter } from '../support/memory-exporter.ts'
+import { ConfirmingExporter, MemoryExporter, type Fate } from '../support/memory-exporter.ts'
 import { stopTime, turn } from '../support/turn.ts'
 
 const start: RunStart = {
@@ -26,15 +26,26 @@ const start: RunStart = {
 /** A delivery over a journal in memory; `add` commits points of the steps that follow. */
 function deliver(exporter: MemoryExporter, journal = RunJournal.create(':memory:', start, 1 << 30)) {
   const said: string[] = []
-  const run = () => new Delivery({ journal, exporter, run: start, clock: systemClock, say: (text) => said.push(text) })
+  const run = () =>
+    new Delivery({
+      journal,
+      exporter,
+      run: { ...start, reopen: false },
+      isOrphan: false,
+      clock: systemClock,
+      say: (text) => said.push(text),
+    })
   const state = { delivery: run(), next: journal.points }
   if (journal.keys.length === 0) journal.addSeries(0, 'trainer/loss')
-  const add = (count: number): void => {
+  const add = (count: number, seriesOf: (step: number) => number = () => 0): void => {
     for (let left = count; left > 0;) {
       const n = Math.min(left, CHUNK_POINTS)
       const buffer = new ArrayBuffer(CHUNK_POINTS * 28)
-      const { step } = columnsOf(buffer, CHUNK_POINTS)
-      for (let i = 0; i < n; i += 1) step[i] = state.next += 1
+      const { step, series } = columnsOf(buffer, CHUNK_POINTS)
+      for (let i = 0; i < n; i += 1) {
+        step[i] = state.next += 1
+        series[i] = seriesOf(step[i]!)
+      }
       journal.addPoints(
         buffer,
         n,
@@ -114,7 +125,10 @@ describe('delivery', () => {
     const { add, said, status } = deliver(exporter)
     await turn(100)
     const at: number[] = []
-    exporter.onSend = () => (at.push(performance.now()), { kind: 'retry', error: new Error('the server is away') })
+    exporter.onSend = () => (
+      at.push(performance.now()),
+      { kind: 'retry', error: new Error('the server is away'), absent: true }
+    )
     add(60)
     await turn(2000)
     const [first, second, third] = [at[0]!, at[1]!, at[2]!]
@@ -227,7 +241,7 @@ describe('delivery', () => {
       points: { delivered: 0, rejected: 0, pending: 60 },
     })
     exporter.onSend = () => ({ kind: 'ok' })
-    await turn(2000)
+    await turn(11_000)
     expect(exporter.taken).toEqual(steps(1, 60))
   })
 
@@ -243,14 +257,14 @@ describe('delivery', () => {
     await turn(3000)
     expect(said.join()).toContain('a fault in the exporter: oops')
     exporter.onSend = () => ({ kind: 'ok' })
-    await turn(2000)
+    await turn(11_000)
     expect(exporter.taken).toEqual(steps(1, 60))
   })
 
   it('keeps points in the journal while no run can be made, and says once why', async () => {
     stopTime()
     const exporter = new MemoryExporter()
-    exporter.onOpen = () => ({ kind: 'retry', error: new Error('nobody is there') })
+    exporter.onOpen = () => ({ kind: 'retry', error: new Error('nobody is there'), absent: true })
     const { add, said, status } = deliver(exporter)
     add(100)
     await turn(9000)
@@ -278,5 +292,160 @@ describe('delivery', () => {
     await turn(2000)
     expect(exporter.taken).toEqual(steps(1, 2200))
     expect(journal.get('SELECT delivered FROM cursors WHERE kind = ?', 'points')!['delivered']).toBe(2200)
+  })
+
+  it('tries again each second where nobody listens, and with pauses that grow to ten where somebody answers badly', async () => {
+    for (const absent of [true, false]) {
+      stopTime()
+      const exporter = new MemoryExporter()
+      const { add, state } = deliver(exporter)
+      await turn(100)
+      const at: number[] = []
+      exporter.onSend = () => (at.push(performance.now()), { kind: 'retry', error: refused, absent })
+      add(60)
+      await turn(60_000)
+      const gaps = at.slice(3).map((time, i) => Math.round((time - at[i + 2]!) / 1000))
+      expect(gaps.slice(0, 6)).toEqual(absent ? [1, 1, 1, 1, 1, 1] : [1, 2, 4, 8, 10, 10])
+      await Promise.all([state.delivery.stop(), turn(100)])
+      vi.useRealTimers()
+    }
+  })
+
+  it('says the first failed attempt at once', async () => {
+    stopTime()
+    const exporter = new MemoryExporter()
+    const { add, said } = deliver(exporter)
+    await turn(100)
+    exporter.onSend = () => ({ kind: 'retry', error: new Error('the disk of the server is full') })
+    add(60)
+    await turn(50)
+    expect(said.join()).toContain('the disk of the server is full. 60 points wait in the journal')
+  })
+})
+
+describe('a batch whose answer was lost', () => {
+  afterEach(() => void vi.useRealTimers())
+
+  it('is not sent again when the destination says that it has it', async () => {
+    stopTime()
+    const exporter = new ConfirmingExporter()
+    const { add, status } = deliver(exporter)
+    await turn(100)
+    exporter.lose = 'answer'
+    add(500)
+    await turn(5000)
+    expect(exporter.sizes).toEqual([500])
+    expect(exporter.asked).toBe(1)
+    expect(exporter.stored).toEqual(steps(1, 500))
+    expectConserved(status())
+  })
+
+  it('is sent again when the destination says that it has not', async () => {
+    stopTime()
+    const exporter = new ConfirmingExporter()
+    const { add } = deliver(exporter)
+    await turn(100)
+    exporter.lose = 'request'
+    add(500)
+    await turn(5000)
+    expect([exporter.sizes, exporter.asked, exporter.repeats]).toEqual([[500, 500], 1, 0])
+    expect(exporter.stored).toEqual(steps(1, 500))
+  })
+
+  it('goes again in pieces of fifty when the destination cannot tell', async () => {
+    stopTime()
+    const exporter = new ConfirmingExporter()
+    exporter.canTell = false
+    const { add, status } = deliver(exporter)
+    await turn(100)
+    exporter.lose = 'answer'
+    add(130)
+    await turn(5000)
+    expect(exporter.sizes).toEqual([130, 50, 50, 30])
+    expect(exporter.stored).toEqual(steps(1, 130))
+    expectConserved(status())
+    add(130)
+    await turn(2000)
+    expect(exporter.sizes.slice(4)).toEqual([130])
+  })
+
+  it('is asked for first by the process that comes after a crash', async () => {
+    stopTime()
+    const exporter = new ConfirmingExporter()
+    const { add, state, restart, status } = deliver(exporter)
+    await turn(100)
+    // The answer never comes, and the process is gone before anything else happens.
+    exporter.onSend = (batch) => (exporter.store(batch), new Promise(() => {}))
+    add(300)
+    await turn(100)
+    exporter.onSend = () => ({ kind: 'ok' })
+    state.delivery = restart()
+    state.delivery.wake()
+    await turn(2000)
+    expect([exporter.asked, exporter.repeats, exporter.stored.length]).toEqual([1, 0, 300])
+    expectConserved(status())
+  })
+
+  it('is counted once and stored once, for any order of lost requests, lost answers and refusals', async () => {
+    const fate = fc.constantFrom<Fate>('answer', 'request', 'away', 'none', 'none')
+    await fc.assert(
+      fc.asyncProperty(
+        fc.array(fate, { maxLength: 12 }),
+        fc.boolean(),
+        fc.uniqueArray(fc.integer({ min: 1, max: 400 }), { maxLength: 3 }),
+        async (fates, canTell, poison) => {
+          stopTime()
+          const exporter = new ConfirmingExporter()
+          exporter.canTell = canTell
+          exporter.fates = [...fates]
+          exporter.poison = new Set(poison)
+          const { add, end, state, status } = deliver(exporter)
+          for (let i = 0; i < 4; i += 1) {
+            add(100)
+            await turn(300)
+          }
+          end()
+          await turn(120_000)
+          expect(state.delivery.isComplete).toBe(true)
+          expect(exporter.stored).toEqual(steps(1, 400).filter((_, i) => !poison.includes(i + 1)))
+          expect(status().destinations[0]!.points).toEqual({
+            delivered: 400 - poison.length,
+            rejected: poison.length,
+            evicted: 0,
+            pending: 0,
+          })
+          if (canTell) expect(exporter.repeats).toBe(0)
+          expectConserved(status())
+          await Promise.all([state.delivery.stop(), turn(0)])
+          vi.useRealTimers()
+        },
+      ),
+      { numRuns: 15 },
+    )
+  })
+})
+
+describe('a series that is refused for its name', () => {
+  afterEach(() => void vi.useRealTimers())
+
+  it('is set aside unsent after the second refusal, and takes no neighbour with it', async () => {
+    stopTime()
+    const exporter = new MemoryExporter()
+    const { add, status, journal } = deliver(exporter)
+    journal.addSeries(1, 'bad%name')
+    exporter.onSend = (batch) =>
+      batch.kind === 'points' && batch.series.includes(1)
+        ? { kind: 'drop', error: new Error('the name is refused'), forKey: true }
+        : { kind: 'ok' }
+    add(400, (step) => (step % 4 === 0 ? 1 : 0))
+    await turn(3000)
+    const before = exporter.sizes.length
+    add(400, (step) => (step % 4 === 0 ? 1 : 0))
+    await turn(3000)
+    expect(exporter.sizes.length - before).toBeLessThanOrEqual(2)
+    expect(exporter.taken).toEqual(steps(1, 800).filter((_, i) => (i + 1) % 4 !== 0))
+    expect(status().destinations[0]!.points).toEqual({ delivered: 600, rejected: 200, evicted: 0, pending: 0 })
+    expect(journal.all('SELECT count(*) AS n FROM reasons')).toEqual([{ n: 1 }])
+    expectConserved(status())
   })
 })

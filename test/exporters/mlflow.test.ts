@@ -20,7 +20,10 @@ const run: RunToOpen = {
   directory: '/',
   tags: [],
   knownId: null,
-  mayExist: false,
+  reopen: false,
+  makingSince: null,
+  making: () => {},
+  target: {},
 }
 
 const batch = (points: readonly { key: string; step: number; time: number; value: number }[]): PointBatch => ({
@@ -39,7 +42,7 @@ const message = (result: SendResult | { kind: string }): string =>
   'error' in result ? result.error.message : result.kind
 
 async function opened(exporter: Exporter): Promise<string> {
-  const result = await exporter.openRun(run, never)
+  const result = await exporter.openRun({ ...run, target: exporter.target }, never)
   if (result.kind !== 'ok') throw result.error
   return result.runId
 }
@@ -250,7 +253,7 @@ describe('an answer', () => {
 
   it('that says nobody listens names the tunnel', async () => {
     const exporter = exporterFor(`http://127.0.0.1:${await freePort()}`)
-    const result = await exporter.openRun(run, never)
+    const result = await exporter.openRun({ ...run, target: exporter.target }, never)
     expect([result.kind, message(result)]).toEqual([
       'retry',
       expect.stringContaining('is not there (connection refused): is the server running, and the tunnel up?'),
@@ -266,6 +269,7 @@ describe('a run', () => {
     await exporter.openRun(
       {
         ...run,
+        target: exporter.target,
         command: ['python', '-u', 'train.py', '--api-key', 'hidden'],
         directory: process.cwd(),
         tags: [['team', 'rl']],
@@ -280,7 +284,6 @@ describe('a run', () => {
       'spanbridge.run': '01TEST',
       'mlflow.source.name': 'train.py',
       'mlflow.source.type': 'LOCAL',
-      team: 'rl',
     })
     expect(tags['mlflow.user']).not.toBe('')
     expect(JSON.stringify(body)).not.toContain('hidden')
@@ -291,7 +294,7 @@ describe('a run', () => {
     const fake = await FakeMlflow.start()
     const exporter = exporterFor(fake.url)
     const first = await opened(exporter)
-    expect(await exporter.openRun({ ...run, mayExist: true }, never)).toMatchObject({
+    expect(await exporter.openRun({ ...run, target: exporter.target, makingSince: Date.now() }, never)).toMatchObject({
       kind: 'ok',
       runId: first,
       made: true,
@@ -309,7 +312,11 @@ describe('a run', () => {
       [['--mlflow-end-run', 'always'], 'FINISHED'],
     ] as const) {
       const exporter = exporterFor(fake.url, '--mlflow-run-id', runId, ...flags)
-      expect(await exporter.openRun(run, never)).toMatchObject({ kind: 'ok', runId, made: false })
+      expect(await exporter.openRun({ ...run, target: exporter.target }, never)).toMatchObject({
+        kind: 'ok',
+        runId,
+        made: false,
+      })
       await exporter.closeRun(runId, { status: 'FINISHED', time: 5.5, made: false }, never)
       expect(fake.runs.get(runId)!.info['status']).toBe(status)
       await exporter.close()
@@ -352,7 +359,7 @@ describe('credentials', () => {
       [fake.url, [], undefined],
     ] as const) {
       const exporter = exporterFor(uri, ...flags)
-      await exporter.openRun(run, never)
+      await exporter.openRun({ ...run, target: exporter.target }, never)
       expect(fake.seen.at(-1)!.headers.authorization).toBe(wanted)
       expect(exporter.address).toBe(fake.url)
       await exporter.close()
@@ -363,7 +370,7 @@ describe('credentials', () => {
     const [fake, other] = [await FakeMlflow.start(), await FakeMlflow.start()]
     fake.fault = (_request, response) => (response.writeHead(307, { location: other.url }).end(), true)
     const exporter = exporterFor(fake.url, '--mlflow-token', 'abc')
-    expect(message(await exporter.openRun(run, never))).toContain(other.url)
+    expect(message(await exporter.openRun({ ...run, target: exporter.target }, never))).toContain(other.url)
     expect(other.seen).toEqual([])
     await exporter.close()
   })

@@ -1,9 +1,10 @@
-import type { Batch, Exporter, OpenResult, SendResult } from '../../src/exporters/exporter.ts'
+import type { Batch, Confirmation, Exporter, OpenResult, PointBatch, SendResult } from '../../src/exporters/exporter.ts'
 
 /** An exporter that keeps what it is sent; what it answers is the test's to say. */
 export class MemoryExporter implements Exporter {
   readonly name = 'memory'
   readonly address = 'memory:'
+  readonly target = {}
   accepts: Exporter['accepts'] = { points: 1000, params: 100, tags: 100 }
   /** Points taken, as `key@step`. */
   readonly taken: string[] = []
@@ -37,4 +38,52 @@ export class MemoryExporter implements Exporter {
   }
 
   close = async (): Promise<void> => {}
+}
+
+/** What becomes of the next request: its answer or itself is lost, nobody is there, or nothing special. */
+export type Fate = 'answer' | 'request' | 'away' | 'none'
+
+/** An exporter that stores points as a set and can be asked for them, over a line that loses things. */
+export class ConfirmingExporter extends MemoryExporter {
+  /** Fate of the next request with points. */
+  lose: Fate = 'none'
+  fates: Fate[] = []
+  canTell = true
+  poison = new Set<number>()
+  asked = 0
+  /** Points stored again. */
+  repeats = 0
+  readonly stored: string[] = []
+
+  store(batch: Batch): void {
+    if (batch.kind !== 'points') return
+    for (let i = 0; i < batch.count; i += 1) {
+      const id = `${batch.keyOf(batch.series[i]!)}@${batch.step[i]}`
+      if (this.stored.includes(id)) this.repeats += 1
+      else this.stored.push(id)
+    }
+  }
+
+  override async send(runId: string, batch: Batch, abort: AbortSignal): Promise<SendResult> {
+    const fate = batch.kind === 'points' && batch.count > 0 ? (this.fates.shift() ?? this.lose) : 'none'
+    this.lose = 'none'
+    if (fate === 'away') return { kind: 'retry', error: new Error('nobody is there'), absent: true }
+    const isRefused = batch.kind === 'points' && batch.step.some((step) => this.poison.has(step))
+    if (fate === 'request') {
+      if (batch.kind === 'points') this.sizes.push(batch.count)
+      return { kind: 'unanswered', error: new Error('lost') }
+    }
+    if (isRefused && fate === 'none') return { kind: 'drop', error: new Error('this point is refused') }
+    const result = await super.send(runId, batch, abort)
+    if (result.kind === 'ok' && !isRefused) this.store(batch)
+    return fate === 'answer' ? { kind: 'unanswered', error: new Error('lost'), absent: true } : result
+  }
+
+  confirm = async (_runId: string, batch: PointBatch, heightOf: (series: number) => number): Promise<Confirmation> => {
+    this.asked += 1
+    if (!this.canTell) return { kind: 'unknown' }
+    const at = batch.step.findIndex((step, i) => step > heightOf(batch.series[i]!))
+    if (at < 0) return { kind: 'unknown' }
+    return { kind: this.stored.includes(`${batch.keyOf(batch.series[at]!)}@${batch.step[at]}`) ? 'stored' : 'missing' }
+  }
 }

@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs'
 import { Agent, EnvHttpProxyAgent, request, type Dispatcher } from 'undici'
-import type { SendResult } from '../exporter.ts'
+import type { Failure } from '../exporter.ts'
 
 /** How to reach the server. */
 export interface ClientOptions {
@@ -17,10 +17,19 @@ export interface ClientOptions {
 /** Longest answer that is read; MLflow's own are far below. */
 const MAX_ANSWER_BYTES = 8 << 20
 
+/** MLflow's words when the name of a metric is at fault: `metrics[3].name`, `'Metric name' exceeds ...`. */
+const ABOUT_KEY = /metrics\[\d+\]\.(?:name|key)|metric name/i
+
+const UNREACHABLE: ReadonlySet<string> = new Set([
+  'EHOSTUNREACH',
+  'ENETUNREACH',
+  'ETIMEDOUT',
+  'UND_ERR_CONNECT_TIMEOUT',
+])
+const CLOSED: ReadonlySet<string> = new Set(['UND_ERR_SOCKET', 'ECONNRESET', 'EPIPE'])
+
 /** An answer of MLflow's, or the failure to get one. */
-export type Answer =
-  | { kind: 'ok'; json: Record<string, unknown> }
-  | (Exclude<SendResult, { kind: 'ok' }> & { code?: string })
+export type Answer = { kind: 'ok'; json: Record<string, unknown> } | (Failure & { code?: string; status?: number })
 
 /** Speaks MLflow's REST protocol: one request, one answer, told apart by status, code and shape. Never throws. */
 export class MlflowClient {
@@ -59,11 +68,25 @@ export class MlflowClient {
     return this.#ask('POST', path, typeof body === 'string' ? body : JSON.stringify(body), abort)
   }
 
+  /** Whether the server says that it is of an earlier version; one that does not say is taken for a new one. */
+  async isBefore(major: number, minor: number, abort: AbortSignal): Promise<boolean> {
+    try {
+      const options = { headers: this.#headers, dispatcher: this.#dispatcher, signal: abort }
+      const response = await request(`${this.base}/version`, options)
+      const match = /^(\d+)\.(\d+)\./.exec(await textOf(response.body))
+      if (response.statusCode !== 200 || match === null) return false
+      return Number(match[1]) < major || (Number(match[1]) === major && Number(match[2]) < minor)
+    } catch {
+      return false // what is wrong with the server, the next request finds out and says
+    }
+  }
+
   async close(): Promise<void> {
     await this.#dispatcher.destroy()
   }
 
   async #ask(method: 'GET' | 'POST', path: string, body: string | null, abort: AbortSignal): Promise<Answer> {
+    let answered = false
     try {
       const response = await request(`${this.base}/api/2.0/mlflow/${path}`, {
         method,
@@ -72,9 +95,10 @@ export class MlflowClient {
         dispatcher: this.#dispatcher,
         signal: abort,
       })
+      answered = true
       return this.#judge(response.statusCode, response.headers, await textOf(response.body))
     } catch (error) {
-      return this.#unreachable(error as NodeJS.ErrnoException, abort)
+      return this.#unreachable(error as NodeJS.ErrnoException, abort, answered)
     }
   }
 
@@ -91,6 +115,7 @@ export class MlflowClient {
     const retry = (words: string): Answer => ({
       kind: 'retry',
       error: error(words),
+      status,
       ...(afterMs === null ? {} : { afterMs }),
       ...(code === undefined ? {} : { code }),
     })
@@ -112,44 +137,40 @@ export class MlflowClient {
     if (status === 429 || status >= 500) return retry(`cannot take it now (${status}, ${said})`)
     // MLflow answers BAD_REQUEST for faults of its database, a pool that is used up among them: those pass.
     if (code !== undefined && code !== 'BAD_REQUEST')
-      return { kind: 'drop', error: error(`refuses it (${said})`), code }
+      return { kind: 'drop', error: error(`refuses it (${said})`), code, forKey: ABOUT_KEY.test(said) }
     if (status === 413)
       return { kind: 'drop', error: error(`or a proxy before it takes no body of this size (413, ${said})`) }
     if (code !== undefined) return retry(`cannot take it (${said})`)
     return retry(`does not answer like MLflow (${status}, ${said}): does the address lead to another server?`)
   }
 
-  #unreachable(error: NodeJS.ErrnoException, abort: AbortSignal): Answer {
+  /** `answered`: the beginning of an answer had come. */
+  #unreachable(error: NodeJS.ErrnoException, abort: AbortSignal, answered: boolean): Failure {
     const words = (text: string): Error => new Error(`MLflow at ${this.address} ${text}`, { cause: error })
-    if (abort.aborted)
+    if (abort.aborted) {
       return { kind: 'unanswered', error: words('does not answer: does the server hang, or the tunnel lead nowhere?') }
+    }
     const code = error.code ?? (error.cause as NodeJS.ErrnoException | undefined)?.code ?? ''
-    if (code === 'ECONNREFUSED')
-      return {
-        kind: 'retry',
-        error: words('is not there (connection refused): is the server running, and the tunnel up?'),
-      }
-    if (code === 'ENOTFOUND' || code === 'EAI_AGAIN')
+    if (code === 'ECONNREFUSED') {
+      const text = 'is not there (connection refused): is the server running, and the tunnel up?'
+      return { kind: 'retry', error: words(text), absent: true }
+    }
+    if (code === 'ENOTFOUND' || code === 'EAI_AGAIN') {
       return {
         kind: 'retry',
         error: words(`cannot be found (${code}: no address for the host name): is it spelt right?`),
       }
-    if (['EHOSTUNREACH', 'ENETUNREACH', 'ETIMEDOUT', 'UND_ERR_CONNECT_TIMEOUT'].includes(code))
-      return { kind: 'retry', error: words(`cannot be reached (${code})`) }
+    }
+    if (UNREACHABLE.has(code)) return { kind: 'retry', error: words(`cannot be reached (${code})`) }
     if (/CERT|TLS|SSL|SELF_SIGNED|ISSUER/.test(code)) {
-      return {
-        kind: 'retry',
-        error: words(
-          `shows a certificate that does not hold (${code}): set MLFLOW_TRACKING_SERVER_CERT_PATH, or MLFLOW_TRACKING_INSECURE_TLS=true`,
-        ),
-      }
+      const text = `shows a certificate that does not hold (${code}): set MLFLOW_TRACKING_SERVER_CERT_PATH, or MLFLOW_TRACKING_INSECURE_TLS=true`
+      return { kind: 'retry', error: words(text) }
     }
-    return {
-      kind: 'unanswered',
-      error: words(
-        `closed the connection before it answered (${code === '' ? error.message : code}): is the tunnel's other end up?`,
-      ),
+    if (!answered && CLOSED.has(code)) {
+      const text = `closed the connection before it answered (${code}): is anything running at the tunnel's other end?`
+      return { kind: 'unanswered', error: words(text), absent: true }
     }
+    return { kind: 'unanswered', error: words(`broke off its answer (${code === '' ? error.message : code})`) }
   }
 }
 

@@ -1,16 +1,31 @@
+import { proxyUrl } from '../../config/load.ts'
 import type { Settings } from '../../config/settings.ts'
-import type { Batch, Exporter, PointBatch, SendResult } from '../exporter.ts'
+import type { Batch, Exporter, OpenResult, PointBatch, RunToOpen, SendResult } from '../exporter.ts'
 import { MlflowClient } from './client.ts'
 import { encodeTexts, MetricEncoder, refusedPoint } from './encode.ts'
-import { originalKeyTag } from './keys.ts'
-import { closeRun, openRun } from './run.ts'
+import { confirmBatch } from './confirm.ts'
+import { mlflowKey, originalKeyTag } from './keys.ts'
+import { closeRun, openRun, type OpenedRun, type RunTarget } from './run.ts'
 
 /** MLflow's own limits of one `runs/log-batch` (mlflow/utils/validation.py). */
 const MAX_METRICS = 1000
 const MAX_PARAMS = 100
 const MAX_TAGS = 100
 
+const orNull = (convert: (text: string) => string, text: string | null): string | null =>
+  text === null ? null : convert(text)
+
 export const isMlflowConfigured = (settings: Settings): boolean => settings['mlflow.trackingUri'] !== null
+
+/**
+ * Servers before 3.16 do not know a stored NaN again: it violates their primary key when it is sent once more. A NaN
+ * goes alone to them, so that this says it is there.
+ */
+const isKnownNaN = (batch: PointBatch, result: SendResult): boolean =>
+  batch.count === 1 &&
+  Number.isNaN(batch.value[0]) &&
+  result.kind === 'retry' &&
+  /UNIQUE constraint failed: metrics|metric_pk/.test(result.error.message)
 
 /** Sends the points, params and tags of one run to an MLflow tracking server. @throws when a certificate file cannot be read */
 export function createMlflow(settings: Settings): Exporter {
@@ -22,9 +37,13 @@ export function createMlflow(settings: Settings): Exporter {
     insecureTls: settings['mlflow.insecureTls'],
     serverCertPath: settings['mlflow.serverCertPath'],
     clientCertPath: settings['mlflow.clientCertPath'],
-    proxy: { http: settings['proxy.http'], https: settings['proxy.https'], none: settings['proxy.none'] },
+    proxy: {
+      http: orNull(proxyUrl, settings['proxy.http']),
+      https: orNull(proxyUrl, settings['proxy.https']),
+      none: settings['proxy.none'],
+    },
   })
-  const options = {
+  const target: RunTarget = {
     runId: settings['mlflow.runId'],
     experimentId: settings['mlflow.experimentId'],
     experimentName: settings['mlflow.experimentName'],
@@ -48,18 +67,34 @@ export function createMlflow(settings: Settings): Exporter {
         return told
       }
     }
-    return logBatch(body, abort)
+    const result = await logBatch(body, abort)
+    return isKnownNaN(batch, result) ? { kind: 'ok' } : result
+  }
+
+  /** Needed again when the run is closed. */
+  const openedRuns = new Map<string, OpenedRun>()
+  const open = async (run: RunToOpen, abort: AbortSignal): Promise<OpenResult> => {
+    const result = await openRun(client, run, abort)
+    if (result.kind !== 'ok') return result
+    openedRuns.set(result.runId, { runId: result.runId, experiment: result.experiment, run: run.run })
+    return { ...result, splitsNaN: await client.isBefore(3, 16, abort) }
   }
 
   return {
     name: 'mlflow',
     address: client.address,
+    target,
     accepts: { points: MAX_METRICS, params: MAX_PARAMS, tags: MAX_TAGS },
-    openRun: (run, abort) => openRun(client, options, run, abort),
+    openRun: open,
     send: (runId: string, batch: Batch, abort) =>
       batch.kind === 'points' ? sendPoints(runId, batch, abort) : logBatch(encodeTexts(runId, batch), abort),
-    closeRun: async (runId, end, abort) =>
-      end.made || settings['mlflow.endRun'] === 'always' ? closeRun(client, runId, end, abort) : { kind: 'ok' },
+    confirm: (runId, batch, heightOf, abort) => confirmBatch(client, runId, batch, heightOf, abort),
+    keyAt: mlflowKey,
+    closeRun: async (runId, end, abort) => {
+      const run = openedRuns.get(runId)
+      const isOurs = end.made || settings['mlflow.endRun'] === 'always'
+      return isOurs && run !== undefined ? closeRun(client, run, end, abort) : { kind: 'ok' }
+    },
     close: () => client.close(),
   }
 }

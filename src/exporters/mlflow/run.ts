@@ -3,7 +3,7 @@ import { userInfo } from 'node:os'
 import { basename } from 'node:path'
 import { promisify } from 'node:util'
 import { isFields } from '../../layer/event.ts'
-import type { OpenResult, RunToOpen, SendResult } from '../exporter.ts'
+import type { Failure, Heights, OpenResult, RunToOpen, SendResult } from '../exporter.ts'
 import type { Answer, MlflowClient } from './client.ts'
 
 /** Tag that finds the run again when the answer to its making was lost. */
@@ -11,29 +11,65 @@ const RUN_TAG = 'spanbridge.run'
 
 const GIT_PATIENCE_MS = 2000
 
-export interface RunOptions {
+/** A request to make a run that was not answered may still be carried out: it is sent again this much later. */
+const MAKING_PATIENCE_MS = 30_000
+
+/** A run once it is known. */
+export interface OpenedRun {
+  runId: string
+  experiment: string
+  /** The run's ULID. */
+  run: string
+}
+
+type OpenedResult = (OpenResult & { kind: 'ok'; experiment: string }) | Failure
+
+/** Where a run is to go; kept in the journal as the exporter's `target`. */
+export interface RunTarget extends Record<string, string | null> {
   runId: string | null
   experimentId: string | null
   experimentName: string | null
 }
 
-/** The run that was given, else the one found by its tag, else a new one. */
-export async function openRun(
+/** Everything but the making of a run is quick, or not to be had. */
+const READ_TIMEOUT_MS = 3000
+
+/** The run that was given or known, else the one found by its tag, else a new one. */
+export async function openRun(client: MlflowClient, run: RunToOpen, whole: AbortSignal): Promise<OpenedResult> {
+  const abort = AbortSignal.any([whole, AbortSignal.timeout(READ_TIMEOUT_MS)])
+  const target = run.target as RunTarget
+  if (run.knownId !== null || target.runId !== null) return existingRun(client, run, target, abort)
+  const experiment = await experimentId(client, target, abort)
+  if (typeof experiment !== 'string') return experiment
+  if (run.makingSince !== null) {
+    const found = await findByTag(client, experiment, run.run, abort)
+    if (found.kind === 'failed') return found.failure
+    if (found.kind === 'found') return opened(client, experiment, found.runId, true)
+    // The clock may have been set back: a time that lies ahead is as good as none.
+    const age = Date.now() - run.makingSince
+    if (age >= 0 && age < MAKING_PATIENCE_MS) {
+      return {
+        kind: 'retry',
+        error: new Error(
+          `MLflow at ${client.address} has not answered the request to make a run; it is looked for before another one is made`,
+        ),
+      }
+    }
+  }
+  return makeRun(client, experiment, run, whole)
+}
+
+async function makeRun(
   client: MlflowClient,
-  options: RunOptions,
+  experiment: string,
   run: RunToOpen,
   abort: AbortSignal,
-): Promise<OpenResult> {
-  const known = options.runId ?? run.knownId
-  if (known !== null) return existingRun(client, known, options.runId === null, abort)
-  const experiment = await experimentId(client, options, abort)
-  if (typeof experiment !== 'string') return experiment
-  if (run.mayExist) {
-    const found = await findByTag(client, experiment, run.run, abort)
-    if (found.kind !== 'none')
-      return found.kind === 'found' ? opened(client, experiment, found.runId, true) : found.failure
-  }
-  const answer = await client.post('runs/create', await newRun(experiment, run), abort)
+): Promise<OpenedResult> {
+  const body = await newRun(experiment, run)
+  run.making(Date.now())
+  const answer = await client.post('runs/create', body, abort)
+  if (answer.kind === 'unanswered') return answer
+  run.making(null)
   if (answer.kind !== 'ok') return answer
   const runId = textAt(answer.json, 'run', 'info', 'run_id')
   return runId === null ? odd(client, 'runs/create') : opened(client, experiment, runId, true)
@@ -41,10 +77,12 @@ export async function openRun(
 
 async function existingRun(
   client: MlflowClient,
-  runId: string,
-  made: boolean,
+  run: RunToOpen,
+  target: RunTarget,
   abort: AbortSignal,
-): Promise<OpenResult> {
+): Promise<OpenedResult> {
+  const runId = run.knownId ?? target.runId!
+  const made = target.runId === null
   const answer = await client.get('runs/get', { run_id: runId }, abort)
   if (answer.kind !== 'ok') return answer
   const experiment = textAt(answer.json, 'run', 'info', 'experiment_id')
@@ -56,12 +94,33 @@ async function existingRun(
       ),
     }
   }
-  return experiment === null ? odd(client, 'runs/get') : opened(client, experiment, runId, made)
+  if (experiment === null) return odd(client, 'runs/get')
+  if (run.reopen && made) {
+    const reopened = await client.post('runs/update', { run_id: runId, status: 'RUNNING' }, abort)
+    if (reopened.kind !== 'ok') return reopened
+  }
+  return { ...opened(client, experiment, runId, made), heights: heightsOf(answer.json) }
 }
 
-const opened = (client: MlflowClient, experiment: string, runId: string, made: boolean): OpenResult => ({
+/** The highest step of each metric of a run: its latest metric is that of the largest step. */
+function heightsOf(json: Record<string, unknown>): Heights {
+  const run = json['run']
+  const data = isFields(run) ? run['data'] : undefined
+  const metrics = isFields(data) && Array.isArray(data['metrics']) ? (data['metrics'] as unknown[]) : []
+  return new Map(
+    metrics.filter(isFields).map((metric) => [String(metric['key'] as string), Number(metric['step'] ?? 0)]),
+  )
+}
+
+const opened = (
+  client: MlflowClient,
+  experiment: string,
+  runId: string,
+  made: boolean,
+): OpenedResult & { kind: 'ok' } => ({
   kind: 'ok',
   runId,
+  experiment,
   made,
   page: `${client.base}/#/experiments/${experiment}/runs/${runId}/model-metrics`,
 })
@@ -71,13 +130,9 @@ const odd = (client: MlflowClient, path: string): { kind: 'retry'; error: Error 
   error: new Error(`MLflow at ${client.address} answers ${path} without what it should hold: is it MLflow?`),
 })
 
-async function experimentId(
-  client: MlflowClient,
-  options: RunOptions,
-  abort: AbortSignal,
-): Promise<string | Exclude<OpenResult, { kind: 'ok' }>> {
-  if (options.experimentId !== null) return options.experimentId
-  const name = options.experimentName
+async function experimentId(client: MlflowClient, target: RunTarget, abort: AbortSignal): Promise<string | Failure> {
+  if (target.experimentId !== null) return target.experimentId
+  const name = target.experimentName
   if (name === null) return '0'
   const answer = await client.get('experiments/get-by-name', { experiment_name: name }, abort)
   if (answer.kind === 'ok') {
@@ -99,25 +154,43 @@ async function experimentId(
   return made.kind === 'drop' && made.code === 'RESOURCE_ALREADY_EXISTS' ? { kind: 'retry', error: made.error } : made
 }
 
-type Found =
-  | { kind: 'found'; runId: string }
-  | { kind: 'none' }
-  | { kind: 'failed'; failure: Exclude<Answer, { kind: 'ok' }> }
+type Found = { kind: 'found'; runId: string } | { kind: 'none' } | { kind: 'failed'; failure: Failure }
 
+/** The oldest run with our tag. */
 async function findByTag(client: MlflowClient, experiment: string, run: string, abort: AbortSignal): Promise<Found> {
-  const filter = `tags.\`${RUN_TAG}\` = '${run}'`
-  const answer = await client.post(
-    'runs/search',
-    { experiment_ids: [experiment], filter, max_results: 10, order_by: ['attributes.start_time ASC'] },
-    abort,
-  )
+  const answer = await searchByTag(client, experiment, run, abort)
   if (answer.kind !== 'ok') return { kind: 'failed', failure: answer }
-  const runs = answer.json['runs']
-  const runId = Array.isArray(runs) ? textAt(runs[0], 'info', 'run_id') : null
+  const runId = textAt(runsOf(answer.json)[0], 'info', 'run_id')
   return runId === null ? { kind: 'none' } : { kind: 'found', runId }
 }
 
-/** `experiment_id` first and whole numbers only: a field that does not parse silently loses all that follow it. */
+function searchByTag(client: MlflowClient, experiment: string, run: string, abort: AbortSignal): Promise<Answer> {
+  const filter = `tags.\`${RUN_TAG}\` = '${run}'`
+  const order_by = ['attributes.start_time ASC']
+  return client.post('runs/search', { experiment_ids: [experiment], filter, max_results: 10, order_by }, abort)
+}
+
+const runsOf = (json: Record<string, unknown>): unknown[] =>
+  Array.isArray(json['runs']) ? (json['runs'] as unknown[]) : []
+
+/**
+ * Deletes twins of a run of ours: a request to make it that was answered late has made them. Only what bears our tag
+ * and is empty goes; that it fails is no reason not to end the run.
+ */
+async function deleteTwins(client: MlflowClient, run: OpenedRun, abort: AbortSignal): Promise<void> {
+  const answer = await searchByTag(client, run.experiment, run.run, abort)
+  if (answer.kind !== 'ok') return
+  for (const twin of runsOf(answer.json).filter(isFields)) {
+    const runId = textAt(twin, 'info', 'run_id')
+    const data = twin['data']
+    const isEmpty = isFields(data) && data['metrics'] === undefined && data['params'] === undefined
+    if (runId !== null && runId !== run.runId && isEmpty) await client.post('runs/delete', { run_id: runId }, abort)
+  }
+}
+
+/**
+ * The tags of our own; the user's follow in a request of their own, and may replace them. `experiment_id` first and whole numbers only: a field that does not parse silently loses all that follow it.
+ */
 async function newRun(experiment: string, run: RunToOpen): Promise<object> {
   const commit = await gitCommit(run.directory)
   const tags: (readonly [string, string])[] = [
@@ -126,7 +199,6 @@ async function newRun(experiment: string, run: RunToOpen): Promise<object> {
     ['mlflow.source.name', run.command.length > 0 ? sourceName(run.command) : run.source],
     ['mlflow.source.type', 'LOCAL'],
     ...(commit === null ? [] : [['mlflow.source.git.commit', commit] as const]),
-    ...run.tags.filter(([name]) => name !== 'mlflow.runName'),
   ]
   return {
     experiment_id: experiment,
@@ -162,14 +234,19 @@ async function gitCommit(directory: string): Promise<string | null> {
 /** Sets the end, and believes it only when the answer shows it: a status that MLflow does not know is ignored with 200. */
 export async function closeRun(
   client: MlflowClient,
-  runId: string,
+  run: OpenedRun,
   end: { status: string; time: number },
   abort: AbortSignal,
 ): Promise<SendResult> {
-  const body = { run_id: runId, status: end.status, end_time: Math.trunc(end.time) }
-  const answer = await client.post('runs/update', body, abort)
+  const answer = await client.post(
+    'runs/update',
+    { run_id: run.runId, status: end.status, end_time: Math.trunc(end.time) },
+    abort,
+  )
   if (answer.kind !== 'ok') return answer
-  return textAt(answer.json, 'run_info', 'status') === end.status ? { kind: 'ok' } : odd(client, 'runs/update')
+  if (textAt(answer.json, 'run_info', 'status') !== end.status) return odd(client, 'runs/update')
+  await deleteTwins(client, run, abort)
+  return { kind: 'ok' }
 }
 
 function textAt(value: unknown, ...path: string[]): string | null {

@@ -19,49 +19,77 @@ export interface ChildEnd {
 
 /** A running command whose two outputs are read. */
 export interface Child {
-  process: ChildProcess
   stdout: Tee
   stderr: Tee
   /** Resolves when the process has ended; its descendants may still hold the outputs. */
   ended: Promise<ChildEnd>
-  /** Leaves what still comes to `cat`, which outlives us. */
-  leaveToCat(): void
+  kill(signal: NodeJS.Signals): void
+  /** Stops reading and leaves what still comes to `cat`, which outlives us; `isQuiet`: nobody wants to see it. */
+  leaveToCat(isQuiet: boolean): void
 }
 
-/** Starts a command. It has our input, our environment and pipes for its outputs. @throws never: see `ended` */
-export function startChild(command: readonly string[], env: NodeJS.ProcessEnv, onError: (text: string) => void): Child {
+export interface ChildOptions {
+  command: readonly string[]
+  env: NodeJS.ProcessEnv
+  /** Hears why the command could not be started. */
+  onError: (text: string) => void
+}
+
+/** Starts a command. It has our input, our environment and pipes for its outputs. Does not throw: see `ended`. */
+export function startChild({ command, env, onError }: ChildOptions): Child {
   const pipes = openPipes(2)
-  const child = spawn(command[0]!, command.slice(1), {
-    stdio: ['inherit', pipes?.[0]!.write ?? 'pipe', pipes?.[1]!.write ?? 'pipe'],
-    // Python keeps a block of 8 KiB back when its output is no terminal: charts and progress would lag behind.
-    env: { PYTHONUNBUFFERED: '1', ...env },
-  })
+  const failed = (error: NodeJS.ErrnoException): ChildEnd => {
+    const why =
+      error.code === 'ENOENT'
+        ? 'there is no such command'
+        : error.code === 'EACCES'
+          ? 'it is not executable'
+          : error.message
+    onError(`${command[0]!} cannot be run (${why})`)
+    return { code: error.code === 'ENOENT' ? NOT_FOUND : NOT_EXECUTABLE, status: 'FAILED' }
+  }
+  let child: ChildProcess | null = null
+  let notStarted: ChildEnd | null = null
+  try {
+    child = spawn(command[0]!, command.slice(1), {
+      stdio: ['inherit', pipes?.[0]!.write ?? 'pipe', pipes?.[1]!.write ?? 'pipe'],
+      // Python keeps a block of 8 KiB back when its output is no terminal: charts and progress would lag behind.
+      env: { PYTHONUNBUFFERED: '1', ...env },
+    })
+  } catch (error) {
+    notStarted = failed(error as NodeJS.ErrnoException)
+  }
   for (const pipe of pipes ?? []) closeSync(pipe.write)
-  const ended = new Promise<ChildEnd>((resolve) => {
+  const inputs = [inputOf(pipes?.[0], child?.stdout), inputOf(pipes?.[1], child?.stderr)]
+  return {
+    stdout: new Tee(inputs[0]!),
+    stderr: new Tee(inputs[1]!),
+    ended: child === null ? Promise.resolve(notStarted!) : endOf(child, failed),
+    kill: (signal) => void child?.kill(signal),
+    leaveToCat: (isQuiet) => {
+      for (const [i, pipe] of (pipes ?? []).entries()) {
+        const input = inputs[i]!
+        if (input.readableEnded) continue
+        const output = isQuiet ? 'ignore' : i + 1
+        const cat = spawn('cat', [], { stdio: [pipe.read, output, 'ignore'], detached: true })
+        cat.on('error', () => {}) // no cat: the pipe closes with us, as it would have without a word
+        cat.unref()
+        input.destroy()
+      }
+    },
+  }
+}
+
+const endOf = (child: ChildProcess, failed: (error: NodeJS.ErrnoException) => ChildEnd): Promise<ChildEnd> =>
+  new Promise((resolve) => {
     child.on('error', (error: NodeJS.ErrnoException) => {
-      if (child.pid !== undefined) return
-      onError(`${command[0]!} cannot be run (${error.code === 'ENOENT' ? 'there is no such command' : error.message})`)
-      resolve({ code: error.code === 'EACCES' ? NOT_EXECUTABLE : NOT_FOUND, status: 'FAILED' })
+      if (child.pid === undefined) resolve(failed(error))
     })
     child.on('exit', (code, signal) => {
       if (signal !== null) resolve({ code: 128 + constants.signals[signal], status: 'KILLED' })
       else resolve({ code: code ?? 0, status: code === 0 ? 'FINISHED' : 'FAILED' })
     })
   })
-  const inputs = [inputOf(pipes?.[0], child.stdout), inputOf(pipes?.[1], child.stderr)] as const
-  return {
-    process: child,
-    stdout: new Tee(inputs[0]),
-    stderr: new Tee(inputs[1]),
-    ended,
-    leaveToCat: () => {
-      for (const [i, pipe] of (pipes ?? []).entries()) {
-        if (inputs[i]!.readableEnded) continue
-        spawn('cat', [], { stdio: [pipe.read, i === 0 ? 1 : 2, 'ignore'], detached: true }).unref()
-      }
-    },
-  }
-}
 
-const inputOf = (pipe: Pipe | undefined, stream: Readable | null): Readable =>
+const inputOf = (pipe: Pipe | undefined, stream: Readable | null | undefined): Readable =>
   pipe === undefined ? stream! : new Socket({ fd: pipe.read, readable: true, writable: false })

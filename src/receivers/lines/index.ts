@@ -63,8 +63,21 @@ export class LineReader {
     }
     this.#counters.add(LINES, 1)
     const event = this.#shapes.read(parsed.fields)
-    const big = this.#layer.event(event, receivedAt, () => asWritten(event, parsed.text))
-    if (big) this.#counters.add(ROUNDED_INTEGERS, countBigIntegers(parsed.text))
+    const big = this.#layer.event(event, receivedAt, () => orElse(() => asWritten(event, parsed.text), event))
+    if (big)
+      this.#counters.add(
+        ROUNDED_INTEGERS,
+        orElse(() => countBigIntegers(parsed.text), 0),
+      )
+  }
+}
+
+/** `JSON.parse` with a reviver goes as deep as its input and may run out of stack where the one without does not. */
+function orElse<T>(get: () => T, fallback: T): T {
+  try {
+    return get()
+  } catch {
+    return fallback
   }
 }
 

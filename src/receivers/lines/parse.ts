@@ -66,6 +66,9 @@ function parseJson(text: string): unknown {
 /** Stands for NaN between the two passes; nobody can write it into a line by chance. */
 const NAN_MARK = `NaN-${randomUUID()}`
 
+/** A token where a value may stand; `-Infinity` keeps its sign, `-NaN`, `1Infinity` and the name in `{NaN:1}` are no JSON of anybody's. */
+const TOKEN = /(?<=[[:,]\s*)NaN(?=\s*(?:[,\]}]|$))|(?<=[[:,]\s*-?)Infinity(?=\s*(?:[,\]}]|$))/g
+
 /**
  * Replaces the bare tokens outside strings. `1e999` is read as Infinity by every JSON parser; NaN has no such form.
  * Strings are skipped by hand: an expression would need its square on a line of a megabyte of escaped quotes.
@@ -76,7 +79,7 @@ function quoteTokens(text: string): string {
   for (;;) {
     const open = text.indexOf('"', from)
     const gap = open < 0 ? text.slice(from) : text.slice(from, open)
-    out += gap.replaceAll('Infinity', '1e999').replaceAll('NaN', `"${NAN_MARK}"`)
+    out += gap.replace(TOKEN, (token) => (token === 'NaN' ? `"${NAN_MARK}"` : '1e999'))
     if (open < 0) return out
     const close = endOfString(text, open)
     out += text.slice(open, close)

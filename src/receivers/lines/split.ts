@@ -4,6 +4,7 @@ import { isUtf8 } from 'node:buffer'
 export const MAX_LINE_BYTES = 1 << 20
 
 const NEWLINE = 10
+const CARRIAGE_RETURN = 13
 
 /** What the splitter found. Lines carry no newline. */
 export interface LineSink {
@@ -68,13 +69,22 @@ export class LineSplitter {
   }
 
   #keep(bytes: Buffer): void {
+    // A progress bar that is overwritten for hours is no long line: what stands before a carriage return is never read.
+    // One at the end may belong to a CRLF.
+    const back = bytes.lastIndexOf(CARRIAGE_RETURN, -2)
+    if (back >= 0) {
+      this.#carry = []
+      this.#carryBytes = 0
+      this.#tooLong = false
+    }
     if (this.#tooLong) return
-    this.#carryBytes += bytes.length
+    const rest = back < 0 ? bytes : bytes.subarray(back)
+    this.#carryBytes += rest.length
     if (this.#carryBytes > MAX_LINE_BYTES) {
       this.#tooLong = true
       this.#carry = []
-    } else if (bytes.length > 0) {
-      this.#carry.push(bytes)
+    } else if (rest.length > 0) {
+      this.#carry.push(rest)
     }
   }
 

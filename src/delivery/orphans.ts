@@ -1,0 +1,126 @@
+import type { Exporter } from '../exporters/exporter.ts'
+import { isBusy } from '../journal/lock.ts'
+import { readStateDir, type RunStatus } from '../journal/status.ts'
+import type { Clock } from './clock.ts'
+import { DeliveredRun, takeJournal } from './run.ts'
+
+/** How often it is looked whether an orphan is done or wanted. */
+const WATCH_MS = 100
+/** An orphan without progress for this long makes room for the next one; ... */
+const PATIENCE_MS = 20_000
+/** ... and all that are left are tried again after this long. */
+const AGAIN_MS = 10_000
+
+export interface OrphanOptions {
+  stateDir: string
+  createExporters: () => Exporter[]
+  clock: Clock
+  say: (text: string) => void
+}
+
+/**
+ * Delivers, one after the other and beside the new run, what earlier processes left behind in the state directory: to
+ * destinations that are configured now, at the address that they had. A run whose process died without a word is
+ * closed. What is not done when the new run ends waits for the next start.
+ */
+export class Orphans {
+  readonly #options: OrphanOptions
+  readonly #said = new Set<string>()
+  #stopped = false
+  #wake: () => void = () => {}
+  readonly #loop: Promise<void>
+
+  constructor(options: OrphanOptions) {
+    this.#options = options
+    this.#loop = this.#run()
+  }
+
+  async stop(): Promise<void> {
+    this.#stopped = true
+    this.#wake()
+    await this.#loop
+  }
+
+  async #run(): Promise<void> {
+    // The new run goes first: its own beginning must not wait for many files.
+    await this.#pause(0)
+    while (!this.#stopped && !(await this.#passOver())) await this.#pause(AGAIN_MS)
+  }
+
+  /** Takes up every orphan once; whether none of them is left. */
+  async #passOver(): Promise<boolean> {
+    const { stateDir, say } = this.#options
+    let isDone = true
+    try {
+      for (const status of readStateDir(stateDir).runs) {
+        if (this.#stopped) return false
+        if (status.isHeld) continue
+        const exporters = this.#exportersFor(status)
+        if (status.status !== 'interrupted' && exporters.length === 0) continue
+        isDone = (await this.#take(status, exporters)) && isDone
+      }
+    } catch (error) {
+      say(`${stateDir}: what earlier runs left there cannot be read (${(error as Error).message})`)
+    }
+    return isDone
+  }
+
+  /** @returns whether nothing more is to be done about the run */
+  async #take(status: RunStatus, exporters: Exporter[]): Promise<boolean> {
+    try {
+      return await this.#deliver(status, exporters)
+    } catch (error) {
+      if (!isBusy(error)) this.#options.say(`${status.journal} cannot be taken up: ${(error as Error).message}`)
+      return true // another process has it, or nobody can
+    }
+  }
+
+  /** Those that still lack something of the run, at the address that it was to go to. */
+  #exportersFor(status: RunStatus): Exporter[] {
+    return this.#options
+      .createExporters()
+      .filter((exporter) =>
+        status.destinations.some(
+          ({ exporter: name, address, points, params, tags, ended }) =>
+            name === exporter.name &&
+            address === exporter.address &&
+            (points.pending + params.pending + tags.pending > 0 || !ended),
+        ),
+      )
+  }
+
+  async #deliver(status: RunStatus, exporters: Exporter[]): Promise<boolean> {
+    const { clock, say } = this.#options
+    const { journal, lock } = takeJournal(status.journal)
+    if (journal.readEnd() === null) journal.closeByTakeOver()
+    const run = new DeliveredRun({ journal, lock, exporters, isOrphan: true, reopen: false, clock, say: () => {} })
+    const pending = status.destinations.reduce((sum, { points }) => sum + points.pending, 0)
+    const isNews = exporters.length > 0 && !this.#said.has(status.run)
+    this.#said.add(status.run)
+    if (isNews)
+      say(
+        `taking up the run ${status.name} (${status.run}) that an earlier process left: ${pending.toLocaleString('en-US')} points to deliver`,
+      )
+    run.drain()
+    const from = clock.now()
+    const progressAt = (): number => Math.max(from, ...run.deliveries.map((delivery) => delivery.progressAt))
+    while (!this.#stopped && !run.isComplete && !run.isWanted && clock.now() - progressAt() < PATIENCE_MS)
+      await this.#pause(WATCH_MS)
+    const isComplete = run.isComplete
+    await run.stop()
+    run.close()
+    if (isComplete && exporters.length > 0)
+      say(`the run ${status.name} (${status.run}) of the earlier process is delivered`)
+    return isComplete
+  }
+
+  #pause(ms: number): Promise<void> {
+    return new Promise((resolve) => {
+      const cancel = this.#options.clock.after(ms, resolve)
+      this.#wake = () => {
+        cancel()
+        resolve()
+      }
+    })
+  }
+}

@@ -1,0 +1,81 @@
+import type { Batch, Confirmation, Exporter, PointBatch, SendResult } from '../exporters/exporter.ts'
+import { attempt, attempts } from './attempts.ts'
+import type { Clock } from './clock.ts'
+
+/** Tries of one flush before its destination is suspended; while it is, one at a time. */
+const TRIES = 3
+/** From connecting to the last byte of the answer. */
+const ATTEMPT_TIMEOUT_MS = 3000
+/** For what costs the server nothing to keep waiting: a read that asks, a piece that may be there already. */
+const LONG_TIMEOUT_MS = 30_000
+
+/** What is not known of the batch under way: nothing, whether it is stored, or that and nobody can be asked. */
+export type Doubt = 'none' | 'ask' | 'pieces'
+
+export interface SenderOptions {
+  exporter: Exporter
+  clock: Clock
+  cut: AbortSignal
+  /** Hears of every attempt that failed, at once. */
+  onFailed: (failure: { kind: string; error?: Error }) => void
+  /** Highest delivered step of a series, by the destination's name of its key. */
+  heightOf: (key: string) => number
+}
+
+/**
+ * Sends batches of one run, one at a time. A batch whose answer was lost may be stored, and sending it again costs a
+ * large run seconds: the destination is asked first, and only what it does not have goes again.
+ */
+export class Sender {
+  readonly #options: SenderOptions
+  doubt: Doubt = 'none'
+
+  constructor(options: SenderOptions) {
+    this.#options = options
+  }
+
+  /** Sends a batch with up to three attempts, or one where `isProbe`. `'pieces'`: it has to go in pieces, see `sendPiece`. */
+  async send(runId: string, batch: Batch, isProbe: boolean): Promise<SendResult | { kind: 'pieces' }> {
+    const { clock, cut, exporter, onFailed } = this.#options
+    // An empty batch, params and tags are repeated without harm.
+    const isDoubtful = batch.kind === 'points' && batch.count > 0
+    const result = await attempts<SendResult | { kind: 'pieces' }>(
+      async () => {
+        if (this.doubt === 'ask' && isDoubtful) {
+          const known = await this.#ask(runId, batch, isProbe)
+          if (known.kind === 'stored') return { kind: 'ok' }
+          if (known.kind === 'unknown') return { kind: 'pieces' }
+          if (known.kind !== 'missing') return known
+          this.doubt = 'none'
+        }
+        const result = await attempt((abort) => exporter.send(runId, batch, abort), ATTEMPT_TIMEOUT_MS, clock, cut)
+        if (result.kind === 'unanswered' && isDoubtful) {
+          this.doubt = exporter.confirm === undefined ? 'pieces' : 'ask'
+          return this.doubt === 'pieces' ? { kind: 'pieces' } : result
+        }
+        return result
+      },
+      { tries: isProbe ? 1 : TRIES, clock, cut, onFailed },
+    )
+    if (!isDoubtful) return result
+    if (result.kind === 'pieces') this.doubt = 'pieces'
+    else if (result.kind === 'ok' || result.kind === 'drop') this.doubt = 'none'
+    return result
+  }
+
+  /** Sends a few points that may be stored already, with the patience that costs a large run. */
+  async sendPiece(runId: string, piece: Batch, isProbe: boolean): Promise<SendResult> {
+    const { clock, cut, exporter, onFailed } = this.#options
+    const once = (): Promise<SendResult> =>
+      attempt((abort) => exporter.send(runId, piece, abort), LONG_TIMEOUT_MS, clock, cut)
+    return attempts(once, { tries: isProbe ? 1 : TRIES, clock, cut, onFailed })
+  }
+
+  /** While a destination is suspended the question is its probe, and stays open until a server that hangs goes on. */
+  #ask(runId: string, batch: PointBatch, isProbe: boolean): Promise<Confirmation> {
+    const { clock, cut, exporter, heightOf } = this.#options
+    const height = (series: number): number => heightOf(exporter.keyAt?.(batch.keyOf(series)) ?? batch.keyOf(series))
+    const timeout = isProbe ? LONG_TIMEOUT_MS : ATTEMPT_TIMEOUT_MS
+    return attempt((abort) => exporter.confirm!(runId, batch, height, abort), timeout, clock, cut)
+  }
+}

@@ -1,0 +1,71 @@
+import { DatabaseSync } from 'node:sqlite'
+import { SCHEMA } from './schema.ts'
+
+/** Tables that are small and change: they are carried over whole, in both directions. */
+const CARRIED = [
+  'meta',
+  'series',
+  'counters',
+  'params',
+  'tags',
+  'destinations',
+  'cursors',
+  'heights',
+  'reasons',
+] as const
+
+/** Tables that only grow: the overflow holds what is new. */
+const GROWING = ['blocks', 'rejected'] as const
+
+/**
+ * A journal in memory that goes on where one on disk had to stop (a full disk). It has the small tables as they are;
+ * a table that cannot be read any more (a damaged file) begins empty.
+ */
+export function openOverflow(disk: DatabaseSync): DatabaseSync {
+  const memory = new DatabaseSync(':memory:')
+  memory.exec(SCHEMA)
+  for (const table of CARRIED) {
+    try {
+      copy(table, disk, memory)
+    } catch {
+      memory.exec(`DELETE FROM ${table}`)
+    }
+  }
+  // Rows that are added meanwhile must not meet those on disk.
+  memory.exec(
+    `INSERT INTO rejected (id, kind, sequence, name, reason) VALUES (${nextRejected(disk)}, '', 0, '', 0); DELETE FROM rejected WHERE kind = ''`,
+  )
+  return memory
+}
+
+function nextRejected(disk: DatabaseSync): number {
+  try {
+    return Number((disk.prepare('SELECT coalesce(max(id), 0) AS id FROM rejected').get() as { id: number }).id) + 1
+  } catch {
+    return 1
+  }
+}
+
+/** Brings a journal on disk up to what the one in memory holds, whole or not at all. */
+export function drainOverflow(memory: DatabaseSync, disk: DatabaseSync): void {
+  disk.exec('BEGIN IMMEDIATE')
+  try {
+    for (const table of [...CARRIED, ...GROWING]) copy(table, memory, disk)
+    disk.exec('COMMIT')
+  } catch (error) {
+    try {
+      disk.exec('ROLLBACK')
+    } catch {
+      // SQLite has rolled back by itself; the first error is the one to tell.
+    }
+    throw error
+  }
+}
+
+function copy(table: string, from: DatabaseSync, to: DatabaseSync): void {
+  for (const row of from.prepare(`SELECT * FROM ${table}`).iterate()) {
+    const names = Object.keys(row)
+    const places = names.map(() => '?').join(', ')
+    to.prepare(`INSERT OR REPLACE INTO ${table} (${names.join(', ')}) VALUES (${places})`).run(...Object.values(row))
+  }
+}
