@@ -128,5 +128,10 @@ export class Bridge {
 /** `tsc` does not rewrite the address of a worker: it has the ending of the file that runs. */
 function startWorker(workerData: WorkerData): Worker {
   const file = new URL(`./delivery/worker${extname(import.meta.url)}`, import.meta.url)
+  try {
+    process.cwd()
+  } catch {
+    process.chdir('/') // a worker does not start in a directory that has been deleted; the command has started there
+  }
   return new Worker(file, { workerData })
 }

@@ -80,12 +80,14 @@ function forwardSignals(ignored: readonly string[]): Signals {
   let isOver = false
   let onEnding: (() => void) | null = null
   let isEnding = false
+  const forward = async (signal: NodeJS.Signals): Promise<void> => {
+    const hadIt = await watch.reachedGroup(signal)
+    if (!isOver && !hadIt) (await child.promise).kill(signal)
+  }
   for (const signal of FORWARDED) {
     process.on(signal, () => {
       if (ignored.includes(signal)) return
-      void watch.reachedGroup(signal).then(async (hadIt) => {
-        if (!isOver && !hadIt) (await child.promise).kill(signal)
-      })
+      void forward(signal)
       if (!ENDING.has(signal)) return
       isEnding = true
       onEnding?.()

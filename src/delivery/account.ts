@@ -59,7 +59,7 @@ export class DestinationAccount {
       target: JSON.parse(row['target'] as string) as Record<string, string | null>,
     }
     const heights = journal.all('SELECT key, step FROM heights WHERE destination = ?', this.#id)
-    this.#heights = new Map(heights.map((height) => [String(height['key'] as string), Number(height['step'])]))
+    this.#heights = new Map(heights.map((height) => [height['key'] as string, Number(height['step'])]))
   }
 
   /** UTC ms of a request to make the tracker's run that was not answered. */

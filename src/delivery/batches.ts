@@ -13,7 +13,7 @@ export function nextBatch(journal: RunJournal, kind: BatchKind, after: number, l
     limit,
   )
   if (rows.length === 0) return null
-  const entries = rows.map((row) => [String(row['name'] as string), String(row['value'] as string)] as const)
+  const entries = rows.map((row) => [row['name'] as string, row['value'] as string] as const)
   return { kind, first: Number(rows[0]!['sequence']), count: rows.length, entries }
 }
 

@@ -23,7 +23,7 @@ const GROWING = ['blocks', 'rejected'] as const
  */
 export function openOverflow(disk: DatabaseSync): DatabaseSync {
   const memory = new DatabaseSync(':memory:')
-  memory.exec(SCHEMA)
+  memory.exec(`PRAGMA foreign_keys = OFF; ${SCHEMA}`)
   for (const table of CARRIED) {
     try {
       copy(table, disk, memory)
@@ -31,19 +31,7 @@ export function openOverflow(disk: DatabaseSync): DatabaseSync {
       memory.exec(`DELETE FROM ${table}`)
     }
   }
-  // Rows that are added meanwhile must not meet those on disk.
-  memory.exec(
-    `INSERT INTO rejected (id, kind, sequence, name, reason) VALUES (${nextRejected(disk)}, '', 0, '', 0); DELETE FROM rejected WHERE kind = ''`,
-  )
   return memory
-}
-
-function nextRejected(disk: DatabaseSync): number {
-  try {
-    return Number((disk.prepare('SELECT coalesce(max(id), 0) AS id FROM rejected').get() as { id: number }).id) + 1
-  } catch {
-    return 1
-  }
 }
 
 /** Brings a journal on disk up to what the one in memory holds, whole or not at all. */
@@ -64,6 +52,8 @@ export function drainOverflow(memory: DatabaseSync, disk: DatabaseSync): void {
 
 function copy(table: string, from: DatabaseSync, to: DatabaseSync): void {
   for (const row of from.prepare(`SELECT * FROM ${table}`).iterate()) {
+    // Rejected rows are numbered anew: those in memory began at 1 again.
+    if (table === 'rejected') delete row['id']
     const names = Object.keys(row)
     const places = names.map(() => '?').join(', ')
     to.prepare(`INSERT OR REPLACE INTO ${table} (${names.join(', ')}) VALUES (${places})`).run(...Object.values(row))

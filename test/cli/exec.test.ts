@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest'
 import { expectConserved } from '../support/account.ts'
 import { FakeMlflow } from '../support/fake-mlflow.ts'
-import { spanbridge, start, startBridge, statusOf, temporaryDirectory } from '../support/spanbridge.ts'
+import { SPANBRIDGE, spanbridge, start, startBridge, statusOf, temporaryDirectory } from '../support/spanbridge.ts'
 
 /** Lines of ours on standard error. */
 const withoutOurs = (stderr: string): string =>
@@ -171,5 +171,110 @@ while True: time.sleep(0.05)`
       "mlflow.trackingUri: expected the address of a server (http://... or https://...), got 'sqlite:///x'",
     )
     expect(stderr).toContain('--quite: there is no such flag; did you mean --quiet?')
+  })
+})
+
+describe('signals under exec', () => {
+  const trap = `import signal, sys, time
+got = []
+for name in ('SIGTERM', 'SIGINT', 'SIGHUP', 'SIGUSR1'):
+    signal.signal(getattr(signal, name), lambda n, f: got.append(n))
+print('ready', flush=True)
+while len(got) < 1: time.sleep(0.02)
+time.sleep(0.4)
+print('got', *got, flush=True)`
+
+  it('sent to us alone reach the command once', async () => {
+    for (const [signal, number] of [
+      ['SIGTERM', 15],
+      ['SIGINT', 2],
+      ['SIGHUP', 1],
+      ['SIGUSR1', 10],
+    ] as const) {
+      const running = startBridge(['exec', '--state-dir', temporaryDirectory(), '--', 'python3', '-c', trap], {
+        detached: true,
+      })
+      await running.seen('ready', 'stdout')
+      running.child.kill(signal)
+      expect((await running.finished).stdout.toString()).toBe(`ready\ngot ${number}\n`)
+    }
+  })
+
+  it('sent to the whole process group reach the command once', async () => {
+    for (const [signal, number] of [
+      ['SIGTERM', 15],
+      ['SIGINT', 2],
+    ] as const) {
+      const running = startBridge(['exec', '--state-dir', temporaryDirectory(), '--', 'python3', '-c', trap], {
+        detached: true,
+      })
+      await running.seen('ready', 'stdout')
+      process.kill(-running.child.pid!, signal)
+      expect((await running.finished).stdout.toString()).toBe(`ready\ngot ${number}\n`)
+    }
+  })
+
+  it('that were ignored when we began are ignored by the command too', async () => {
+    const script = `trap '' HUP; exec "$0" exec --state-dir ${temporaryDirectory()} -- sh -c 'echo ready; read line; echo got $line'`
+    const running = start('sh', ['-c', script, SPANBRIDGE])
+    await running.seen('ready', 'stdout')
+    running.child.kill('SIGHUP')
+    running.child.stdin.end('a line\n')
+    const { code, stdout } = await running.finished
+    expect([code, stdout.toString()]).toEqual([0, 'ready\ngot a line\n'])
+  })
+
+  it('that are no end do not shorten the delivery', async () => {
+    const fake = await FakeMlflow.start()
+    const running = startBridge([
+      'exec',
+      '--state-dir',
+      temporaryDirectory(),
+      '--mlflow-tracking-uri',
+      fake.url,
+      '--',
+      'bash',
+      '-c',
+      `trap '' USR1; echo '${EVENT}'; read line`,
+    ])
+    await running.seen('loss', 'stdout')
+    running.child.kill('SIGUSR1')
+    running.child.stdin.end('\n')
+    expect((await running.finished).code).toBe(0)
+    expect(fake.points.size).toBe(1)
+  })
+})
+
+describe('a fault of ours under exec', () => {
+  it('in the working directory, which is gone, does not keep the command from running', async () => {
+    const script = `mkdir gone; cd gone; rmdir ../gone; exec "$0" exec --state-dir "$1" -- sh -c 'echo ${EVENT.replaceAll('"', '\\"')}; exit 6'`
+    const stateDir = temporaryDirectory()
+    const { code } = await start('sh', ['-c', script, SPANBRIDGE, stateDir], { cwd: temporaryDirectory() }).finished
+    expect(code).toBe(6)
+    expect((await statusOf(stateDir))[0]!.points).toBe(1)
+  })
+
+  it('with both outputs and a full channel that blocks, nobody is left waiting', async () => {
+    const stateDir = temporaryDirectory()
+    const script =
+      'for i in $(seq 4000); do echo "{\\"step\\":$i,\\"a\\":1}"; echo "{\\"step\\":$i,\\"b\\":1}" >&2; done'
+    const { code } = await spanbridge([
+      'exec',
+      '--quiet',
+      '--channel-capacity',
+      '1000',
+      '--channel-when-full',
+      'block',
+      '--state-dir',
+      stateDir,
+      '--',
+      'bash',
+      '-c',
+      script,
+    ])
+    expect(code).toBe(0)
+    const [run] = await statusOf(stateDir)
+    expectConserved(run!)
+    expect(run!.journaled.points).toBe(8000)
   })
 })

@@ -213,7 +213,7 @@ describe('the command line', () => {
     running.child.stdin.write(line(1))
     await running.seen('"step":1', 'stdout')
     await expect
-      .poll(async () => (await statusOf(stateDir))[0])
+      .poll(async () => (await statusOf(stateDir))[0], { timeout: 20_000 })
       .toMatchObject({ name: 'live', status: 'running', points: 2 })
     running.child.stdin.end()
     await running.finished

@@ -173,3 +173,44 @@ describe('the lock of a journal', () => {
     expect(existsSync(path)).toBe(true)
   })
 })
+
+describe('a journal whose disk is full', () => {
+  it('goes on in memory, gives back every point, and has all of it on disk when there is room again', () => {
+    const journal = create()
+    journal.addSeries(0, 'trainer/loss')
+    journal.addPoints(chunk(Array.from({ length: 900 }, (_, i) => i + 1)), 900, points(900))
+    journal.addParams([['lr', '1']])
+    journal.commit()
+    const disk = journal.database
+    const pages = Number(journal.get('PRAGMA page_count')!['page_count'])
+    disk.exec(`PRAGMA max_page_count = ${pages}`)
+    journal.addPoints(chunk(Array.from({ length: 1000 }, (_, i) => 901 + i)), 1000, points(1000))
+    expect(() => journal.commit()).toThrow(/full/)
+    journal.overflow(64 << 20)
+    journal.addSeries(1, 'trainer/kl')
+    journal.addParams([['kl', '2']])
+    journal.commit()
+    journal.reject({ destination: null, kind: 'params', sequence: 1, name: 'lr', value: '2', reason: 'another' })
+    expect([journal.points, journal.isOverflowing]).toEqual([1900, true])
+    const all = (): number[] => {
+      const read = journal.read(0, 5000)!
+      return Array.from(read.step.subarray(0, read.count))
+    }
+    const wanted = Array.from({ length: 1900 }, (_, i) => i + 1)
+    expect(all()).toEqual(wanted)
+    expect(readJournal(journal.path)).toMatchObject({ points: 900, journaled: { points: 900 } })
+    expect(() => journal.drainOverflow()).toThrow(/full/)
+    expect(all()).toEqual(wanted)
+
+    disk.exec('PRAGMA max_page_count = 1000000')
+    journal.drainOverflow()
+    expect(all()).toEqual(wanted)
+    expect(journal.isOverflowing).toBe(false)
+    expect(readJournal(journal.path)).toMatchObject({
+      points: 1900,
+      series: 2,
+      journaled: { points: 1900 },
+      rejectedParams: 1,
+    })
+  })
+})

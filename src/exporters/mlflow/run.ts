@@ -107,9 +107,7 @@ function heightsOf(json: Record<string, unknown>): Heights {
   const run = json['run']
   const data = isFields(run) ? run['data'] : undefined
   const metrics = isFields(data) && Array.isArray(data['metrics']) ? (data['metrics'] as unknown[]) : []
-  return new Map(
-    metrics.filter(isFields).map((metric) => [String(metric['key'] as string), Number(metric['step'] ?? 0)]),
-  )
+  return new Map(metrics.filter(isFields).map((metric) => [metric['key'] as string, Number(metric['step'] ?? 0)]))
 }
 
 const opened = (

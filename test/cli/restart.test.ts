@@ -1,0 +1,171 @@
+import { copyFileSync, existsSync, mkdirSync, rmSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { describe, expect, inject, it } from 'vitest'
+import { expectConserved } from '../support/account.ts'
+import { FakeMlflow } from '../support/fake-mlflow.ts'
+import { MlflowApi } from '../support/mlflow.ts'
+import { spanbridge, startBridge, statusOf, temporaryDirectory } from '../support/spanbridge.ts'
+
+const line = (step: number): string => `{"category":"TRAINER","step":${step},"loss":${step / 8}}\n`
+const lines = (from: number, to: number): string => Array.from({ length: to - from }, (_, i) => line(from + i)).join('')
+
+/** Starts a bridge, feeds it, and kills it when all of it is in the journal. */
+async function killed(args: readonly string[], stateDir: string, input: string, points: number): Promise<void> {
+  const running = startBridge(['--quiet', '--state-dir', stateDir, ...args])
+  running.child.stdin.write(input)
+  await expect.poll(async () => (await statusOf(stateDir)).at(-1)?.journaled.points, { timeout: 20_000 }).toBe(points)
+  running.child.kill('SIGKILL')
+  await running.finished
+}
+
+describe('a run whose daemon was killed', () => {
+  it('goes on under --resume: one run in MLflow, every point once, ended in the end', async () => {
+    const url = inject('mlflowUrl')
+    const stateDir = temporaryDirectory()
+    const args = ['--run-name', 'resumed', '--mlflow-tracking-uri', url]
+    await killed(args, stateDir, lines(0, 300), 300)
+    await killed(['--resume', ...args], stateDir, lines(300, 500), 500)
+    const { code, stderr } = await spanbridge(
+      ['--quiet', '--resume', '--state-dir', stateDir, ...args],
+      lines(500, 600),
+    )
+    expect(code, stderr).toBe(0)
+    expect(stderr).toContain('going on with the run resumed')
+    const runs = await statusOf(stateDir)
+    expect(runs).toHaveLength(1)
+    expectConserved(runs[0]!)
+    expect(runs[0]).toMatchObject({ points: 600, status: 'finished', series: 1 })
+    const api = new MlflowApi(url)
+    const { runId } = runs[0]!.destinations[0]!
+    expect((await api.history(runId!, 'trainer/loss')).map(({ step }) => step).sort((a, b) => a - b)).toEqual(
+      Array.from({ length: 600 }, (_, i) => i),
+    )
+    expect((await api.run(runId!)).info.status).toBe('FINISHED')
+  })
+
+  it('is delivered and closed as killed by the next start, beside the new run', async () => {
+    const fake = await FakeMlflow.start()
+    const stateDir = temporaryDirectory()
+    const args = ['--mlflow-tracking-uri', fake.url]
+    fake.fault = ({ path }, response) => path === 'runs/log-batch' && (response.writeHead(503).end(), true)
+    await killed([...args, '--run-name', 'old'], stateDir, lines(0, 120), 120)
+    fake.fault = () => false
+    const running = startBridge(['--quiet', '--state-dir', stateDir, '--run-name', 'new', ...args])
+    running.child.stdin.write(lines(0, 10))
+    await running.seen('of the earlier process is delivered')
+    running.child.stdin.end()
+    const { code, stderr } = await running.finished
+    expect(code, stderr).toBe(0)
+    const [old, young] = await statusOf(stateDir)
+    for (const run of [old!, young!]) expectConserved(run)
+    expect(old).toMatchObject({
+      name: 'old',
+      status: 'killed',
+      closedBy: 'take-over',
+      destinations: [{ points: { delivered: 120, pending: 0 } }],
+    })
+    expect(young).toMatchObject({
+      name: 'new',
+      status: 'finished',
+      destinations: [{ points: { delivered: 10, pending: 0 } }],
+    })
+    expect([...fake.runs.values()].map(({ info }) => info['status'])).toEqual(['KILLED', 'FINISHED'])
+    expect(fake.repeats).toBe(0)
+  })
+
+  it('may be taken up by several at once, and is delivered by one', async () => {
+    const fake = await FakeMlflow.start()
+    const stateDir = temporaryDirectory()
+    const args = ['--mlflow-tracking-uri', fake.url]
+    fake.fault = ({ path }, response) => path === 'runs/log-batch' && (response.writeHead(503).end(), true)
+    await killed(args, stateDir, lines(0, 200), 200)
+    fake.fault = () => false
+    const results = await Promise.all(
+      Array.from({ length: 3 }, () => spanbridge(['sync', '--state-dir', stateDir, ...args])),
+    )
+    expect(results.some(({ code }) => code === 0)).toBe(true)
+    expect([fake.points.size, fake.repeats, fake.of('runs/create').length]).toEqual([200, 0, 1])
+    expectConserved((await statusOf(stateDir))[0]!)
+  })
+
+  it('is closed by sync too, which then has nothing left to do', async () => {
+    const fake = await FakeMlflow.start()
+    const stateDir = temporaryDirectory()
+    await killed(['--mlflow-tracking-uri', fake.url], stateDir, lines(0, 60), 60)
+    const sync = () => spanbridge(['sync', '--state-dir', stateDir, '--mlflow-tracking-uri', fake.url])
+    expect((await sync()).code).toBe(0)
+    expect((await statusOf(stateDir))[0]).toMatchObject({
+      status: 'killed',
+      destinations: [{ state: 'ok', points: { delivered: 60 } }],
+    })
+    expect((await sync()).stderr).toContain('nothing is left to deliver')
+  })
+
+  it('can be named for --resume, and a name that is not there is told with those that are', async () => {
+    const stateDir = temporaryDirectory()
+    await spanbridge(['--quiet', '--state-dir', stateDir, '--run-name', 'first'], lines(0, 5))
+    await spanbridge(['--quiet', '--state-dir', stateDir, '--run-name', 'second'], lines(0, 5))
+    expect((await spanbridge(['--quiet', '--state-dir', stateDir, '--resume=first'], lines(5, 8))).code).toBe(0)
+    expect((await statusOf(stateDir)).map(({ name, points, status }) => [name, points, status])).toEqual([
+      ['first', 8, 'finished'],
+      ['second', 5, 'finished'],
+    ])
+    const { code, stdout, stderr } = await spanbridge(['--state-dir', stateDir, '--resume=third'], lines(0, 2))
+    expect([code, stdout.toString()]).toEqual([2, lines(0, 2)])
+    expect(stderr).toContain("resume: there is no run 'third'")
+    expect(stderr).toContain('second (')
+  })
+
+  it('can be delivered from a copy of its journal', async () => {
+    const fake = await FakeMlflow.start()
+    const stateDir = temporaryDirectory()
+    await spanbridge(['--quiet', '--state-dir', stateDir], lines(0, 70))
+    const [run] = await statusOf(stateDir)
+    const copy = join(temporaryDirectory(), 'a copy.sqlite')
+    copyFileSync(run!.journal, copy)
+    expect((await spanbridge(['sync', copy, '--mlflow-tracking-uri', fake.url])).code).toBe(0)
+    expect(fake.points.size).toBe(70)
+  })
+})
+
+describe('the state directory', () => {
+  it('may hold garbage beside good journals', async () => {
+    const stateDir = temporaryDirectory()
+    await spanbridge(['--quiet', '--state-dir', stateDir], lines(0, 5))
+    writeFileSync(
+      join(stateDir, '00GARBAGE.sqlite'),
+      'no database at all, but long enough to look like a header of one ........',
+    )
+    writeFileSync(join(stateDir, '00EMPTY.sqlite'), '')
+    mkdirSync(join(stateDir, '00DIRECTORY.sqlite'))
+    const { code, stdout, stderr } = await spanbridge(['status', '--json', '--state-dir', stateDir])
+    expect(code).toBe(0)
+    expect(JSON.parse(stdout.toString()).runs).toHaveLength(1)
+    expect(stderr).toContain('00GARBAGE.sqlite cannot be read')
+    expect((await spanbridge(['--quiet', '--state-dir', stateDir], lines(0, 5))).code).toBe(0)
+  })
+
+  it('that is deleted while we run is told, and the exit code is not 0', async () => {
+    const stateDir = join(temporaryDirectory(), 'state')
+    const running = startBridge(['--quiet', '--state-dir', stateDir])
+    running.child.stdin.write(lines(0, 5))
+    await expect.poll(async () => (await statusOf(stateDir))[0]?.points, { timeout: 20_000 }).toBe(5)
+    rmSync(stateDir, { recursive: true })
+    running.child.stdin.end(lines(5, 9))
+    const { code, stderr } = await running.finished
+    expect(existsSync(stateDir)).toBe(false)
+    expect([code, stderr]).toEqual([1, expect.stringContaining('9 points were kept in memory only and are lost')])
+  })
+
+  it('under /proc, where nothing can be made, is told at once', async () => {
+    const { code, stderr } = await spanbridge(['--quiet', '--state-dir', '/proc/spanbridge/state'], lines(0, 5))
+    expect([code, stderr]).toEqual([3, expect.stringContaining('no journal can be kept in /proc/spanbridge/state')])
+  })
+
+  it('that is a file makes status say so', async () => {
+    const file = join(temporaryDirectory(), 'file')
+    writeFileSync(file, '')
+    const { code, stderr } = await spanbridge(['status', '--state-dir', file])
+    expect([code, stderr]).toEqual([2, expect.stringContaining(`stateDir: expected a directory, got '${file}'`)])
+  })
+})
