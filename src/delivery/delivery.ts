@@ -78,11 +78,11 @@ export class Delivery {
   #end: { status: EndStatus; time: number } | null = null
   #draining = false
   #waitingSince: number | null = null
-  #suspendedSince: number | null = null
-  #deliveredBefore = 0
+  #isSuspended = false
+  /** Since the first attempt that failed; told again when it is over. */
+  #trouble: { since: number; delivered: number } | null = null
   #pauseMs = ABSENT_PAUSE_MS
   #warnedAt = Number.NEGATIVE_INFINITY
-  #hasWarned = false
   #wake: () => void = () => {}
   #progressAt: number
   readonly #loop: Promise<void>
@@ -119,10 +119,6 @@ export class Delivery {
   /** Monotonic time of the last step forward. */
   get progressAt(): number {
     return this.#progressAt
-  }
-
-  get isSuspended(): boolean {
-    return this.#suspendedSince !== null
   }
 
   /** Everything that is in the journal has been delivered or refused, and the end is set if there is one. */
@@ -202,7 +198,7 @@ export class Delivery {
 
   #isDue(): boolean {
     if (this.#waiting === 0) return false
-    if (this.#draining || this.#waiting >= FLUSH_POINTS || this.isSuspended) return true
+    if (this.#draining || this.#waiting >= FLUSH_POINTS || this.#isSuspended) return true
     return this.#waitingSince !== null && this.#clock.now() - this.#waitingSince >= FLUSH_MS
   }
 
@@ -240,7 +236,7 @@ export class Delivery {
     account.opened(result.runId, this.#made, result.page, result.heights ?? new Map())
     this.#runId = result.runId
     // What an earlier process, or the slowness of this one, has noted is over.
-    if (!this.isSuspended) account.state('ok', null)
+    if (this.#trouble === null) account.state('ok', null)
     this.#options.say(`${this.exporter.name}: run ${result.runId} · ${result.page}`)
     return null
   }
@@ -250,7 +246,7 @@ export class Delivery {
     const close = (abort: AbortSignal) => this.exporter.closeRun(runId, { ...end, made: this.#made }, abort)
     const once = () => attempt(close, CLOSE_TIMEOUT_MS, this.#clock, signal)
     const onFailed = (failure: SendResult): void => this.#warn((failure as Failure).error)
-    const tries = this.isSuspended ? 1 : CLOSE_TRIES
+    const tries = this.#isSuspended ? 1 : CLOSE_TRIES
     const result = await attempts(once, { tries, clock: this.#clock, cut: signal, onFailed })
     if (result.kind !== 'ok') return result
     this.#ended = true
@@ -267,7 +263,7 @@ export class Delivery {
     }
     if (this.#sender.doubt === 'pieces' && kept.kind === 'points') return this.#deliverPiece(runId, kept, cursor, way)
     this.#begin(kept.kind, cursor, way.end)
-    const result = await this.#sender.send(runId, kept, this.isSuspended)
+    const result = await this.#sender.send(runId, kept, this.#isSuspended)
     if (result.kind === 'ok') this.#settle(kept, cursor, way)
     // Not known and nobody to ask: the next step goes piece by piece.
     if (result.kind === 'ok' || result.kind === 'pieces') return null
@@ -278,7 +274,7 @@ export class Delivery {
   async #deliverPiece(runId: string, batch: Batch, cursor: Cursor, way: UnderWay): Promise<Failure | null> {
     const piece = batch.count > PIECE_POINTS ? slice(batch, 0, PIECE_POINTS) : batch
     const here = { end: piece === batch ? way.end : lastOf(piece), aside: way.aside }
-    const result = await this.#sender.sendPiece(runId, piece, this.isSuspended)
+    const result = await this.#sender.sendPiece(runId, piece, this.#isSuspended)
     if (result.kind === 'drop') return this.#refused(runId, piece, result, cursor, here)
     if (result.kind !== 'ok') return result
     this.#settle(piece, cursor, here)
@@ -294,7 +290,7 @@ export class Delivery {
     cursor: Cursor,
     way: UnderWay,
   ): Promise<Failure | null> {
-    const probe = await this.#sender.send(runId, emptyBatch(this.#journal), this.isSuspended)
+    const probe = await this.#sender.send(runId, emptyBatch(this.#journal), this.#isSuspended)
     if (probe.kind !== 'ok' && probe.kind !== 'pieces') return probe
     return this.#bisect(runId, batch, refusal, cursor, way)
   }
@@ -314,7 +310,7 @@ export class Delivery {
     for (const half of [left, right]) {
       const here = { end: half === right ? way.end : lastOf(half), aside: way.aside }
       this.#begin(half.kind, cursor, here.end)
-      const result = await this.#sender.send(runId, half, this.isSuspended)
+      const result = await this.#sender.send(runId, half, this.#isSuspended)
       if (result.kind === 'ok') {
         this.#settle(half, cursor, here)
         continue
@@ -404,20 +400,15 @@ export class Delivery {
     this.#journal.forget(cursor.position)
   }
 
-  /** Something went well: a suspended destination is back. */
+  /** Something went well: a destination that was in trouble is back once little is waiting. */
   #moved(): void {
     this.#progressAt = this.#clock.now()
     this.#pauseMs = ABSENT_PAUSE_MS
-    if (this.#hasWarned && this.#suspendedSince === null) {
-      // A single attempt had failed, and the next one has not.
-      this.#hasWarned = false
-      this.#account.state('ok', null)
-    }
-    if (this.#suspendedSince === null || this.#waiting >= FLUSH_POINTS) return
-    const seconds = ((this.#clock.now() - this.#suspendedSince) / 1000).toFixed(1)
-    const count = (this.#cursors.get('points')?.delivered ?? 0) - this.#deliveredBefore
-    this.#suspendedSince = null
-    this.#hasWarned = false
+    if (this.#trouble === null || this.#waiting >= FLUSH_POINTS) return
+    const seconds = ((this.#clock.now() - this.#trouble.since) / 1000).toFixed(1)
+    const count = (this.#cursors.get('points')?.delivered ?? 0) - this.#trouble.delivered
+    this.#trouble = null
+    this.#isSuspended = false
     this.#account.state('ok', null)
     const points = count === 0 ? '' : `; ${count.toLocaleString('en-US')} points that had waited are delivered`
     this.#options.say(`${this.exporter.name}: back after ${seconds} s${points}`)
@@ -425,10 +416,7 @@ export class Delivery {
 
   async #suspend(failure: Failure): Promise<void> {
     if (this.#cut.signal.aborted) return
-    if (this.#suspendedSince === null) {
-      this.#suspendedSince = this.#clock.now()
-      this.#deliveredBefore = this.#cursors.get('points')?.delivered ?? 0
-    }
+    this.#isSuspended = true
     this.#warn(failure.error)
     const isAbsent = failure.kind !== 'drop' && failure.absent === true
     const asked = failure.kind === 'retry' ? Math.min(failure.afterMs ?? 0, LONGEST_RETRY_AFTER_MS) : 0
@@ -439,7 +427,7 @@ export class Delivery {
   /** Notes what is wrong, and says it, at once and then now and again. */
   #warn({ message }: Error): void {
     if (this.#cut.signal.aborted) return
-    this.#hasWarned = true
+    this.#trouble ??= { since: this.#clock.now(), delivered: this.#cursors.get('points')?.delivered ?? 0 }
     this.#note(message)
     if (this.#clock.now() - this.#warnedAt < WARNING_MS) return
     this.#warnedAt = this.#clock.now()

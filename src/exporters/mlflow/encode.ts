@@ -55,8 +55,21 @@ export function refusedPoint(batch: PointBatch): string | null {
   return null
 }
 
+/** Longest value of a param and of a tag: MLflow cuts longer ones without a word (mlflow/utils/validation.py). */
+const MAX_VALUE = { params: 6000, tags: 8000 } as const
+
+/** A value that says itself that it was cut. */
+function fitted(value: string, limit: number): string {
+  if (value.length <= limit) return value
+  const note = `… [${value.length} characters]`
+  return value.slice(0, limit - note.length) + note
+}
+
 export const encodeTexts = (runId: string, batch: TextBatch): string =>
   JSON.stringify({
     run_id: runId,
-    [batch.kind]: batch.entries.map(([name, value]) => ({ key: mlflowKey(name), value })),
+    [batch.kind]: batch.entries.map(([name, value]) => ({
+      key: mlflowKey(name),
+      value: fitted(value, MAX_VALUE[batch.kind]),
+    })),
   })
