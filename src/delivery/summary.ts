@@ -39,7 +39,10 @@ export function accountLines(journal: RunJournal, { settings, command, isLost }:
       lines.push(
         `${number(points)} points were kept in memory only and are lost: there is no journal of them in ${journal.path}`,
       )
-    else if (!journal.isInMemory) lines.push(`there is no journal in ${journal.path} any more`)
+    else if (!journal.isInMemory)
+      lines.push(
+        `the journal ${journal.path} lacks points that are delivered: the disk was full, or it has been deleted`,
+      )
   } else if (left === undefined) lines.push(`journal ${journal.path}`)
   else {
     const what = left.points.pending > 0 ? `${number(left.points.pending)} points wait` : 'params, tags or the end wait'

@@ -221,9 +221,19 @@ export class DeliveryThread {
       const isLost = this.#inMemory || this.#run.journal.isOverflowing || !isThere(this.#run.journal.path)
       const lines = accountLines(this.#run.journal, { ...this.#options, isLost })
       for (const line of lines) this.#say(line)
+      if (this.#run.isComplete) this.#saveAccount(this.#run.journal)
       this.#run.close()
     }
     this.#finished({ complete, inMemory: this.#inMemory })
+  }
+
+  /** The disk is still full: the end of the run is told, lest the next start takes it for a run that was killed. */
+  #saveAccount(journal: RunJournal): void {
+    try {
+      journal.saveAccount()
+    } catch {
+      // Nothing fits; that the points are not kept has been said.
+    }
   }
 
   #finished(outcome: Outcome): void {

@@ -105,11 +105,16 @@ export class RunJournal {
   /** Copies what memory holds back to disk, in one transaction. @throws while the disk cannot take it */
   drainOverflow(): void {
     if (this.#overflow === null) return
-    drainOverflow(this.#overflow, this.#disk)
+    drainOverflow(this.#overflow, this.#disk, true)
     this.#overflow.close()
     this.#overflow = null
     this.#statements.clear()
     this.#memoryLimit = null
+  }
+
+  /** Copies all but the points, of a run whose points are delivered. @throws while the disk cannot take even that */
+  saveAccount(): void {
+    if (this.#overflow !== null) drainOverflow(this.#overflow, this.#disk, false)
   }
 
   /** Makes the journal of a new run. @throws what SQLite or the file system says when the directory cannot be written */

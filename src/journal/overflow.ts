@@ -34,11 +34,14 @@ export function openOverflow(disk: DatabaseSync): DatabaseSync {
   return memory
 }
 
-/** Brings a journal on disk up to what the one in memory holds, whole or not at all. */
-export function drainOverflow(memory: DatabaseSync, disk: DatabaseSync): void {
+/**
+ * Brings a journal on disk up to what the one in memory holds, whole or not at all. `withPoints` false leaves the points
+ * out: for a run that is over and delivered, so that at least its end and its account are known.
+ */
+export function drainOverflow(memory: DatabaseSync, disk: DatabaseSync, withPoints: boolean): void {
   disk.exec('BEGIN IMMEDIATE')
   try {
-    for (const table of [...CARRIED, ...GROWING]) copy(table, memory, disk)
+    for (const table of [...CARRIED, ...GROWING]) if (withPoints || table !== 'blocks') copy(table, memory, disk)
     disk.exec('COMMIT')
   } catch (error) {
     try {

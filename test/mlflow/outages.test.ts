@@ -76,6 +76,27 @@ describe('a real MLflow behind a line that fails', () => {
     )
   })
 
+  it('has every NaN once although answers are lost, also where the server does not know a NaN again', async () => {
+    const proxy = await proxyTo(url)
+    proxy.treat = (path, count) => (path === 'runs/log-batch' && count % 3 === 0 ? 'swallow' : 'pass')
+    const stateDir = temporaryDirectory()
+    const input = Array.from(
+      { length: 80 },
+      (_, step) => `{"step":${step},"loss":${step % 9 === 0 ? 'NaN' : step / 8},"inf":-Infinity}\n`,
+    ).join('')
+    const { code, stderr } = await spanbridge(
+      ['--quiet', '--state-dir', stateDir, '--mlflow-tracking-uri', proxy.url],
+      input,
+    )
+    expect(code, stderr).toBe(0)
+    const [run] = await statusOf(stateDir)
+    expectConserved(run!)
+    expect(run!.destinations[0]!.points).toEqual({ delivered: 160, rejected: 0, evicted: 0, pending: 0 })
+    const loss = await api.history(run!.destinations[0]!.runId!, 'misc/loss')
+    const bySteps = loss.sort((a, b) => a.step - b.step).map(({ value }) => value)
+    expect(bySteps).toEqual(Array.from({ length: 80 }, (_, step) => (step % 9 === 0 ? Number.NaN : step / 8)))
+  })
+
   it('comes back within two seconds behind a tunnel that accepted and closed, with one line that says so', async () => {
     const proxy = await proxyTo(url)
     const stateDir = temporaryDirectory()

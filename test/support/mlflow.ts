@@ -5,7 +5,8 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 
-const MLFLOW = fileURLToPath(new URL('../../.venv/bin/mlflow', import.meta.url))
+/** Another version can be tested by naming its `mlflow` in TEST_MLFLOW. */
+const MLFLOW = process.env['TEST_MLFLOW'] ?? fileURLToPath(new URL('../../.venv/bin/mlflow', import.meta.url))
 
 /** A port that was free a moment ago. */
 export const freePort = async (): Promise<number> => {
