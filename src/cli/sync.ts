@@ -4,7 +4,7 @@ import type { FromDelivery, Outcome } from '../channel/messages.ts'
 import { systemClock } from '../delivery/clock.ts'
 import { DeliveryThread } from '../delivery/thread.ts'
 import { createExporters } from '../exporters/index.ts'
-import { readStateDir, type RunStatus } from '../journal/status.ts'
+import { readJournal, readStateDir, type RunStatus } from '../journal/status.ts'
 import { isBusy } from '../journal/lock.ts'
 import type { Context } from './app.ts'
 import { EXIT, exitCodeOf } from './exit-codes.ts'
@@ -45,6 +45,9 @@ const needsDelivery = ({ status, destinations }: RunStatus): boolean =>
   destinations.length === 0 ||
   destinations.some(({ points, params, tags, ended }) => points.pending + params.pending + tags.pending > 0 || !ended)
 
+const holderOf = (journal: string): string =>
+  `process ${readJournal(journal).pid ?? 'of another spanbridge'} holds it, and delivers it itself`
+
 async function deliver(journal: string, { loaded, stateDir, command, voice }: Context): Promise<number> {
   const finished = Promise.withResolvers<Outcome>()
   const thread = new DeliveryThread({
@@ -61,9 +64,7 @@ async function deliver(journal: string, { loaded, stateDir, command, voice }: Co
   try {
     thread.take({ kind: 'open', journal })
   } catch (error) {
-    voice.say(
-      `sync: ${journal} cannot be delivered: ${isBusy(error) ? 'a running spanbridge holds it, and delivers it itself' : (error as Error).message}`,
-    )
+    voice.say(`sync: ${journal} cannot be delivered: ${isBusy(error) ? holderOf(journal) : (error as Error).message}`)
     return EXIT.incomplete
   }
   const onSignal = (): void => thread.take({ kind: 'stop' })

@@ -5,6 +5,7 @@ import type { Exporter } from '../exporters/exporter.ts'
 import { isThere, makeDirectory } from '../journal/directory.ts'
 import { RunJournal } from '../journal/journal.ts'
 import { isBusy, JournalLock } from '../journal/lock.ts'
+import { readJournal } from '../journal/status.ts'
 import type { Clock } from './clock.ts'
 import { Orphans } from './orphans.ts'
 import { DeliveredRun, lockOf, takeJournal } from './run.ts'
@@ -215,7 +216,7 @@ export class DeliveryThread {
     if (this.#stopping) return
     this.#stopping = true
     this.#commit()
-    const complete = this.#isComplete && (this.#run === null || this.#inMemory || isThere(this.#run.journal.path))
+    let complete = this.#isComplete && (this.#run === null || this.#inMemory || isThere(this.#run.journal.path))
     await Promise.all([this.#run?.stop(), this.#orphans?.stop()])
     if (this.#run !== null) {
       const isLost = this.#inMemory || this.#run.journal.isOverflowing || !isThere(this.#run.journal.path)
@@ -223,8 +224,22 @@ export class DeliveryThread {
       for (const line of lines) this.#say(line)
       if (this.#run.isComplete) this.#saveAccount(this.#run.journal)
       this.#run.close()
+      if (!isLost) complete = this.#isReadable(this.#run.journal.path) && complete
     }
     this.#finished({ complete, inMemory: this.#inMemory })
+  }
+
+  /** Whether the file that we leave can be opened by others: somebody may have written into it. */
+  #isReadable(path: string): boolean {
+    try {
+      readJournal(path)
+      return true
+    } catch (error) {
+      this.#say(
+        `the journal ${path} is damaged (${(error as Error).message}): what is not delivered of the run is lost`,
+      )
+      return false
+    }
   }
 
   /** The disk is still full: the end of the run is told, lest the next start takes it for a run that was killed. */

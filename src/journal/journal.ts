@@ -129,7 +129,12 @@ export class RunJournal {
     journal.transaction(() => {
       database.exec(SCHEMA)
       const { params, tags, command, startedAt, ...texts } = start
-      const meta = { ...texts, command: JSON.stringify(command), startedAt: String(startedAt) }
+      const meta = {
+        ...texts,
+        command: JSON.stringify(command),
+        startedAt: String(startedAt),
+        pid: String(process.pid),
+      }
       for (const [key, value] of Object.entries(meta)) journal.setMeta(key, value)
       for (const name of [...COUNTERS, JOURNALED])
         journal.#run('INSERT INTO counters (name, value) VALUES (?, 0)', name)
@@ -155,6 +160,7 @@ export class RunJournal {
     for (const { id, key } of database.prepare('SELECT id, key FROM series').all() as { id: number; key: string }[])
       journal.#know(id, key)
     journal.#points = Number(journal.get('SELECT value FROM counters WHERE name = ?', JOURNALED)!['value'])
+    journal.setMeta('pid', String(process.pid))
     return journal
   }
 

@@ -28,6 +28,8 @@ export interface RunStatus {
   status: string
   /** A living process holds the run, and delivers it itself. */
   isHeld: boolean
+  /** The process that wrote or delivered the run last. */
+  pid: number | null
   source: string
   command: string[]
   directory: string
@@ -91,6 +93,7 @@ export function readStatus(database: DatabaseSync, path: string, isLive: boolean
       startedAt: Number(meta.get('startedAt')),
       endedAt: meta.has('endedAt') ? Number(meta.get('endedAt')) : null,
       isHeld: isLive,
+      pid: meta.has('pid') ? Number(meta.get('pid')) : null,
       closedBy: meta.get('closedBy') ?? null,
       source: meta.get('source') ?? '',
       command: JSON.parse(meta.get('command') ?? '[]') as string[],

@@ -230,7 +230,7 @@ describe('poison', () => {
     expect(destination!.points).toMatchObject({ rejected: 0, pending: 0 })
     const { data } = await api.run(destination!.runId!)
     const ok = (await api.history(destination!.runId!, 'misc/ok')).map(({ value }) => value)
-    expect(ok.sort()).toEqual([1, 2, 3, 4])
+    expect(ok.sort((a, b) => a - b)).toEqual([1, 2, 3, 4])
     const metrics = data.metrics.map(({ key }: { key: string }) => key) as string[]
     expect(metrics).toHaveLength(5)
     expect(metrics.some((key) => /^misc\/loss__[0-9a-f]{8}$/.test(key))).toBe(true)

@@ -65,6 +65,11 @@ export class FakeMlflow {
     await new Promise((resolve) => this.#server.close(resolve))
   }
 
+  /** Whoever is connected is thrown out, as when a server is started again. */
+  dropConnections(): void {
+    for (const socket of this.#sockets) socket.destroy()
+  }
+
   of = (path: string): Seen[] => this.seen.filter((request) => request.path === path)
 
   async #serve(request: IncomingMessage, response: ServerResponse): Promise<void> {
