@@ -43,7 +43,9 @@ export async function exec(context: Context): Promise<number> {
   child.stderr.attach(bridge.stream(), fault)
   const { code, status } = await child.ended
   signals.stop()
-  await readRest(child, () => {
+  await readRest(child, async () => {
+    // What we have read goes first.
+    await Promise.all([context.stdout.drained(), context.stderr.drained()])
     child.leaveToCat(settings.quiet)
     say(
       `${command[0]!} has ended, but a process that it started still writes to its output: passed on by 'cat', not recorded any more`,
@@ -61,7 +63,7 @@ function passOutput(child: Child, { loaded, stdout, stderr }: Context): void {
     child.stdout.attach(null)
     child.stderr.attach(null)
     const { code } = await child.ended
-    await readRest(child, () => child.leaveToCat(loaded.settings.quiet))
+    await readRest(child, async () => child.leaveToCat(loaded.settings.quiet))
     await Promise.all([stdout.drained(), stderr.drained()])
     return code
   }
@@ -107,12 +109,12 @@ function forwardSignals(ignored: readonly string[]): Signals {
 }
 
 /** Reads the outputs to their end, or for a while; the rest is left to somebody else. */
-async function readRest(child: Child, leave: () => void): Promise<void> {
+async function readRest(child: Child, leave: () => Promise<void>): Promise<void> {
   let timer: NodeJS.Timeout | undefined
   const patience = new Promise<'left'>((resolve) => {
     timer = setTimeout(() => resolve('left'), OUTPUT_PATIENCE_MS)
   })
   const ended = Promise.all([child.stdout.ended, child.stderr.ended]).then(() => 'ended' as const)
-  if ((await Promise.race([ended, patience])) === 'left') leave()
+  if ((await Promise.race([ended, patience])) === 'left') await leave()
   clearTimeout(timer)
 }

@@ -2,6 +2,7 @@ import {
   bool,
   duration,
   integer,
+  labels,
   list,
   listsByName,
   oneOf,
@@ -122,6 +123,9 @@ export const SETTINGS = {
     'Other step fields for one first part of the key, such as evaluator=policy_version+step.',
   ),
   'steps.inherit': setting(bool, true, 'An event without a step or category takes those of the spans around it.'),
+  labels: setting(labels, {}, 'Labels of metrics where people read them, KEY=LABEL with commas between them.', {
+    env: ['METRIC_LABELS', 'RUST_RL_METRIC_LABELS'],
+  }),
   'layer.wrappers': setting(
     list,
     ['fields', 'context', 'metrics', 'record.extra'],

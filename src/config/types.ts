@@ -139,3 +139,16 @@ export const listsByName: SettingType<Readonly<Record<string, readonly string[]>
       ? Object.fromEntries(Object.entries(value).map(([name, inner]) => [name, list.fromFile(inner)]))
       : fail('lists of texts by name', value),
 }
+
+/** Labels as `METRIC_LABELS` has them: what is no `key=label` is passed over, the last one of a key counts. */
+export const labels: SettingType<Readonly<Record<string, string>>> = {
+  shape: 'KEY=LABEL,...',
+  fromText: (value) =>
+    Object.fromEntries(
+      value
+        .split(',')
+        .map((item) => [item.slice(0, item.indexOf('=')).trim(), item.slice(item.indexOf('=') + 1).trim()] as const)
+        .filter(([key, label], i) => value.split(',')[i]!.includes('=') && key !== '' && label !== ''),
+    ),
+  fromFile: (value) => pairs.fromFile(value),
+}

@@ -1,5 +1,6 @@
 import { flagOf, type SettingName, type Settings } from '../config/settings.ts'
 import type { RunJournal } from '../journal/journal.ts'
+import { describeMetric } from '../registry/index.ts'
 import { readStatus, type RunStatus } from '../journal/status.ts'
 
 const number = (n: number): string => n.toLocaleString('en-US')
@@ -27,6 +28,7 @@ export function accountLines(journal: RunJournal, { settings, command, isLost }:
     `run ${status.name} (${status.run}) ${status.status}: ${number(received.numbers)} numbers in ${number(received.events)} events = ${number(status.points)} points` +
       (skipped === '' ? '' : ` + skipped (${skipped})`) +
       (dropped === '' ? '' : `; dropped (${dropped})`),
+    ...lastValueLines(journal, settings),
     ...status.destinations.map(destinationLine),
   ]
   const left = status.destinations.find(
@@ -49,6 +51,21 @@ export function accountLines(journal: RunJournal, { settings, command, isLost }:
     lines.push(`${what} in ${journal.path}; to deliver them later: ${syncCommand(command, journal.path, settings)}`)
   }
   return lines
+}
+
+/** Most series whose last values are shown. */
+const MAX_SHOWN = 20
+
+/** Where training stands: the last value of each series under its label. */
+function lastValueLines(journal: RunJournal, settings: Settings): string[] {
+  const values = journal.lastValues.sort((a, b) => (a.key < b.key ? -1 : 1))
+  const rows = values.slice(0, MAX_SHOWN).map(({ key, step, value }) => {
+    const { category, label, unit } = describeMetric(key, settings.labels)
+    const shown = Number.isInteger(value) ? number(value) : String(Number(value.toPrecision(6)))
+    return `  ${category.padEnd(10)} ${label.padEnd(24)} ${shown.padStart(12)}${unit === null ? '' : ` ${unit}`} at step ${number(step)}`
+  })
+  if (values.length > MAX_SHOWN) rows.push(`  and ${number(values.length - MAX_SHOWN)} more`)
+  return rows
 }
 
 /** Settings that say where a run goes. */

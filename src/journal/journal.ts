@@ -3,6 +3,7 @@ import { columnsOf, CHUNK_POINTS, POINT_BYTES, type Columns } from '../channel/c
 import type { EndStatus, RunStart } from '../channel/messages.ts'
 import { COUNTERS, dropped } from '../telemetry/counters.ts'
 import { createPrivate } from './lock.ts'
+import { LastValues } from './last-values.ts'
 import { drainOverflow, openOverflow } from './overflow.ts'
 import { APPLICATION_ID, FORMAT, SCHEMA } from './schema.ts'
 
@@ -65,6 +66,7 @@ export class RunJournal {
   /** Id in the journal by id in the channel. */
   readonly #ids: number[] = []
   #isRenumbered = false
+  readonly #last = new LastValues()
   #memoryLimit: number | null
   readonly #statements = new Map<string, StatementSync>()
   #pending = nothingPending()
@@ -213,6 +215,11 @@ export class RunJournal {
   /** Sequence number of the last committed point, which is also their number. */
   get points(): number {
     return this.#points
+  }
+
+  /** Step and value of the last point of each series that this process has written, by key. */
+  get lastValues(): { key: string; step: number; value: number }[] {
+    return this.#last.list().map(({ series, step, value }) => ({ key: this.keys[series]!, step, value }))
   }
 
   /** Bytes that wait for the next commit. */
@@ -420,6 +427,7 @@ export class RunJournal {
           block[column].set(columns[column].subarray(from, from + n), filled)
         }
         if (this.#isRenumbered) this.#renumber(block.series.subarray(filled, filled + n))
+        for (let i = filled; i < filled + n; i += 1) this.#last.set(block.series[i]!, block.step[i]!, block.value[i]!)
         filled += n
         from += n
         if (from === chunk.count) {

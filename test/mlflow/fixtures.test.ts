@@ -26,6 +26,9 @@ describe('a recorded log, bridged to a real MLflow and read back', () => {
 
       const [run] = await statusOf(stateDir)
       expectConserved(run!)
+      expect(run!.received.lines).toBe(bytes.toString().trimEnd().split('\n').length)
+      if (!expected.optionalKeys.includes('rank'))
+        expect(run!.skipped['no_step'] ?? 0).toBe(expected.numbers.skipped_no_step)
       const [destination] = run!.destinations
       const optional = (key: string): boolean => expected.optionalKeys.includes(key.slice(key.indexOf('/') + 1))
       const stored = await api.points(destination!.runId!)
