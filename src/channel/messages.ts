@@ -25,8 +25,6 @@ export interface RunStart {
 export type ToDelivery =
   /** A run begins; `resume`: the journal of an earlier one that goes on instead. */
   | { kind: 'run'; start: RunStart; resume: string | null }
-  /** An earlier run, by the path of its journal: what is left of it is to be delivered. */
-  | { kind: 'open'; journal: string }
   | { kind: 'series'; id: number; key: string }
   /** Points of the run as columns (`chunk.ts`), with the counts since the last message that had some. */
   | { kind: 'points'; buffer: ArrayBuffer; count: number; counts: Float64Array | null }

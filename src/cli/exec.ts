@@ -44,9 +44,7 @@ export async function exec(context: Context): Promise<number> {
   const { code, status } = await child.ended
   signals.stop()
   await readRest(child, async () => {
-    // What we have read goes first.
-    await Promise.all([context.stdout.drained(), context.stderr.drained()])
-    child.leaveToCat(settings.quiet)
+    await child.leaveToCat(settings.quiet, () => drained(context))
     say(
       `${command[0]!} has ended, but a process that it started still writes to its output: passed on by 'cat', not recorded any more`,
     )
@@ -56,15 +54,20 @@ export async function exec(context: Context): Promise<number> {
   return settings.strict && code === 0 ? exitCodeOf(outcome) : code
 }
 
-function passOutput(child: Child, { loaded, stdout, stderr }: Context): void {
+const drained = async ({ stdout, stderr }: Context): Promise<void> => {
+  await Promise.all([stdout.drained(), stderr.drained()])
+}
+
+function passOutput(child: Child, context: Context): void {
+  const { loaded, stdout, stderr } = context
   child.stdout.passTo(loaded.settings.quiet ? null : stdout)
   child.stderr.passTo(loaded.settings.quiet ? null : stderr)
   emergency.beCat = async () => {
     child.stdout.attach(null)
     child.stderr.attach(null)
     const { code } = await child.ended
-    await readRest(child, async () => child.leaveToCat(loaded.settings.quiet))
-    await Promise.all([stdout.drained(), stderr.drained()])
+    await readRest(child, () => child.leaveToCat(loaded.settings.quiet, () => drained(context)))
+    await drained(context)
     return code
   }
 }

@@ -56,22 +56,28 @@ if (tee !== null) {
   }
 }
 
-/** A fault that stops the bridge leaves `cat` behind, and a non-zero exit code at the end. */
-async function fault(error: unknown): Promise<never> {
+let faulty = false
+
+/** A fault that stops the bridge leaves `cat` behind, once, and a non-zero exit code at the end (under exec the command's). */
+async function fault(error: unknown): Promise<void> {
   const text = error instanceof Error ? (error.stack ?? error.message) : String(error)
   process.stderr.write(
     `spanbridge: a fault of ours, output is only passed on from here: ${text.replaceAll('\n', '\\n')}\n`,
   )
-  const { beCat } = emergency
-  emergency.beCat = null
-  process.exit(beCat === null ? 1 : (await beCat()) || 1)
+  if (faulty) return
+  faulty = true
+  process.exit(emergency.beCat === null ? 1 : await emergency.beCat())
 }
 
+// Nobody listens to what we say any more: no reason to stop.
+process.stderr.on('error', () => {})
 process.on('uncaughtException', (error) => void fault(error))
 
 try {
   const { main } = await import('./app.ts')
-  process.exit(await main(argv, kind !== null && tee !== null ? { kind, tee } : null, ignoredSignals))
+  const code = await main(argv, kind !== null && tee !== null ? { kind, tee } : null, ignoredSignals)
+  // While `cat` is left behind, the end of what it replaced ends nothing.
+  if (!faulty) process.exit(code)
 } catch (error) {
   await fault(error)
 }

@@ -4,7 +4,7 @@ import type { FromDelivery, Outcome } from '../channel/messages.ts'
 import { systemClock } from '../delivery/clock.ts'
 import { DeliveryThread } from '../delivery/thread.ts'
 import { createExporters } from '../exporters/index.ts'
-import { readJournal, readStateDir, type RunStatus } from '../journal/status.ts'
+import { isOwed, readJournal, readStateDir, type RunStatus } from '../journal/status.ts'
 import { isBusy } from '../journal/lock.ts'
 import type { Context } from './app.ts'
 import { EXIT, exitCodeOf } from './exit-codes.ts'
@@ -41,9 +41,7 @@ const allIn = (stateDir: string): string[] =>
     .map(({ journal }) => journal)
 
 const needsDelivery = ({ status, destinations }: RunStatus): boolean =>
-  status === 'interrupted' ||
-  destinations.length === 0 ||
-  destinations.some(({ points, params, tags, ended }) => points.pending + params.pending + tags.pending > 0 || !ended)
+  status === 'interrupted' || destinations.length === 0 || destinations.some(isOwed)
 
 const holderOf = (journal: string): string =>
   `process ${readJournal(journal).pid ?? 'of another spanbridge'} holds it, and delivers it itself`
@@ -62,7 +60,7 @@ async function deliver(journal: string, { loaded, stateDir, command, voice }: Co
     clock: systemClock,
   })
   try {
-    thread.take({ kind: 'open', journal })
+    await thread.open(journal)
   } catch (error) {
     voice.say(`sync: ${journal} cannot be delivered: ${isBusy(error) ? holderOf(journal) : (error as Error).message}`)
     return EXIT.incomplete

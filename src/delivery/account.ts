@@ -68,8 +68,8 @@ export class DestinationAccount {
   }
 
   set makingSince(since: number | null) {
-    this.#makingSince = since
     this.#journal.run('UPDATE destinations SET making_since = ? WHERE id = ?', since, this.#id)
+    this.#makingSince = since
   }
 
   cursor(kind: BatchKind): Cursor {
@@ -81,8 +81,9 @@ export class DestinationAccount {
 
   /** The tracker's run is known; `heights`: what it held before us, counted the first time only. */
   opened(runId: string, made: boolean, page: string, heights: Heights): void {
+    const isNew = this.known.runId === null
     this.#journal.transaction(() => {
-      if (this.known.runId === null) for (const [key, step] of heights) this.#raise(key, step)
+      if (isNew) for (const [key, step] of heights) this.#raise(key, step)
       this.#journal.run(
         'UPDATE destinations SET run_id = ?, made = ?, page = ?, making_since = NULL WHERE id = ?',
         runId,
@@ -91,6 +92,8 @@ export class DestinationAccount {
         this.#id,
       )
     })
+    this.#makingSince = null
+    if (isNew) for (const [key, step] of heights) this.#heights.set(key, step)
   }
 
   /** Highest step of a metric (the tracker's name) that was there before what is under way. */
@@ -118,9 +121,10 @@ export class DestinationAccount {
 
   /** Writes a cursor that has moved, with the rows that were set aside on the way and the steps that are there now. */
   moved(kind: BatchKind, cursor: Cursor, rejected: readonly RejectedRow[], heights: ReadonlyMap<string, number>): void {
+    const higher = [...heights].filter(([key, step]) => step > this.heightOf(key))
     this.#journal.transaction(() => {
       for (const row of rejected) this.#journal.reject({ destination: this.#id, kind, ...row })
-      for (const [key, step] of heights) if (step > this.heightOf(key)) this.#raise(key, step)
+      for (const [key, step] of higher) this.#raise(key, step)
       this.#journal.run(
         'UPDATE cursors SET position = ?, delivered = ?, rejected = ?, sending = ? WHERE destination = ? AND kind = ?',
         cursor.position,
@@ -131,10 +135,11 @@ export class DestinationAccount {
         kind,
       )
     })
+    // In memory only once it is on disk: a batch in doubt is judged by what the disk says.
+    for (const [key, step] of higher) this.#heights.set(key, step)
   }
 
   #raise(key: string, step: number): void {
-    this.#heights.set(key, step)
     this.#journal.run(
       'INSERT INTO heights (destination, key, step) VALUES (?, ?, ?) ON CONFLICT (destination, key) DO UPDATE SET step = excluded.step',
       this.#id,

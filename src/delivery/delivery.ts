@@ -1,5 +1,5 @@
 import type { EndStatus } from '../channel/messages.ts'
-import type { Batch, BatchKind, Exporter, Failure, RunToOpen, SendResult } from '../exporters/exporter.ts'
+import type { Batch, BatchKind, Exporter, Failure, PointBatch, RunToOpen, SendResult } from '../exporters/exporter.ts'
 import type { RunJournal } from '../journal/journal.ts'
 import { DestinationAccount, type Cursor, type RejectedRow } from './account.ts'
 import { attempt, attempts, pause } from './attempts.ts'
@@ -36,11 +36,13 @@ const KINDS: readonly BatchKind[] = ['params', 'tags', 'points']
 export interface DeliveryOptions {
   journal: RunJournal
   exporter: Exporter
-  run: Omit<RunToOpen, 'knownId' | 'making' | 'makingSince' | 'target'>
+  run: Omit<RunToOpen, 'knownId' | 'knownMade' | 'making' | 'makingSince' | 'target'>
   /** An orphan goes where its journal says; else what is set now counts before that. */
   isOrphan: boolean
   clock: Clock
   say: (text: string) => void
+  /** Hears that the cursor of the points has moved. */
+  onSettled: () => void
 }
 
 /** A batch under way with the places that were left out of it. */
@@ -68,7 +70,10 @@ export class Delivery {
   readonly #clock: Clock
   readonly #sender: Sender
   readonly #cut = new AbortController()
+  /** Ends a pause when the end has come. */
+  readonly #hurry = new AbortController()
   readonly #cursors = new Map<BatchKind, Cursor>()
+  readonly #names: string[] = []
   readonly #refusals = new Map<number, number>()
   readonly #refusedFor = new Map<number, string>()
   #runId: string | null = null
@@ -79,6 +84,8 @@ export class Delivery {
   #draining = false
   #waitingSince: number | null = null
   #isSuspended = false
+  /** The last batch took all that was waiting when it was cut. */
+  #tookAll = false
   /** Since the first attempt that failed; told again when it is over. */
   #trouble: { since: number; delivered: number } | null = null
   #pauseMs = ABSENT_PAUSE_MS
@@ -126,6 +133,11 @@ export class Delivery {
     return this.#runId !== null && this.#isDrained && (this.#end === null || this.#ended)
   }
 
+  /** Sequence number up to which the points are served, or null when they are not wanted. */
+  get position(): number | null {
+    return this.#cursors.get('points')?.position ?? null
+  }
+
   /** Tells that the journal has more. */
   wake(): void {
     if (this.#waitingSince === null && this.#waiting > 0) this.#waitingSince = this.#clock.now()
@@ -136,6 +148,8 @@ export class Delivery {
   drain(end: { status: EndStatus; time: number } | null): void {
     this.#end = end
     this.#draining = true
+    this.#pauseMs = ABSENT_PAUSE_MS
+    this.#hurry.abort()
     this.#progressAt = this.#clock.now()
     this.wake()
   }
@@ -164,6 +178,7 @@ export class Delivery {
         const failure = await this.#step()
         if (failure === 'idle') await this.#idle()
         else if (failure === null) this.#moved()
+        else if (failure === 'again') continue
         else await this.#suspend(failure)
       } catch (error) {
         // The journal could not be read or written; what was sent meanwhile is asked for.
@@ -176,12 +191,13 @@ export class Delivery {
     }
   }
 
-  /** Does the next thing there is to do. `null`: done; `'idle'`: there was nothing; else what went wrong. */
-  async #step(): Promise<Failure | null | 'idle'> {
+  /** Does the next thing there is to do. `null`: done; `'idle'`: there was nothing; `'again'`: in another way; else what went wrong. */
+  async #step(): Promise<Failure | null | 'idle' | 'again'> {
     if (this.#runId === null) return this.#open()
     for (const [kind, cursor] of this.#cursors) {
       if (kind === 'points' && !this.#isDue()) continue
       const batch = this.#next(kind, cursor)
+      if (kind === 'points' && batch !== null) this.#tookAll = lastOf(batch) === this.#journal.points
       if (batch !== null) return this.#deliver(this.#runId, batch, cursor)
     }
     if (this.#end !== null && !this.#ended && this.#isDrained) return this.#close(this.#runId, this.#end)
@@ -221,6 +237,7 @@ export class Delivery {
     const run: RunToOpen = {
       ...this.#options.run,
       knownId: account.known.runId,
+      knownMade: account.known.made,
       makingSince: account.makingSince,
       making: (since) => (account.makingSince = since),
       target: isSet && !this.#options.isOrphan ? target : account.known.target,
@@ -236,6 +253,7 @@ export class Delivery {
     account.opened(result.runId, this.#made, result.page, result.heights ?? new Map())
     this.#runId = result.runId
     // What an earlier process, or the slowness of this one, has noted is over.
+    this.#tookAll = this.#waiting === 0
     if (this.#trouble === null) account.state('ok', null)
     this.#options.say(`${this.exporter.name}: run ${result.runId} · ${result.page}`)
     return null
@@ -255,7 +273,7 @@ export class Delivery {
   }
 
   /** Sends a batch; of a refused one, the halves, until the refused rows stand alone. */
-  async #deliver(runId: string, batch: Batch, cursor: Cursor): Promise<Failure | null> {
+  async #deliver(runId: string, batch: Batch, cursor: Cursor): Promise<Failure | null | 'again'> {
     const { kept, way } = this.#setAside(batch)
     if (kept.count === 0) {
       this.#settle(kept, cursor, way)
@@ -266,19 +284,20 @@ export class Delivery {
     const result = await this.#sender.send(runId, kept, this.#isSuspended)
     if (result.kind === 'ok') this.#settle(kept, cursor, way)
     // Not known and nobody to ask: the next step goes piece by piece.
-    if (result.kind === 'ok' || result.kind === 'pieces') return null
+    if (result.kind === 'ok') return null
+    if (result.kind === 'pieces') return 'again'
     return result.kind === 'drop' ? this.#refused(runId, kept, result, cursor, way) : result
   }
 
   /** A batch in doubt goes again in pieces: what is stored of them already costs the server little. */
-  async #deliverPiece(runId: string, batch: Batch, cursor: Cursor, way: UnderWay): Promise<Failure | null> {
-    const piece = batch.count > PIECE_POINTS ? slice(batch, 0, PIECE_POINTS) : batch
-    const here = { end: piece === batch ? way.end : lastOf(piece), aside: way.aside }
+  async #deliverPiece(runId: string, batch: Batch, cursor: Cursor, way: UnderWay): Promise<Failure | null | 'again'> {
+    const few = batch.count > PIECE_POINTS ? slice(batch, 0, PIECE_POINTS) : batch
+    const piece = this.#splitsNaN && few.kind === 'points' ? untilNaN(few) : few
+    const here = { end: piece.count === batch.count ? way.end : lastOf(piece), aside: way.aside }
     const result = await this.#sender.sendPiece(runId, piece, this.#isSuspended)
     if (result.kind === 'drop') return this.#refused(runId, piece, result, cursor, here)
     if (result.kind !== 'ok') return result
     this.#settle(piece, cursor, here)
-    if (cursor.position >= cursor.sending) this.#sender.doubt = 'none'
     return null
   }
 
@@ -289,7 +308,7 @@ export class Delivery {
     refusal: Failure & { kind: 'drop' },
     cursor: Cursor,
     way: UnderWay,
-  ): Promise<Failure | null> {
+  ): Promise<Failure | null | 'again'> {
     const probe = await this.#sender.send(runId, emptyBatch(this.#journal), this.#isSuspended)
     if (probe.kind !== 'ok' && probe.kind !== 'pieces') return probe
     return this.#bisect(runId, batch, refusal, cursor, way)
@@ -301,7 +320,7 @@ export class Delivery {
     refusal: Failure & { kind: 'drop' },
     cursor: Cursor,
     way: UnderWay,
-  ): Promise<Failure | null> {
+  ): Promise<Failure | null | 'again'> {
     if (batch.count === 1) {
       this.#reject(batch, refusal, cursor, way)
       return null
@@ -315,11 +334,11 @@ export class Delivery {
         this.#settle(half, cursor, here)
         continue
       }
-      if (result.kind === 'pieces') return null
+      if (result.kind === 'pieces') return 'again'
       const failure = result.kind === 'drop' ? await this.#bisect(runId, half, result, cursor, here) : result
       if (failure !== null) return failure
       // A half in doubt is on its way in pieces; the rest follows in later steps.
-      if (cursor.position < here.end) return null
+      if (cursor.position < here.end) return 'again'
     }
     return null
   }
@@ -340,21 +359,32 @@ export class Delivery {
   /** Notes, before it leaves, how far the batch under way goes. */
   #begin(kind: BatchKind, cursor: Cursor, end: number): void {
     if (cursor.sending === end) return
+    this.#account.sending(kind, { ...cursor, sending: end })
     cursor.sending = end
-    this.#account.sending(kind, cursor)
   }
 
-  /** A batch is there: the cursor moves past it, and the bounds of the next one go into the same commit. */
+  /** A batch is there: the cursor moves past it, and the series have got higher. */
   #settle(batch: Batch, cursor: Cursor, way: UnderWay): void {
     const heights = new Map<string, number>()
     if (batch.kind === 'points' && this.exporter.confirm !== undefined) {
+      // By series first: a batch has many points of few series, and names cost more than numbers.
+      const highest = new Map<number, number>()
       for (let i = 0; i < batch.count; i += 1) {
-        const key = batch.keyOf(batch.series[i]!)
-        const name = this.exporter.keyAt?.(key) ?? key
-        if (batch.step[i]! > (heights.get(name) ?? this.#account.heightOf(name))) heights.set(name, batch.step[i]!)
+        const series = batch.series[i]!
+        const step = batch.step[i]!
+        if (step > (highest.get(series) ?? Number.NEGATIVE_INFINITY)) highest.set(series, step)
+      }
+      for (const [series, step] of highest) {
+        const name = this.#nameOf(batch, series)
+        if (step > (heights.get(name) ?? this.#account.heightOf(name))) heights.set(name, step)
       }
     }
     this.#move(batch.kind, { ...cursor, delivered: cursor.delivered + batch.count }, cursor, way, [], heights)
+  }
+
+  /** The destination's name of a series. */
+  #nameOf(batch: PointBatch, series: number): string {
+    return (this.#names[series] ??= this.exporter.keyAt?.(batch.keyOf(series)) ?? batch.keyOf(series))
   }
 
   #reject(batch: Batch, refusal: Failure & { kind: 'drop' }, cursor: Cursor, way: UnderWay): void {
@@ -375,7 +405,7 @@ export class Delivery {
     this.#move(batch.kind, cursor, cursor, way, [row], new Map())
   }
 
-  /** Moves a cursor to the end of what is done, with the rows set aside on the way, in one commit. */
+  /** Moves a cursor to the end of what is done; the rows set aside on the way and the bounds of the next batch go into the same commit. */
   #move(
     kind: BatchKind,
     next: Cursor,
@@ -393,18 +423,20 @@ export class Delivery {
       moved.sending = way.end + Math.min(waiting, this.exporter.accepts[kind]!)
     }
     this.#account.moved(kind, moved, rejected, heights)
+    // Whatever was not known of a batch up to here is settled.
+    if (kind === 'points' && way.end >= cursor.sending) this.#sender.doubt = 'none'
     Object.assign(cursor, moved)
     this.#progressAt = this.#clock.now()
     if (kind !== 'points') return
     this.#waitingSince = this.#waiting > 0 ? this.#clock.now() : null
-    this.#journal.forget(cursor.position)
+    this.#options.onSettled()
   }
 
   /** Something went well: a destination that was in trouble is back once little is waiting. */
   #moved(): void {
     this.#progressAt = this.#clock.now()
     this.#pauseMs = ABSENT_PAUSE_MS
-    if (this.#trouble === null || this.#waiting >= FLUSH_POINTS) return
+    if (this.#trouble === null || !this.#tookAll) return
     const seconds = ((this.#clock.now() - this.#trouble.since) / 1000).toFixed(1)
     const count = (this.#cursors.get('points')?.delivered ?? 0) - this.#trouble.delivered
     this.#trouble = null
@@ -420,7 +452,10 @@ export class Delivery {
     this.#warn(failure.error)
     const isAbsent = failure.kind !== 'drop' && failure.absent === true
     const asked = failure.kind === 'retry' ? Math.min(failure.afterMs ?? 0, LONGEST_RETRY_AFTER_MS) : 0
-    await pause(Math.max(asked, isAbsent ? ABSENT_PAUSE_MS : this.#pauseMs), this.#clock, this.#cut.signal)
+    const ms = Math.max(asked, isAbsent ? ABSENT_PAUSE_MS : this.#pauseMs)
+    // The end is worth a try at once; after it the pauses go on.
+    const signals = this.#draining ? [this.#cut.signal] : [this.#cut.signal, this.#hurry.signal]
+    await pause(ms, this.#clock, AbortSignal.any(signals))
     this.#pauseMs = isAbsent ? ABSENT_PAUSE_MS : Math.min(LONGEST_PAUSE_MS, this.#pauseMs * 2)
   }
 

@@ -1,6 +1,6 @@
 import type { Exporter } from '../exporters/exporter.ts'
 import { isBusy } from '../journal/lock.ts'
-import { readStateDir, type RunStatus } from '../journal/status.ts'
+import { isOwed, readStateDir, type DestinationStatus, type RunStatus } from '../journal/status.ts'
 import type { Clock } from './clock.ts'
 import { DeliveredRun, takeJournal } from './run.ts'
 
@@ -77,41 +77,41 @@ export class Orphans {
 
   /** Those that still lack something of the run, at the address that it was to go to. */
   #exportersFor(status: RunStatus): Exporter[] {
-    return this.#options
-      .createExporters()
-      .filter((exporter) =>
-        status.destinations.some(
-          ({ exporter: name, address, points, params, tags, ended }) =>
-            name === exporter.name &&
-            address === exporter.address &&
-            (points.pending + params.pending + tags.pending > 0 || !ended),
-        ),
-      )
+    const isFor = (exporter: Exporter) => (destination: DestinationStatus) =>
+      destination.exporter === exporter.name && destination.address === exporter.address && isOwed(destination)
+    return this.#options.createExporters().filter((exporter) => status.destinations.some(isFor(exporter)))
   }
 
   async #deliver(status: RunStatus, exporters: Exporter[]): Promise<boolean> {
     const { clock, say } = this.#options
-    const { journal, lock } = takeJournal(status.journal)
-    if (journal.readEnd() === null) journal.closeByTakeOver()
-    const run = new DeliveredRun({ journal, lock, exporters, isOrphan: true, reopen: false, clock, say: () => {} })
-    const pending = status.destinations.reduce((sum, { points }) => sum + points.pending, 0)
-    const isNews = exporters.length > 0 && !this.#said.has(status.run)
-    this.#said.add(status.run)
-    if (isNews)
-      say(
-        `taking up the run ${status.name} (${status.run}) that an earlier process left: ${pending.toLocaleString('en-US')} points to deliver`,
-      )
-    run.drain()
-    const from = clock.now()
-    const progressAt = (): number => Math.max(from, ...run.deliveries.map((delivery) => delivery.progressAt))
-    while (!this.#stopped && !run.isComplete && !run.isWanted && clock.now() - progressAt() < PATIENCE_MS)
-      await this.#pause(WATCH_MS)
-    const isComplete = run.isComplete
-    await run.stop()
-    run.close()
-    if (isComplete && exporters.length > 0)
-      say(`the run ${status.name} (${status.run}) of the earlier process is delivered`)
-    return isComplete
+    const taken = takeJournal(status.journal)
+    let run: DeliveredRun | null = null
+    try {
+      if (taken.journal.readEnd() === null) taken.journal.closeByTakeOver()
+      const options = { ...taken, exporters, isOrphan: true, reopen: false, clock, say: () => {} }
+      run = new DeliveredRun(options)
+      const isNews = exporters.length > 0 && !this.#said.has(status.run)
+      this.#said.add(status.run)
+      const pending = status.destinations.reduce((sum, { points }) => sum + points.pending, 0)
+      if (isNews)
+        say(
+          `taking up the run ${status.name} (${status.run}) that an earlier process left: ${pending.toLocaleString('en-US')} points to deliver`,
+        )
+      run.drain()
+      const from = clock.now()
+      const progressAt = (): number => Math.max(from, ...run!.deliveries.map((delivery) => delivery.progressAt))
+      while (!this.#stopped && !run.isComplete && !run.isWanted && clock.now() - progressAt() < PATIENCE_MS) {
+        await this.#pause(WATCH_MS)
+      }
+      const isComplete = run.isComplete
+      if (isComplete && exporters.length > 0)
+        say(`the run ${status.name} (${status.run}) of the earlier process is delivered`)
+      return isComplete || run.isWanted
+    } finally {
+      await run?.stop()
+      taken.journal.close()
+      taken.lock.release()
+    }
   }
 
   #pause(ms: number): Promise<void> {

@@ -5,8 +5,9 @@ import { isBusy, JournalLock } from '../journal/lock.ts'
 import type { Clock } from './clock.ts'
 import { Delivery } from './delivery.ts'
 
-/** A run that somebody else delivers as an orphan is waited for this often a second long; it is let go between batches. */
-const HANDOVER_TRIES = 10
+/** A run that somebody else delivers as an orphan is let go between batches: it is asked for this often, with these pauses. */
+const HANDOVER_TRIES = 25
+const HANDOVER_PAUSE_MS = 200
 
 export const lockOf = (journal: string): string => journal.replace(/\.sqlite$/, '.lock')
 const wantOf = (journal: string): string => journal.replace(/\.sqlite$/, '.want')
@@ -32,8 +33,17 @@ export class DeliveredRun {
     this.journal = journal
     this.#lock = lock
     const run = { ...journal.readStart(), reopen }
-    this.deliveries = exporters.map((exporter) => new Delivery({ journal, exporter, run, isOrphan, clock, say }))
+    const onSettled = (): void => this.#forgetDelivered()
+    this.deliveries = exporters.map(
+      (exporter) => new Delivery({ journal, exporter, run, isOrphan, clock, say, onSettled }),
+    )
     this.wake()
+  }
+
+  /** A journal in memory keeps only what somebody still wants. */
+  #forgetDelivered(): void {
+    const positions = this.deliveries.map(({ position }) => position).filter((position) => position !== null)
+    if (positions.length > 0) this.journal.forget(Math.min(...positions))
   }
 
   get isComplete(): boolean {
@@ -65,13 +75,18 @@ export class DeliveredRun {
   }
 }
 
-/**
- * Takes a journal over from a process that has ended, or that delivers it as an orphan and lets it go when it is
- * wanted. @throws when a living run holds it, or it is no journal
- */
-export function takeJournal(path: string): { journal: RunJournal; lock: JournalLock } {
-  const lock = takeLock(path)
+/** A journal that is ours now. */
+export interface TakenJournal {
+  journal: RunJournal
+  lock: JournalLock
+}
+
+/** Takes over what a process that has ended left behind. @throws when somebody holds it (`isBusy`), or it is no journal */
+export function takeJournal(path: string): TakenJournal {
+  const lock = new JournalLock(lockOf(path), 0)
   try {
+    // Whoever wanted it has it, or is gone.
+    rmSync(wantOf(path), { force: true })
     return { journal: RunJournal.open(path), lock }
   } catch (error) {
     lock.release()
@@ -79,22 +94,18 @@ export function takeJournal(path: string): { journal: RunJournal; lock: JournalL
   }
 }
 
-function takeLock(path: string): JournalLock {
-  try {
-    return new JournalLock(lockOf(path))
-  } catch (error) {
-    if (!isBusy(error)) throw error
-  }
-  writeFileSync(wantOf(path), '')
-  try {
-    for (let tries = 1; ; tries += 1) {
-      try {
-        return new JournalLock(lockOf(path))
-      } catch (error) {
-        if (!isBusy(error) || tries === HANDOVER_TRIES) throw error
+/** The same, waiting for a process that delivers it as an orphan and lets it go when it is wanted. */
+export async function wantJournal(path: string, clock: Clock): Promise<TakenJournal> {
+  for (let tries = 1; ; tries += 1) {
+    try {
+      return takeJournal(path)
+    } catch (error) {
+      if (!isBusy(error) || tries === HANDOVER_TRIES) {
+        rmSync(wantOf(path), { force: true })
+        throw error
       }
     }
-  } finally {
-    rmSync(wantOf(path), { force: true })
+    writeFileSync(wantOf(path), '')
+    await new Promise<void>((resolve) => void clock.after(HANDOVER_PAUSE_MS, resolve))
   }
 }

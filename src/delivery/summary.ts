@@ -1,7 +1,7 @@
 import { flagOf, type SettingName, type Settings } from '../config/settings.ts'
 import type { RunJournal } from '../journal/journal.ts'
 import { describeMetric } from '../registry/index.ts'
-import { readStatus, type RunStatus } from '../journal/status.ts'
+import { isOwed, readStatus, type RunStatus } from '../journal/status.ts'
 
 const number = (n: number): string => n.toLocaleString('en-US')
 
@@ -31,9 +31,7 @@ export function accountLines(journal: RunJournal, { settings, command, isLost }:
     ...lastValueLines(journal, settings),
     ...status.destinations.map(destinationLine),
   ]
-  const left = status.destinations.find(
-    ({ points, params, tags, ended }) => points.pending + params.pending + tags.pending > 0 || !ended,
-  )
+  const left = status.destinations.find(isOwed)
   if (isLost) {
     const points =
       left === undefined && status.destinations.length > 0 ? 0 : (left?.points.pending ?? status.journaled.points)

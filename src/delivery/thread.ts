@@ -8,7 +8,7 @@ import { isBusy, JournalLock } from '../journal/lock.ts'
 import { readJournal } from '../journal/status.ts'
 import type { Clock } from './clock.ts'
 import { Orphans } from './orphans.ts'
-import { DeliveredRun, lockOf, takeJournal } from './run.ts'
+import { DeliveredRun, lockOf, wantJournal } from './run.ts'
 import { accountLines } from './summary.ts'
 
 /** A group commit is due this long after the first thing that waits for it, ... */
@@ -38,6 +38,8 @@ export class DeliveryThread {
   readonly #options: ThreadOptions
   readonly #clock: Clock
   #run: DeliveredRun | null = null
+  /** Messages that wait while a run is being taken over, or null. */
+  #waiting: ToDelivery[] | null = null
   #orphans: Orphans | null = null
   #inMemory = false
   #cancelCommit: (() => void) | null = null
@@ -53,12 +55,14 @@ export class DeliveryThread {
   }
 
   take(message: ToDelivery): void {
+    if (this.#waiting !== null) {
+      this.#waiting.push(message)
+      return
+    }
     switch (message.kind) {
       case 'run':
-        this.#begin(message.start, message.resume)
-        return
-      case 'open':
-        this.#open(message.journal)
+        if (message.resume === null) this.#begin(message.start)
+        else void this.#resume(message.start, message.resume)
         return
       case 'finish':
         this.#limitMs = message.limitMs
@@ -72,42 +76,75 @@ export class DeliveryThread {
     }
   }
 
-  /** Begins a run, or goes on with an earlier one, and takes up what others left. */
-  #begin(start: RunStart, resume: string | null): void {
-    const { stateDir, createExporters } = this.#options
-    const resumed = resume === null ? null : this.#resume(start, resume)
-    this.#run = resumed ?? this.#deliver(...this.#create(start), false)
-    if (this.#inMemory) return
-    this.#orphans = new Orphans({ stateDir, createExporters, clock: this.#clock, say: (text) => this.#say(text) })
-  }
-
-  #resume(start: RunStart, path: string): DeliveredRun | null {
+  /** Takes up one journal to deliver what is left of it. @throws when it is none, or another process holds it */
+  async open(path: string): Promise<void> {
+    const { journal, lock } = await wantJournal(path, this.#clock)
     try {
-      const { journal, lock } = takeJournal(path)
-      journal.reopen()
-      journal.addParams(start.params)
-      this.#say(
-        `going on with the run ${journal.readStart().name} (${journal.readStart().run}): ${journal.points.toLocaleString('en-US')} points are in its journal`,
-      )
-      return this.#deliver(journal, lock, true)
+      if (journal.readEnd() === null) journal.closeByTakeOver()
+      this.#run = this.#deliver(journal, lock, false)
     } catch (error) {
-      const why = isBusy(error) ? 'another spanbridge is running it' : (error as Error).message
-      this.#say(`${path} cannot be resumed (${why}); a new run begins instead`)
-      return null
+      journal.close()
+      lock.release()
+      throw error
     }
   }
 
-  /** Takes up one journal to deliver what is left of it. @throws when it is none, or another process holds it */
-  #open(path: string): void {
-    const { journal, lock } = takeJournal(path)
-    if (journal.readEnd() === null) journal.closeByTakeOver()
-    this.#run = this.#deliver(journal, lock, false)
+  #begin(start: RunStart): void {
+    this.#run = this.#deliver(...this.#create(start), false)
+    this.#takeUpOrphans()
+  }
+
+  /** Goes on with an earlier run, or begins a new one when that cannot be had. What comes meanwhile waits. */
+  async #resume(start: RunStart, path: string): Promise<void> {
+    const waiting: ToDelivery[] = []
+    this.#waiting = waiting
+    try {
+      const { journal, lock } = await wantJournal(path, this.#clock)
+      journal.reopen()
+      journal.addParams(start.params)
+      const { name, run } = journal.readStart()
+      this.#say(
+        `going on with the run ${name} (${run}): ${journal.points.toLocaleString('en-US')} points are in its journal`,
+      )
+      this.#run = this.#deliver(journal, lock, true)
+      this.#takeUpOrphans()
+    } catch (error) {
+      const why = isBusy(error) ? 'another spanbridge is running it' : (error as Error).message
+      this.#say(`${path} cannot be resumed (${why}); a new run begins instead`)
+      this.#begin(start)
+    }
+    this.#waiting = null
+    for (const message of waiting) this.take(message)
+  }
+
+  #takeUpOrphans(): void {
+    if (this.#inMemory) return
+    const { stateDir, createExporters } = this.#options
+    this.#orphans = new Orphans({ stateDir, createExporters, clock: this.#clock, say: (text) => this.#say(text) })
   }
 
   #deliver(journal: RunJournal, lock: JournalLock | null, reopen: boolean): DeliveredRun {
-    const exporters = this.#options.createExporters()
     const say = (text: string): void => this.#say(text)
-    return new DeliveredRun({ journal, lock, exporters, isOrphan: false, reopen, clock: this.#clock, say })
+    const options = { journal, lock, isOrphan: false, reopen, clock: this.#clock, say }
+    try {
+      return new DeliveredRun({ ...options, exporters: this.#createExporters() })
+    } catch (error) {
+      // The first rows of the destinations do not fit on the disk.
+      this.#sayOverflow(journal, error as Error)
+      return new DeliveredRun({ ...options, exporters: this.#createExporters() })
+    }
+  }
+
+  /** A destination that cannot be set up must not take the journal with it. */
+  #createExporters(): Exporter[] {
+    try {
+      return this.#options.createExporters()
+    } catch (error) {
+      this.#say(
+        `nothing is delivered: ${(error as Error).message}. The run is kept in the journal; mend the setting and 'spanbridge sync' it.`,
+      )
+      return []
+    }
   }
 
   /** The journal on disk, or in memory with a word when the directory cannot be written. */
@@ -129,7 +166,7 @@ export class DeliveryThread {
     }
   }
 
-  #store(journal: RunJournal, message: Exclude<ToDelivery, { kind: 'run' | 'open' | 'finish' | 'stop' }>): void {
+  #store(journal: RunJournal, message: Exclude<ToDelivery, { kind: 'run' | 'finish' | 'stop' }>): void {
     if (message.kind === 'points') journal.addPoints(message.buffer, message.count, message.counts)
     else if (message.kind === 'series') journal.addSeries(message.id, message.key)
     else if (message.kind === 'counts') journal.addCounts(message.counts)
@@ -163,13 +200,16 @@ export class DeliveryThread {
   }
 
   #overflow(run: DeliveredRun, error: Error): void {
-    const { journal } = run
+    this.#sayOverflow(run.journal, error)
+    this.#written(run, run.journal.commit())
+  }
+
+  #sayOverflow(journal: RunJournal, error: Error): void {
     this.#say(
       `the journal ${journal.path} cannot be written (${error.message}); up to 64 MB of points are kept in memory meanwhile. Is the disk full? It is tried again each second.`,
     )
     journal.overflow(MEMORY_JOURNAL_BYTES)
     this.#triedDiskAt = this.#clock.now()
-    this.#written(run, journal.commit())
   }
 
   #tryDisk(journal: RunJournal): void {
@@ -208,7 +248,11 @@ export class DeliveryThread {
   }
 
   get #isComplete(): boolean {
-    return this.#run === null || (this.#run.isComplete && !this.#run.journal.isOverflowing)
+    try {
+      return this.#run === null || (this.#run.isComplete && !this.#run.journal.isOverflowing)
+    } catch {
+      return false // the journal cannot be read: its delivery says so
+    }
   }
 
   /** Commits, ends what is under way, says the account, and lets go of the journal. */

@@ -39,7 +39,11 @@ export type Failure =
 export type SendResult = { kind: 'ok' } | Failure
 
 /** What is known of a batch whose answer was lost; `unknown`: the backend cannot tell. */
-export type Confirmation = { kind: 'stored' } | { kind: 'missing' } | { kind: 'unknown' } | Failure
+export type Confirmation =
+  | { kind: 'stored' }
+  | { kind: 'missing' }
+  | { kind: 'unknown' }
+  | Exclude<Failure, { kind: 'drop' }>
 
 /** A run as a tracker needs to know it. */
 export interface RunToOpen {
@@ -53,6 +57,8 @@ export interface RunToOpen {
   readonly tags: readonly (readonly [name: string, value: string])[]
   /** The tracker's run as an earlier process knew it. */
   readonly knownId: string | null
+  /** That run was made by us. */
+  readonly knownMade: boolean
   /** The run goes on after an end that is set there already. */
   readonly reopen: boolean
   /** UTC ms of an earlier request to make the run that was never answered: the run may exist. */

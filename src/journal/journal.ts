@@ -320,7 +320,9 @@ export class RunJournal {
 
   /** Memory journals only: forgets blocks that every destination has. */
   forget(delivered: number): void {
-    if (this.#memoryLimit === null || this.#overflow !== null) return
+    if (this.#memoryLimit === null) return
+    // What overflows from a disk is wanted there again: it goes only when it is that or dropping new points.
+    if (this.#overflow !== null && this.#heldBytes < this.#memoryLimit / 2) return
     const { bytes } = this.get(
       'SELECT coalesce(sum(length(data)), 0) AS bytes FROM blocks WHERE first + count - 1 <= ?',
       delivered,

@@ -26,10 +26,10 @@ export function createPrivate(path: string): void {
 export class JournalLock {
   readonly #database: DatabaseSync
 
-  /** @throws when another process holds the lock for longer than a second (`isBusy`), or the file cannot be written */
-  constructor(path: string) {
+  /** @throws when another process holds the lock for longer than `patienceMs` (`isBusy`), or the file cannot be written */
+  constructor(path: string, patienceMs = PATIENCE_MS) {
     createPrivate(path)
-    this.#database = new DatabaseSync(path, { timeout: PATIENCE_MS })
+    this.#database = new DatabaseSync(path, { timeout: patienceMs })
     try {
       this.#database.exec('BEGIN EXCLUSIVE')
     } catch (error) {

@@ -59,6 +59,10 @@ export interface RunStatus {
   destinations: DestinationStatus[]
 }
 
+/** Whether something of the run has still to get to a destination: points, params, tags or the end. */
+export const isOwed = ({ points, params, tags, ended }: DestinationStatus): boolean =>
+  points.pending + params.pending + tags.pending > 0 || !ended
+
 type Row = Record<string, unknown>
 
 /** Reads the account of an open journal. `isLive`: a process holds its lock. */

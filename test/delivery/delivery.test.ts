@@ -32,6 +32,7 @@ function deliver(exporter: MemoryExporter, journal = RunJournal.create(':memory:
       exporter,
       run: { ...start, reopen: false },
       isOrphan: false,
+      onSettled: () => {},
       clock: systemClock,
       say: (text) => said.push(text),
     })

@@ -20,6 +20,7 @@ const run: RunToOpen = {
   directory: '/',
   tags: [],
   knownId: null,
+  knownMade: false,
   reopen: false,
   makingSince: null,
   making: () => {},

@@ -68,16 +68,16 @@ export class MlflowClient {
     return this.#ask('POST', path, typeof body === 'string' ? body : JSON.stringify(body), abort)
   }
 
-  /** Whether the server says that it is of an earlier version; one that does not say is taken for a new one. */
+  /** Whether the server is of an earlier version; one that does not say is taken for one. */
   async isBefore(major: number, minor: number, abort: AbortSignal): Promise<boolean> {
     try {
       const options = { headers: this.#headers, dispatcher: this.#dispatcher, signal: abort }
       const response = await request(`${this.base}/version`, options)
       const match = /^(\d+)\.(\d+)\./.exec(await textOf(response.body))
-      if (response.statusCode !== 200 || match === null) return false
+      if (response.statusCode !== 200 || match === null) return true
       return Number(match[1]) < major || (Number(match[1]) === major && Number(match[2]) < minor)
     } catch {
-      return false // what is wrong with the server, the next request finds out and says
+      return true // what is wrong with the server, the next request finds out and says
     }
   }
 
@@ -134,6 +134,10 @@ export class MlflowClient {
       return retry(
         `sends us elsewhere (${status}, to ${oneLine(String(headers['location'] ?? 'nowhere'))}): set the tracking URI to where it answers`,
       )
+    // A gateway that gave up waiting does not know what became of the request.
+    if (status === 502 || status === 504) {
+      return { kind: 'unanswered', error: error(`is behind a gateway that got no answer (${status}, ${said})`), status }
+    }
     if (status === 429 || status >= 500) return retry(`cannot take it now (${status}, ${said})`)
     // MLflow answers BAD_REQUEST for faults of its database, a pool that is used up among them: those pass.
     if (code !== undefined && code !== 'BAD_REQUEST')

@@ -69,8 +69,11 @@ async function makeRun(
   run.making(Date.now())
   const answer = await client.post('runs/create', body, abort)
   if (answer.kind === 'unanswered') return answer
-  run.making(null)
-  if (answer.kind !== 'ok') return answer
+  if (answer.kind !== 'ok') {
+    run.making(null)
+    return answer
+  }
+  // That it is made is noted together with its id: a crash in between finds it by its tag.
   const runId = textAt(answer.json, 'run', 'info', 'run_id')
   return runId === null ? odd(client, 'runs/create') : opened(client, experiment, runId, true)
 }
@@ -82,7 +85,7 @@ async function existingRun(
   abort: AbortSignal,
 ): Promise<OpenedResult> {
   const runId = run.knownId ?? target.runId!
-  const made = target.runId === null
+  const made = run.knownId === null ? false : run.knownMade
   const answer = await client.get('runs/get', { run_id: runId }, abort)
   if (answer.kind !== 'ok') return answer
   const experiment = textAt(answer.json, 'run', 'info', 'experiment_id')

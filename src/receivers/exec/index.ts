@@ -24,8 +24,8 @@ export interface Child {
   /** Resolves when the process has ended; its descendants may still hold the outputs. */
   ended: Promise<ChildEnd>
   kill(signal: NodeJS.Signals): void
-  /** Stops reading and leaves what still comes to `cat`, which outlives us; `isQuiet`: nobody wants to see it. */
-  leaveToCat(isQuiet: boolean): void
+  /** Stops reading and leaves what still comes to `cat`, which outlives us; `isQuiet`: nobody wants to see it. `drained`: our own outputs are empty. */
+  leaveToCat(isQuiet: boolean, drained: () => Promise<void>): Promise<void>
 }
 
 export interface ChildOptions {
@@ -66,12 +66,17 @@ export function startChild({ command, env, onError }: ChildOptions): Child {
     stderr: new Tee(inputs[1]!),
     ended: child === null ? Promise.resolve(notStarted!) : endOf(child, failed),
     kill: (signal) => void child?.kill(signal),
-    leaveToCat: (isQuiet) => {
+    leaveToCat: async (isQuiet, drained) => {
+      for (const input of inputs) {
+        input.pause()
+        // What Node.js has read already goes to our output, before `cat` writes there.
+        while (input.read() !== null);
+      }
+      await drained()
       for (const [i, pipe] of (pipes ?? []).entries()) {
         const input = inputs[i]!
         if (input.readableEnded) continue
-        const output = isQuiet ? 'ignore' : i + 1
-        const cat = spawn('cat', [], { stdio: [pipe.read, output, 'ignore'], detached: true })
+        const cat = spawn('cat', [], { stdio: [pipe.read, isQuiet ? 'ignore' : i + 1, 'ignore'], detached: true })
         cat.on('error', () => {}) // no cat: the pipe closes with us, as it would have without a word
         cat.unref()
         input.destroy()

@@ -12,7 +12,10 @@ export const FORWARDED: readonly NodeJS.Signals[] = [...WATCHED, ...OTHERS]
 export const ENDING: ReadonlySet<string> = new Set(['SIGHUP', 'SIGINT', 'SIGQUIT', 'SIGTERM'])
 
 /** How long the watch may take to tell of a signal that we have had. */
-const WATCH_PATIENCE_MS = 100
+const WATCH_PATIENCE_MS = 250
+
+/** A report older than this belongs to a signal that never reached us. */
+const STALE_MS = 1000
 
 /** Names every signal that it gets; ends when we do, with its input. */
 const WATCH = `for s in ${WATCHED.map((name) => name.slice(3)).join(' ')}; do trap "g=1; echo SIG$s" $s; done
@@ -25,16 +28,18 @@ while :; do g=; read -r l || [ -n "$g" ] || exit; done`
  */
 export class GroupWatch {
   readonly #shell: ChildProcess
-  readonly #seen = new Map<string, number>()
-  #onSeen: () => void = () => {}
+  /** Reports that no signal of ours has been matched with, and how many will come too late to be. */
+  readonly #reports = new Map<string, number[]>()
+  readonly #late = new Map<string, number>()
+  #onReport: () => void = () => {}
 
   constructor() {
     this.#shell = spawn('/bin/sh', ['-c', WATCH], { stdio: ['pipe', 'pipe', 'ignore'] })
     this.#shell.on('error', () => {}) // no shell: every signal is taken for ours alone
     this.#shell.stdin?.on('error', () => {}) // it has been killed: the same
     this.#shell.stdout?.on('data', (chunk: Buffer) => {
-      for (const name of chunk.toString().trim().split('\n')) this.#seen.set(name, performance.now())
-      this.#onSeen()
+      for (const name of chunk.toString().trim().split('\n')) this.#report(name)
+      this.#onReport()
     })
     this.#shell.unref()
   }
@@ -43,21 +48,31 @@ export class GroupWatch {
   async reachedGroup(signal: string): Promise<boolean> {
     const until = performance.now() + WATCH_PATIENCE_MS
     for (;;) {
-      const at = this.#seen.get(signal)
-      if (at !== undefined && performance.now() - at < 10 * WATCH_PATIENCE_MS) {
-        this.#seen.delete(signal)
+      const reports = (this.#reports.get(signal) ?? []).filter((at) => performance.now() - at < STALE_MS)
+      if (reports.shift() !== undefined) {
+        this.#reports.set(signal, reports)
         return true
       }
       const left = until - performance.now()
-      if (left <= 0 || this.#shell.exitCode !== null || !(WATCHED as readonly string[]).includes(signal)) return false
+      if (left <= 0 || this.#shell.exitCode !== null || !(WATCHED as readonly string[]).includes(signal)) break
       await new Promise<void>((resolve) => {
         const timer = setTimeout(resolve, left)
-        this.#onSeen = () => {
+        const others = this.#onReport
+        this.#onReport = () => {
           clearTimeout(timer)
           resolve()
+          others()
         }
       })
     }
+    this.#late.set(signal, performance.now() + STALE_MS)
+    return false
+  }
+
+  /** A report that comes after its signal was forwarded is no word on the next one. */
+  #report(name: string): void {
+    if (performance.now() < (this.#late.get(name) ?? 0)) this.#late.delete(name)
+    else this.#reports.set(name, [...(this.#reports.get(name) ?? []), performance.now()])
   }
 
   stop(): void {
