@@ -6,6 +6,7 @@ import { attempt, attempts, pause } from './attempts.ts'
 import { emptyBatch, halves, itemOf, lastOf, nextBatch, sequenceOf, sift, slice, untilNaN } from './batches.ts'
 import type { Clock } from './clock.ts'
 import { Sender } from './sender.ts'
+import { Trouble } from './trouble.ts'
 
 /** A flush is due when this many points wait, ... */
 const FLUSH_POINTS = 50
@@ -23,8 +24,6 @@ const CLOSE_TIMEOUT_MS = 3000
 const CLOSE_TRIES = 3
 /** An open request is spoken of after this long without an answer. */
 const SLOW_OPEN_MS = 3000
-/** While a destination is suspended, no more than one warning in this long. */
-const WARNING_MS = 10_000
 /** Points of one piece of a batch that may be stored already: 0.3 s on a run of 300,000 rows. */
 const PIECE_POINTS = 50
 /** Refusals of one series for its name after which its points are set aside without being sent. */
@@ -69,6 +68,7 @@ export class Delivery {
   readonly #options: DeliveryOptions
   readonly #clock: Clock
   readonly #sender: Sender
+  readonly #trouble: Trouble
   readonly #cut = new AbortController()
   /** Ends a pause when the end has come. */
   readonly #hurry = new AbortController()
@@ -86,10 +86,7 @@ export class Delivery {
   #isSuspended = false
   /** The last batch took all that was waiting when it was cut. */
   #tookAll = false
-  /** Since the first attempt that failed; told again when it is over. */
-  #trouble: { since: number; delivered: number } | null = null
   #pauseMs = ABSENT_PAUSE_MS
-  #warnedAt = Number.NEGATIVE_INFINITY
   #wake: () => void = () => {}
   #progressAt: number
   readonly #loop: Promise<void>
@@ -101,11 +98,18 @@ export class Delivery {
     this.exporter = options.exporter
     const { name, address, target } = options.exporter
     this.#account = new DestinationAccount(options.journal, name, address, target)
+    this.#trouble = new Trouble({
+      ...options,
+      name,
+      account: this.#account,
+      cut: this.#cut.signal,
+      counts: () => ({ waiting: this.#waiting, delivered: this.#cursors.get('points')?.delivered ?? 0 }),
+    })
     this.#sender = new Sender({
       exporter: options.exporter,
       clock: options.clock,
       cut: this.#cut.signal,
-      onFailed: (failure) => this.#warn(failure.error!),
+      onFailed: (failure) => this.#trouble.tell(failure.error!),
       heightOf: (key) => this.#account.heightOf(key),
     })
     const { known } = this.#account
@@ -244,7 +248,7 @@ export class Delivery {
     }
     const open = (abort: AbortSignal) => this.exporter.openRun(run, abort)
     const slow = new Error(`${this.exporter.name} at ${this.exporter.address} has not answered yet`)
-    const cancel = this.#clock.after(SLOW_OPEN_MS, () => this.#warn(slow))
+    const cancel = this.#clock.after(SLOW_OPEN_MS, () => this.#trouble.tell(slow))
     const result = await attempt(open, OPEN_TIMEOUT_MS, this.#clock, this.#cut.signal)
     cancel()
     if (result.kind !== 'ok') return result
@@ -254,7 +258,7 @@ export class Delivery {
     this.#runId = result.runId
     // What an earlier process, or the slowness of this one, has noted is over.
     this.#tookAll = this.#waiting === 0
-    if (this.#trouble === null) account.state('ok', null)
+    if (!this.#trouble.isThere) account.state('ok', null)
     this.#options.say(`${this.exporter.name}: run ${result.runId} · ${result.page}`)
     return null
   }
@@ -263,7 +267,7 @@ export class Delivery {
     const { signal } = this.#cut
     const close = (abort: AbortSignal) => this.exporter.closeRun(runId, { ...end, made: this.#made }, abort)
     const once = () => attempt(close, CLOSE_TIMEOUT_MS, this.#clock, signal)
-    const onFailed = (failure: SendResult): void => this.#warn((failure as Failure).error)
+    const onFailed = (failure: SendResult): void => this.#trouble.tell((failure as Failure).error)
     const tries = this.#isSuspended ? 1 : CLOSE_TRIES
     const result = await attempts(once, { tries, clock: this.#clock, cut: signal, onFailed })
     if (result.kind !== 'ok') return result
@@ -432,24 +436,19 @@ export class Delivery {
     this.#options.onSettled()
   }
 
-  /** Something went well: a destination that was in trouble is back once little is waiting. */
+  /** Something went well: a destination that was in trouble is back once nothing is waiting any more. */
   #moved(): void {
     this.#progressAt = this.#clock.now()
     this.#pauseMs = ABSENT_PAUSE_MS
-    if (this.#trouble === null || !this.#tookAll) return
-    const seconds = ((this.#clock.now() - this.#trouble.since) / 1000).toFixed(1)
-    const count = (this.#cursors.get('points')?.delivered ?? 0) - this.#trouble.delivered
-    this.#trouble = null
+    if (!this.#tookAll) return
     this.#isSuspended = false
-    this.#account.state('ok', null)
-    const points = count === 0 ? '' : `; ${count.toLocaleString('en-US')} points that had waited are delivered`
-    this.#options.say(`${this.exporter.name}: back after ${seconds} s${points}`)
+    this.#trouble.isOver()
   }
 
   async #suspend(failure: Failure): Promise<void> {
     if (this.#cut.signal.aborted) return
     this.#isSuspended = true
-    this.#warn(failure.error)
+    this.#trouble.tell(failure.error)
     const isAbsent = failure.kind !== 'drop' && failure.absent === true
     const asked = failure.kind === 'retry' ? Math.min(failure.afterMs ?? 0, LONGEST_RETRY_AFTER_MS) : 0
     const ms = Math.max(asked, isAbsent ? ABSENT_PAUSE_MS : this.#pauseMs)
@@ -457,27 +456,5 @@ export class Delivery {
     const signals = this.#draining ? [this.#cut.signal] : [this.#cut.signal, this.#hurry.signal]
     await pause(ms, this.#clock, AbortSignal.any(signals))
     this.#pauseMs = isAbsent ? ABSENT_PAUSE_MS : Math.min(LONGEST_PAUSE_MS, this.#pauseMs * 2)
-  }
-
-  /** Notes what is wrong, and says it, at once and then now and again. */
-  #warn({ message }: Error): void {
-    if (this.#cut.signal.aborted) return
-    this.#trouble ??= { since: this.#clock.now(), delivered: this.#cursors.get('points')?.delivered ?? 0 }
-    this.#note(message)
-    if (this.#clock.now() - this.#warnedAt < WARNING_MS) return
-    this.#warnedAt = this.#clock.now()
-    const count = this.#waiting
-    const waiting = count === 0 ? 'Metrics wait' : `${count.toLocaleString('en-US')} points wait`
-    this.#options.say(
-      `${message}${/[.?!]$/.test(message) ? '' : '.'} ${waiting} in the journal; it is tried again by itself.`,
-    )
-  }
-
-  #note(message: string): void {
-    try {
-      this.#account.state('suspended', message)
-    } catch {
-      // The journal itself fails, which is what the message says; the next commit tells more.
-    }
   }
 }

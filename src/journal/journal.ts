@@ -1,14 +1,12 @@
 import { DatabaseSync, type StatementSync } from 'node:sqlite'
-import { columnsOf, CHUNK_POINTS, POINT_BYTES, type Columns } from '../channel/chunk.ts'
+import { columnsOf, POINT_BYTES } from '../channel/chunk.ts'
 import type { EndStatus, RunStart } from '../channel/messages.ts'
 import { COUNTERS, dropped } from '../telemetry/counters.ts'
+import { copyColumns, joinChunks, type Chunk, type StoredPoints } from './blocks.ts'
 import { createPrivate } from './lock.ts'
 import { LastValues } from './last-values.ts'
 import { drainOverflow, openOverflow } from './overflow.ts'
 import { APPLICATION_ID, FORMAT, SCHEMA } from './schema.ts'
-
-/** Most points of one block: 0.9 MB, so that a slow destination never reads megabytes for a thousand points. */
-const MAX_BLOCK_POINTS = 32_768
 
 /** The write-ahead log is cut back to this size after a checkpoint. */
 const WAL_LIMIT_BYTES = 8 << 20
@@ -24,7 +22,7 @@ const JOURNAL_FULL = COUNTERS[dropped('journal_full')]!
 /** What waits for the next commit. */
 interface Pending {
   series: { id: number; key: string }[]
-  chunks: { buffer: ArrayBuffer; count: number }[]
+  chunks: Chunk[]
   points: number
   counts: Float64Array
   params: (readonly [string, string])[]
@@ -41,12 +39,6 @@ const nothingPending = (): Pending => ({
   end: null,
   dirty: false,
 })
-
-/** Points of a run as they lie in the journal: `first` is the sequence number of the first. */
-export interface StoredPoints extends Columns {
-  first: number
-  count: number
-}
 
 /**
  * The durable log of one run. What is added waits in memory until `commit()` writes all of it, counters included, in
@@ -310,9 +302,7 @@ export class RunJournal {
       const block = this.#blockWith(after + filled + 1)
       const from = after + filled + 1 - block.first
       const n = Math.min(block.count - from, count - filled)
-      for (const column of ['value', 'step', 'time', 'series'] as const) {
-        out[column].set(block[column].subarray(from, from + n), filled)
-      }
+      copyColumns(block, from, out, filled, n)
       filled += n
     }
     return out
@@ -413,34 +403,15 @@ export class RunJournal {
   }
 
   /** Joins the chunks into block rows; returns how many points a full memory journal refused. */
-  #writePoints(chunks: readonly { buffer: ArrayBuffer; count: number }[], points: number): number {
-    let left = points
+  #writePoints(chunks: readonly Chunk[], points: number): number {
     let lost = 0
-    for (let next = 0, from = 0; left > 0;) {
-      const count = Math.min(left, MAX_BLOCK_POINTS)
-      left -= count
-      const data = new ArrayBuffer(count * POINT_BYTES)
-      const block = columnsOf(data, count)
-      for (let filled = 0; filled < count;) {
-        const chunk = chunks[next]!
-        const columns = columnsOf(chunk.buffer, CHUNK_POINTS)
-        const n = Math.min(chunk.count - from, count - filled)
-        for (const column of ['value', 'step', 'time', 'series'] as const) {
-          block[column].set(columns[column].subarray(from, from + n), filled)
-        }
-        if (this.#isRenumbered) this.#renumber(block.series.subarray(filled, filled + n))
-        for (let i = filled; i < filled + n; i += 1) this.#last.set(block.series[i]!, block.step[i]!, block.value[i]!)
-        filled += n
-        from += n
-        if (from === chunk.count) {
-          next += 1
-          from = 0
-        }
-      }
+    for (const { data, columns, count } of joinChunks(chunks, points)) {
+      if (this.#isRenumbered) this.#renumber(columns.series)
       if (this.#memoryLimit !== null && this.#heldBytes + data.byteLength > this.#memoryLimit) {
         lost += count
         continue
       }
+      for (let i = 0; i < count; i += 1) this.#last.set(columns.series[i]!, columns.step[i]!, columns.value[i]!)
       this.#prepared('INSERT INTO blocks (first, count, data) VALUES (?, ?, ?)').run(
         this.#points + 1,
         count,

@@ -1,0 +1,49 @@
+import { CHUNK_POINTS, columnsOf, POINT_BYTES, type Columns } from '../channel/chunk.ts'
+
+/** Most points of one block: 0.9 MB, so that a slow destination never reads megabytes for a thousand points. */
+const MAX_BLOCK_POINTS = 32_768
+
+/** Points as the channel sent them; `count` of the buffer's `CHUNK_POINTS` places are filled. */
+export interface Chunk {
+  buffer: ArrayBuffer
+  count: number
+}
+
+/** Points of a run as they lie in the journal: `first` is the sequence number of the first. */
+export interface StoredPoints extends Columns {
+  first: number
+  count: number
+}
+
+/** Joins chunks with `points` points in all into blocks: `data` is what the journal stores, `columns` the view on it. */
+export function* joinChunks(
+  chunks: readonly Chunk[],
+  points: number,
+): Generator<{ data: ArrayBuffer; columns: Columns; count: number }> {
+  let next = 0
+  let from = 0
+  for (let left = points; left > 0;) {
+    const count = Math.min(left, MAX_BLOCK_POINTS)
+    left -= count
+    const data = new ArrayBuffer(count * POINT_BYTES)
+    const columns = columnsOf(data, count)
+    for (let filled = 0; filled < count;) {
+      const chunk = chunks[next]!
+      const n = Math.min(chunk.count - from, count - filled)
+      copyColumns(columnsOf(chunk.buffer, CHUNK_POINTS), from, columns, filled, n)
+      filled += n
+      from += n
+      if (from < chunk.count) continue
+      next += 1
+      from = 0
+    }
+    yield { data, columns, count }
+  }
+}
+
+/** Copies `n` points from place `from` of one set of columns to place `to` of another. */
+export function copyColumns(source: Columns, from: number, target: Columns, to: number, n: number): void {
+  for (const column of ['value', 'step', 'time', 'series'] as const) {
+    target[column].set(source[column].subarray(from, from + n), to)
+  }
+}
