@@ -22,7 +22,7 @@ export async function exec(context: Context): Promise<number> {
     return EXIT.usage
   }
   const start = newRun(settings, 'exec', command, directory)
-  const resume = findResumable(settings, stateDir, start)
+  const resume = findResumable(settings, stateDir, start, say)
   if (resume instanceof Error) {
     say(resume.message)
     return EXIT.usage

@@ -24,13 +24,13 @@ export async function run(context: Context): Promise<number> {
   const { tee, kind } = input
   tee.passTo(settings.quiet ? null : stdout)
   const start = newRun(settings, 'stdin', [], directory)
-  const resume = findResumable(settings, stateDir, start)
+  const say = (text: string): void => voice.say(text)
+  const resume = findResumable(settings, stateDir, start, say)
   if (resume instanceof Error) {
     voice.say(resume.message)
     await beCat(context)
     return EXIT.usage
   }
-  const say = (text: string): void => voice.say(text)
   const bridge = new Bridge({
     settings,
     stateDir,

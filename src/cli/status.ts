@@ -1,4 +1,5 @@
 import { readStateDir, type RunStatus } from '../journal/status.ts'
+import { number } from '../telemetry/words.ts'
 import type { Context } from './app.ts'
 import { EXIT } from './exit-codes.ts'
 
@@ -21,8 +22,6 @@ export async function status({ flags, stateDir, stdout, voice }: Context): Promi
   stdout.write(Buffer.from(text))
   return EXIT.ok
 }
-
-const number = (n: number): string => n.toLocaleString('en-US')
 
 function describe(run: RunStatus): string {
   const reasons = (counts: Record<string, number>): string[] =>

@@ -16,9 +16,19 @@ export async function sync(context: Context): Promise<number> {
     voice.say('sync: there is no destination; set MLFLOW_TRACKING_URI or --mlflow-tracking-uri')
     return EXIT.usage
   }
-  const journals = flags.rest.length > 0 ? flags.rest.map((word) => find(word, stateDir)) : allIn(stateDir)
-  if (journals.length === 0) voice.say(`sync: nothing is left to deliver in ${stateDir}`)
+  const { runs, unreadable } = readStateDir(stateDir)
+  const named = flags.rest.map((word) => find(word, runs))
+  const owed = runs.filter((run) => !run.isHeld && needsDelivery(run)).map(({ journal }) => journal)
+  const journals = flags.rest.length > 0 ? named : owed
   let code: number = EXIT.ok
+  if (flags.rest.length === 0) {
+    for (const { journal, error } of unreadable) voice.say(`sync: ${journal} cannot be read (${error})`)
+    const held = runs.filter((run) => run.isHeld).map(({ name, pid }) => `${name} (process ${pid ?? '?'})`)
+    if (held.length > 0) voice.say(`sync: left to the processes that run or deliver them: ${held.join(', ')}`)
+    if (journals.length === 0)
+      voice.say(`sync: nothing ${held.length > 0 ? 'else ' : ''}is left to deliver in ${stateDir}`)
+    if (unreadable.length > 0) code = EXIT.incomplete
+  }
   for (const [i, journal] of journals.entries()) {
     if (journal === null) {
       voice.say(`sync: there is no journal '${flags.rest[i]!}': expected a file, or a run in ${stateDir}`)
@@ -29,16 +39,10 @@ export async function sync(context: Context): Promise<number> {
 }
 
 /** A file, or a run of the state directory by its id or (the newest of that) name. */
-function find(word: string, stateDir: string): string | null {
+function find(word: string, runs: readonly RunStatus[]): string | null {
   if (word.endsWith('.sqlite') && existsSync(resolve(word))) return resolve(word)
-  return readStateDir(stateDir).runs.findLast(({ run, name }) => run === word || name === word)?.journal ?? null
+  return runs.findLast(({ run, name }) => run === word || name === word)?.journal ?? null
 }
-
-/** Runs that no process holds and that lack something somewhere, or have never been sent anywhere. */
-const allIn = (stateDir: string): string[] =>
-  readStateDir(stateDir)
-    .runs.filter((run) => !run.isHeld && needsDelivery(run))
-    .map(({ journal }) => journal)
 
 const needsDelivery = ({ status, destinations }: RunStatus): boolean =>
   status === 'interrupted' || destinations.length === 0 || destinations.some(isOwed)

@@ -1,6 +1,7 @@
 import type { Exporter } from '../exporters/exporter.ts'
 import { isBusy } from '../journal/lock.ts'
 import { isOwed, readStateDir, type DestinationStatus, type RunStatus } from '../journal/status.ts'
+import { points } from '../telemetry/words.ts'
 import type { Clock } from './clock.ts'
 import { DeliveredRun, takeJournal } from './run.ts'
 
@@ -8,7 +9,7 @@ import { DeliveredRun, takeJournal } from './run.ts'
 const WATCH_MS = 100
 /** An orphan without progress for this long makes room for the next one; ... */
 const PATIENCE_MS = 20_000
-/** ... and all that are left are tried again after this long. */
+/** ... and all that are left, or held by others, are looked at again after this long. */
 const AGAIN_MS = 10_000
 
 export interface OrphanOptions {
@@ -26,6 +27,8 @@ export interface OrphanOptions {
 export class Orphans {
   readonly #options: OrphanOptions
   readonly #said = new Set<string>()
+  /** Journals that need nothing more. */
+  readonly #done = new Set<string>()
   #stopped = false
   #wake: () => void = () => {}
   readonly #loop: Promise<void>
@@ -44,34 +47,40 @@ export class Orphans {
   async #run(): Promise<void> {
     // The new run goes first: its own beginning must not wait for many files.
     await this.#pause(0)
-    while (!this.#stopped && !(await this.#passOver())) await this.#pause(AGAIN_MS)
+    while (!this.#stopped) {
+      await this.#passOver()
+      if (!this.#stopped) await this.#pause(AGAIN_MS)
+    }
   }
 
-  /** Takes up every orphan once; whether none of them is left. */
-  async #passOver(): Promise<boolean> {
+  /** Takes up every orphan once. What other processes hold is looked at again: they may die too. */
+  async #passOver(): Promise<void> {
     const { stateDir, say } = this.#options
-    let isDone = true
     try {
-      for (const status of readStateDir(stateDir).runs) {
-        if (this.#stopped) return false
-        if (status.isHeld) continue
-        const exporters = this.#exportersFor(status)
-        if (status.status !== 'interrupted' && exporters.length === 0) continue
-        isDone = (await this.#take(status, exporters)) && isDone
+      const { runs, unreadable } = readStateDir(stateDir, (journal) => this.#done.has(journal))
+      for (const { journal, error } of unreadable) {
+        this.#done.add(journal)
+        say(`${journal} cannot be read (${error}): nothing is delivered of it`)
+      }
+      for (const status of runs) {
+        if (this.#stopped) return
+        if (!status.isHeld && (await this.#take(status))) this.#done.add(status.journal)
       }
     } catch (error) {
       say(`${stateDir}: what earlier runs left there cannot be read (${(error as Error).message})`)
     }
-    return isDone
   }
 
   /** @returns whether nothing more is to be done about the run */
-  async #take(status: RunStatus, exporters: Exporter[]): Promise<boolean> {
+  async #take(status: RunStatus): Promise<boolean> {
+    const exporters = this.#exportersFor(status)
+    if (status.status !== 'interrupted' && exporters.length === 0) return true
     try {
       return await this.#deliver(status, exporters)
     } catch (error) {
-      if (!isBusy(error)) this.#options.say(`${status.journal} cannot be taken up: ${(error as Error).message}`)
-      return true // another process has it, or nobody can
+      if (isBusy(error)) return false // another process has it for now
+      this.#options.say(`${status.journal} cannot be taken up: ${(error as Error).message}`)
+      return true
     }
   }
 
@@ -92,10 +101,10 @@ export class Orphans {
       run = new DeliveredRun(options)
       const isNews = exporters.length > 0 && !this.#said.has(status.run)
       this.#said.add(status.run)
-      const pending = status.destinations.reduce((sum, { points }) => sum + points.pending, 0)
+      const pending = status.destinations.reduce((sum, destination) => sum + destination.points.pending, 0)
       if (isNews)
         say(
-          `taking up the run ${status.name} (${status.run}) that an earlier process left: ${pending.toLocaleString('en-US')} points to deliver`,
+          `taking up the run ${status.name} (${status.run}) that an earlier process left: ${points(pending)} to deliver`,
         )
       run.drain()
       const from = clock.now()
@@ -106,7 +115,7 @@ export class Orphans {
       const isComplete = run.isComplete
       if (isComplete && exporters.length > 0)
         say(`the run ${status.name} (${status.run}) of the earlier process is delivered`)
-      return isComplete || run.isWanted
+      return isComplete
     } finally {
       await run?.stop()
       taken.journal.close()

@@ -1,9 +1,8 @@
 import { flagOf, type SettingName, type Settings } from '../config/settings.ts'
 import type { RunJournal } from '../journal/journal.ts'
 import { describeMetric } from '../registry/index.ts'
+import { number, points as pointsOf } from '../telemetry/words.ts'
 import { isOwed, readStatus, type RunStatus } from '../journal/status.ts'
-
-const number = (n: number): string => n.toLocaleString('en-US')
 
 const list = (counts: Readonly<Record<string, number>>): string =>
   Object.entries(counts)
@@ -37,7 +36,7 @@ export function accountLines(journal: RunJournal, { settings, command, isLost }:
       left === undefined && status.destinations.length > 0 ? 0 : (left?.points.pending ?? status.journaled.points)
     if (points > 0)
       lines.push(
-        `${number(points)} points were kept in memory only and are lost: there is no journal of them in ${journal.path}`,
+        `${pointsOf(points)} kept in memory only: lost, for there is no journal of them${journal.isInMemory ? '' : ` in ${journal.path}`}`,
       )
     else if (!journal.isInMemory)
       lines.push(
@@ -45,7 +44,10 @@ export function accountLines(journal: RunJournal, { settings, command, isLost }:
       )
   } else if (left === undefined) lines.push(`journal ${journal.path}`)
   else {
-    const what = left.points.pending > 0 ? `${number(left.points.pending)} points wait` : 'params, tags or the end wait'
+    const what =
+      left.points.pending > 0
+        ? `${pointsOf(left.points.pending)} ${left.points.pending === 1 ? 'waits' : 'wait'}`
+        : 'params, tags or the end wait'
     lines.push(`${what} in ${journal.path}; to deliver them later: ${syncCommand(command, journal.path, settings)}`)
   }
   return lines

@@ -1,4 +1,5 @@
 import type { DestinationAccount } from './account.ts'
+import { points } from '../telemetry/words.ts'
 import type { Clock } from './clock.ts'
 
 /** While a destination fails, no more than one line in this long. */
@@ -16,12 +17,12 @@ export interface TroubleOptions {
   counts: () => { waiting: number; delivered: number }
 }
 
-const number = (n: number): string => n.toLocaleString('en-US')
-
 /** What is wrong with a destination, from the first attempt that failed: in one line now and then, in `status`, and in one line when it is over. */
 export class Trouble {
   readonly #options: TroubleOptions
   #since: { at: number; delivered: number } | null = null
+  /** A line about it has been written: so its end is worth one. */
+  #isSaid = false
   #saidAt = Number.NEGATIVE_INFINITY
 
   constructor(options: TroubleOptions) {
@@ -41,7 +42,8 @@ export class Trouble {
     this.#note(message)
     if (clock.now() - this.#saidAt < LINE_MS) return
     this.#saidAt = clock.now()
-    const what = waiting === 0 ? 'Metrics wait' : `${number(waiting)} points wait`
+    this.#isSaid = true
+    const what = waiting === 0 ? 'Metrics wait' : `${points(waiting)} ${waiting === 1 ? 'waits' : 'wait'}`
     say(`${message}${/[.?!]$/.test(message) ? '' : '.'} ${what} in the journal; it is tried again by itself.`)
   }
 
@@ -53,8 +55,11 @@ export class Trouble {
     const delivered = counts().delivered - this.#since.delivered
     this.#since = null
     account.state('ok', null)
-    const points = delivered === 0 ? '' : `; ${number(delivered)} points that had waited are delivered`
-    say(`${name}: back after ${seconds} s${points}`)
+    if (!this.#isSaid) return
+    this.#isSaid = false
+    const what =
+      delivered === 0 ? '' : `; ${points(delivered)} that had waited ${delivered === 1 ? 'is' : 'are'} delivered`
+    say(`${name}: back after ${seconds} s${what}`)
   }
 
   #note(message: string): void {

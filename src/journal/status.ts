@@ -171,17 +171,27 @@ function destinationStatus(
   }
 }
 
-/** The accounts of all journals in a state directory, newest run last, and the files that could not be read. */
-export function readStateDir(stateDir: string): {
-  runs: RunStatus[]
-  unreadable: { journal: string; error: string }[]
-} {
+/** A file that should be a journal and cannot be read. */
+export interface Unreadable {
+  journal: string
+  error: string
+}
+
+/**
+ * The accounts of all journals in a state directory, newest run last, and the files that could not be read. `skip`
+ * leaves files out unread.
+ */
+export function readStateDir(
+  stateDir: string,
+  skip: (journal: string) => boolean = () => false,
+): { runs: RunStatus[]; unreadable: Unreadable[] } {
   const runs: RunStatus[] = []
-  const unreadable: { journal: string; error: string }[] = []
+  const unreadable: Unreadable[] = []
   for (const entry of entriesOf(stateDir)) {
     // A FIFO or a device of that name would hang whoever opens it.
     if (!entry.isFile() || !entry.name.endsWith('.sqlite')) continue
     const path = join(stateDir, entry.name)
+    if (skip(path)) continue
     try {
       runs.push(readJournal(path))
     } catch (error) {

@@ -89,6 +89,45 @@ describe('a run whose daemon was killed', () => {
     expectConserved((await statusOf(stateDir))[0]!)
   })
 
+  it('is delivered by another daemon when the one that had taken it up is killed too', async () => {
+    const fake = await FakeMlflow.start()
+    const stateDir = temporaryDirectory()
+    const args = ['--quiet', '--state-dir', stateDir, '--mlflow-tracking-uri', fake.url]
+    fake.fault = ({ path }, response) => path === 'runs/log-batch' && (response.writeHead(503).end(), true)
+    await killed(args.slice(3), stateDir, lines(0, 60), 60)
+    const first = startBridge(args)
+    await first.seen('taking up the run')
+    const second = startBridge(args)
+    await expect.poll(async () => (await statusOf(stateDir)).length, { timeout: 20_000 }).toBe(3)
+    first.child.kill('SIGKILL')
+    await first.finished
+    fake.fault = () => false
+    await expect
+      .poll(async () => (await statusOf(stateDir))[0]!.destinations[0]!.points.delivered, { timeout: 40_000 })
+      .toBe(60)
+    second.child.stdin.end()
+    expect((await second.finished).code).toBe(0)
+    expect(fake.repeats).toBe(0)
+  })
+
+  it('has no say in when the next run ends', async () => {
+    const fake = await FakeMlflow.start()
+    const stateDir = temporaryDirectory()
+    const args = ['--mlflow-tracking-uri', fake.url]
+    fake.fault = ({ path }, response) => path === 'runs/log-batch' && (response.writeHead(503).end(), true)
+    await killed(args, stateDir, lines(0, 60), 60)
+    const old = (await statusOf(stateDir))[0]!.destinations[0]!.runId
+    fake.fault = ({ body }) => body.run_id === old
+    const running = startBridge(['--quiet', '--state-dir', stateDir, ...args])
+    await running.seen('taking up the run')
+    const from = performance.now()
+    running.child.stdin.end(lines(0, 10))
+    const { code, stderr } = await running.finished
+    expect(code, stderr).toBe(0)
+    expect(performance.now() - from).toBeLessThan(4000)
+    expect((await statusOf(stateDir)).map(({ destinations }) => destinations[0]!.points.pending)).toEqual([60, 0])
+  })
+
   it('is delivered although a process that once wanted it left its wish behind', async () => {
     const fake = await FakeMlflow.start()
     const stateDir = temporaryDirectory()
@@ -183,7 +222,20 @@ describe('the state directory', () => {
     expect(code).toBe(0)
     expect(JSON.parse(stdout.toString()).runs).toHaveLength(1)
     expect(stderr).toContain('00GARBAGE.sqlite cannot be read')
-    expect((await spanbridge(['--quiet', '--state-dir', stateDir], lines(0, 5))).code).toBe(0)
+    const running = startBridge(['--quiet', '--state-dir', stateDir])
+    await running.seen('00GARBAGE.sqlite cannot be read')
+    running.child.stdin.end(lines(0, 5))
+    expect((await running.finished).code).toBe(0)
+    const sync = await spanbridge([
+      'sync',
+      '--state-dir',
+      stateDir,
+      '--mlflow-tracking-uri',
+      'http://127.0.0.1:1',
+      '--shutdown-deadline',
+      '100ms',
+    ])
+    expect([sync.code, sync.stderr]).toEqual([1, expect.stringContaining('00GARBAGE.sqlite cannot be read')])
   })
 
   it('that is deleted while we run is told, and the exit code is not 0', async () => {
@@ -195,7 +247,7 @@ describe('the state directory', () => {
     running.child.stdin.end(lines(5, 9))
     const { code, stderr } = await running.finished
     expect(existsSync(stateDir)).toBe(false)
-    expect([code, stderr]).toEqual([1, expect.stringContaining('9 points were kept in memory only and are lost')])
+    expect([code, stderr]).toEqual([1, expect.stringContaining('9 points kept in memory only: lost')])
   })
 
   it('under /proc, where nothing can be made, is told at once', async () => {
