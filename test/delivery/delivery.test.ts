@@ -353,6 +353,20 @@ describe('a batch whose answer was lost', () => {
     expect(exporter.stored).toEqual(steps(1, 500))
   })
 
+  it('is not taken for stored because earlier points had the same steps', async () => {
+    stopTime()
+    const exporter = new ConfirmingExporter()
+    const { add, state } = deliver(exporter)
+    await turn(100)
+    add(100)
+    await turn(1200)
+    state.next = 0
+    exporter.lose = 'request'
+    add(100)
+    await turn(5000)
+    expect(exporter.sizes).toEqual([100, 100, 50, 50])
+  })
+
   it('goes again in pieces of fifty when the destination cannot tell', async () => {
     stopTime()
     const exporter = new ConfirmingExporter()

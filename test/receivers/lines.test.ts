@@ -156,6 +156,22 @@ describe('hostile input', () => {
 })
 
 describe('a line', () => {
+  it('is read behind any length of progress bar that overwrote itself', () => {
+    const bar = `\r 45%|####      | 1/2 ${'.'.repeat(80)}`.repeat(20_000)
+    const cut = (bytes: Buffer): Buffer[] =>
+      Array.from({ length: Math.ceil(bytes.length / 65_536) }, (_, i) => bytes.subarray(i * 65_536, (i + 1) * 65_536))
+    const { points, counts } = extract(`${bar}\r{"step":1,"loss":2}\r\n`, { cut })
+    expect(points.map(({ key, value }) => [key, value])).toEqual([['misc/loss', 2]])
+    expect(counts['not_events.too_long']).toBeUndefined()
+  })
+
+  it('that nests thousands of levels beside a large number, or in its configuration, ends nothing', () => {
+    const deep = `${'{"a":'.repeat(20_000)}1${'}'.repeat(20_000)}`
+    const input = `{"step":1,"big":1e300,"d":${deep}}\n{"message":"startup","d":${deep},"l":${'['.repeat(20_000)}${']'.repeat(20_000)}}\n{"message":"config_trace",${Array.from({ length: 60_000 }, (_, i) => `"k${i}":1`).join(',')}}\n{"step":2,"loss":1}\n`
+    const { points } = extract(input)
+    expect(points.at(-1)).toMatchObject({ key: 'misc/loss', step: 2 })
+  })
+
   it('keeps NaN, Infinity and -Infinity of Python as values and leaves the words in strings alone', () => {
     fc.assert(
       fc.property(fc.string(), fc.constantFrom('NaN', 'Infinity', '-Infinity'), (text, token) => {
