@@ -32,6 +32,8 @@ export interface BridgeOptions {
   /** A regular file can be read later, so that nothing of it need ever be dropped. */
   mayWait: boolean
   say: (text: string) => void
+  /** The run has its journal. */
+  onReady: () => void
 }
 
 /** Puts the parts together for one run: what goes in at `stream()` comes out at the destinations. */
@@ -67,6 +69,7 @@ export class Bridge {
     this.#reader = new LineReader(rules, settings['layer.wrappers'], output, counters)
     this.#worker.on('message', (message: FromDelivery) => {
       if (message.kind === 'empty') producer.recycle(message.buffers)
+      else if (message.kind === 'ready') options.onReady()
       else if (message.kind === 'say') say(message.text)
       else if (message.kind === 'finished') this.#finished.resolve(message.outcome)
     })

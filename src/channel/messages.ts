@@ -37,6 +37,8 @@ export type ToDelivery =
   | { kind: 'stop' }
 
 export type FromDelivery =
+  /** The run has its journal. */
+  | { kind: 'ready' }
   /** Buffers whose points are committed to the journal. */
   | { kind: 'empty'; buffers: ArrayBuffer[] }
   /** A line for standard error. */

@@ -3,6 +3,7 @@ import { startChild, type Child } from '../receivers/exec/index.ts'
 import { ENDING, FORWARDED, GroupWatch, ignoredSignals, withIgnored } from '../receivers/exec/signals.ts'
 import type { Context } from './app.ts'
 import { emergency } from './emergency.ts'
+import { DaemonFile } from './daemon-file.ts'
 import { Ending } from './ending.ts'
 import { EXIT, exitCodeOf } from './exit-codes.ts'
 import { findResumable } from './resume.ts'
@@ -32,7 +33,17 @@ export async function exec(context: Context): Promise<number> {
   const child = startChild({ command: withIgnored(command, ignored), env, onError: say })
   passOutput(child, context)
   signals.to(child)
-  const bridge = new Bridge({ settings, stateDir, start, resume, command: context.command, mayWait: false, say })
+  const daemon = new DaemonFile(stateDir, start.startedAt)
+  const bridge = new Bridge({
+    settings,
+    stateDir,
+    start,
+    resume,
+    command: context.command,
+    mayWait: false,
+    say,
+    onReady: () => daemon.write(),
+  })
   const ending = new Ending(bridge)
   signals.onEnding(() => ending.signal())
   const fault = (error: Error): void => {
@@ -51,6 +62,7 @@ export async function exec(context: Context): Promise<number> {
   })
   const outcome = await ending.finish(status)
   await bridge.close()
+  daemon.remove()
   return settings.strict && code === 0 ? exitCodeOf(outcome) : code
 }
 

@@ -1,5 +1,6 @@
 import { Bridge } from '../bridge.ts'
 import { beCat, type Context } from './app.ts'
+import { DaemonFile } from './daemon-file.ts'
 import { Ending } from './ending.ts'
 import { EXIT, exitCodeOf } from './exit-codes.ts'
 import { findResumable } from './resume.ts'
@@ -31,6 +32,7 @@ export async function run(context: Context): Promise<number> {
     await beCat(context)
     return EXIT.usage
   }
+  const daemon = new DaemonFile(stateDir, start.startedAt)
   const bridge = new Bridge({
     settings,
     stateDir,
@@ -39,6 +41,7 @@ export async function run(context: Context): Promise<number> {
     command: context.command,
     mayWait: kind === 'file',
     say,
+    onReady: () => daemon.write(),
   })
   const ending = new Ending(bridge)
   for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, () => ending.signal())
@@ -49,5 +52,6 @@ export async function run(context: Context): Promise<number> {
   await tee.ended
   const outcome = await ending.finish('FINISHED')
   await bridge.close()
+  daemon.remove()
   return exitCodeOf(outcome)
 }

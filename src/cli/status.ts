@@ -25,7 +25,9 @@ export async function status({ flags, stateDir, stdout, voice }: Context): Promi
 
 function describe(run: RunStatus): string {
   const reasons = (counts: Record<string, number>): string[] =>
-    Object.entries(counts).map(([reason, n]) => `${reason} ${number(n)}`)
+    Object.entries(counts)
+      .filter(([, n]) => n > 0)
+      .map(([reason, n]) => `${reason} ${number(n)}`)
   const parts = [`${number(run.points)} points`, ...reasons(run.skipped).map((text) => `skipped ${text}`)]
   const lines = [
     `${run.name} (${run.run}) ${run.status}, since ${new Date(run.startedAt).toLocaleString('sv-SE')}`,

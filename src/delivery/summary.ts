@@ -6,6 +6,7 @@ import { isOwed, readStatus, type RunStatus } from '../journal/status.ts'
 
 const list = (counts: Readonly<Record<string, number>>): string =>
   Object.entries(counts)
+    .filter(([, n]) => n > 0)
     .map(([reason, n]) => `${number(n)} ${reason}`)
     .join(', ')
 

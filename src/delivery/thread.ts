@@ -117,7 +117,9 @@ export class DeliveryThread {
     for (const message of waiting) this.take(message)
   }
 
+  /** The run is there: its own work goes on, and that of others begins. */
   #takeUpOrphans(): void {
+    this.#options.post({ kind: 'ready' })
     if (this.#inMemory) return
     const { stateDir, createExporters } = this.#options
     this.#orphans = new Orphans({ stateDir, createExporters, clock: this.#clock, say: (text) => this.#say(text) })

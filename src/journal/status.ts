@@ -76,11 +76,10 @@ export function readStatus(database: DatabaseSync, path: string, isLive: boolean
       (row) => [String(row['name']), Number(row['value'])] as const,
     )
     const counter = new Map(counters)
+    // Every reason is there, also where nothing was counted: scripts add them up.
     const group = (prefix: string): Record<string, number> =>
       Object.fromEntries(
-        counters
-          .filter(([name, n]) => name.startsWith(prefix) && n !== 0)
-          .map(([name, n]) => [name.slice(prefix.length), n]),
+        counters.filter(([name]) => name.startsWith(prefix)).map(([name, n]) => [name.slice(prefix.length), n]),
       )
     const count = (sql: string): number => Number(Object.values(all(sql)[0] ?? { n: 0 })[0])
     const journaled = counter.get(JOURNALED) ?? 0

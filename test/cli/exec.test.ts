@@ -66,7 +66,7 @@ describe('a command under exec', () => {
     await exec(stateDir, 'sh', '-c', script)
     const [run] = await statusOf(stateDir)
     expectConserved(run!)
-    expect([run!.points, run!.series, run!.notEvents]).toEqual([2, 2, {}])
+    expect([run!.points, run!.series, run!.received.lines, run!.received.events]).toEqual([2, 2, 2, 2])
   })
 
   it('reads our standard input', async () => {

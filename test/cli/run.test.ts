@@ -1,5 +1,5 @@
 import { spawn } from 'node:child_process'
-import { mkdirSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, readFileSync, statSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, expect, it } from 'vitest'
 import { expectConserved } from '../support/account.ts'
@@ -112,7 +112,7 @@ describe('a pipe', () => {
     expect((await finished).code).toBe(0)
     const [run] = await statusOf(stateDir)
     expectConserved(run!)
-    expect([run!.points, run!.dropped]).toEqual([100_000, {}])
+    expect([run!.points, run!.dropped]).toEqual([100_000, { channel_full: 0, journal_full: 0 }])
   })
 
   it('counts what it drops when a pipe is faster than the pool, and loses nothing when told to block', async () => {
@@ -204,6 +204,22 @@ describe('the command line', () => {
     })
     expect(stdout.toString()).not.toContain('hidden@')
     expect(stdout.toString()).not.toContain('abcdef')
+  })
+
+  it('tells scripts of a daemon that is ready in a file, and takes it away at an orderly end', async () => {
+    const stateDir = temporaryDirectory()
+    const running = startBridge(['--quiet', '--state-dir', stateDir])
+    const file = join(stateDir, 'daemons', `${running.child.pid}.json`)
+    await expect.poll(() => existsSync(file), { timeout: 20_000 }).toBe(true)
+    expect(statSync(file).mode & 0o777).toBe(0o600)
+    expect(JSON.parse(readFileSync(file, 'utf8'))).toMatchObject({
+      pid: running.child.pid,
+      listeners: {},
+      webUrl: null,
+    })
+    running.child.stdin.end()
+    await running.finished
+    expect(existsSync(file)).toBe(false)
   })
 
   it('sees runs of a daemon that lives as running', async () => {
