@@ -7,6 +7,8 @@ export type Treatment = 'pass' | 'swallow' | 'close'
 /** Stands before a real server and loses what the test wants lost. */
 export class Proxy {
   treat: (path: string, count: number) => Treatment = () => 'pass'
+  /** Hears of every request. */
+  onRequest: (path: string, treatment: Treatment) => void = () => {}
   /** Requests by path, as they came. */
   readonly counts = new Map<string, number>()
   readonly #sockets = new Set<Socket>()
@@ -16,6 +18,7 @@ export class Proxy {
     const count = (this.counts.get(path) ?? 0) + 1
     this.counts.set(path, count)
     const treatment = this.treat(path, count)
+    this.onRequest(path, treatment)
     if (treatment === 'close') {
       request.socket.destroy()
       return
