@@ -15,10 +15,10 @@ export interface Columns {
   readonly series: Uint32Array
 }
 
-/** The columns of `buffer` from `offset` (a multiple of 8) on, laid out for `capacity` points. */
-export const columnsOf = (buffer: ArrayBufferLike, capacity: number, offset = 0): Columns => ({
-  value: new Float64Array(buffer, offset, capacity),
-  step: new Float64Array(buffer, offset + 8 * capacity, capacity),
-  time: new Float64Array(buffer, offset + 16 * capacity, capacity),
-  series: new Uint32Array(buffer, offset + 24 * capacity, capacity),
+/** The columns of `buffer`, laid out for `capacity` points. */
+export const columnsOf = (buffer: ArrayBufferLike, capacity: number): Columns => ({
+  value: new Float64Array(buffer, 0, capacity),
+  step: new Float64Array(buffer, 8 * capacity, capacity),
+  time: new Float64Array(buffer, 16 * capacity, capacity),
+  series: new Uint32Array(buffer, 24 * capacity, capacity),
 })

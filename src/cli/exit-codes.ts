@@ -1,3 +1,5 @@
+import type { Outcome } from '../channel/messages.ts'
+
 /** What scripts may rely on. Under exec it is the command's own, unless `--strict` is set and that is 0. */
 export const EXIT = {
   ok: 0,
@@ -8,8 +10,6 @@ export const EXIT = {
   /** No state directory to write to. */
   noState: 3,
 } as const
-
-import type { Outcome } from '../channel/messages.ts'
 
 export const exitCodeOf = (outcome: Outcome): number =>
   outcome.inMemory ? EXIT.noState : outcome.complete ? EXIT.ok : EXIT.incomplete

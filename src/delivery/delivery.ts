@@ -44,6 +44,11 @@ export interface DeliveryOptions {
   onSettled: () => void
 }
 
+type Refusal = Extract<Failure, { kind: 'drop' }>
+
+/** What a step came to: done, to be tried in another way, or what went wrong. */
+type StepResult = Failure | null | 'again'
+
 /** A batch under way with the places that were left out of it. */
 interface UnderWay {
   /** Sequence number up to which the cursor moves when all of it is done. */
@@ -196,7 +201,7 @@ export class Delivery {
   }
 
   /** Does the next thing there is to do. `null`: done; `'idle'`: there was nothing; `'again'`: in another way; else what went wrong. */
-  async #step(): Promise<Failure | null | 'idle' | 'again'> {
+  async #step(): Promise<StepResult | 'idle'> {
     if (this.#runId === null) return this.#open()
     for (const [kind, cursor] of this.#cursors) {
       if (kind === 'points' && !this.#isDue()) continue
@@ -277,7 +282,7 @@ export class Delivery {
   }
 
   /** Sends a batch; of a refused one, the halves, until the refused rows stand alone. */
-  async #deliver(runId: string, batch: Batch, cursor: Cursor): Promise<Failure | null | 'again'> {
+  async #deliver(runId: string, batch: Batch, cursor: Cursor): Promise<StepResult> {
     const { kept, way } = this.#setAside(batch)
     if (kept.count === 0) {
       this.#settle(kept, cursor, way)
@@ -294,7 +299,7 @@ export class Delivery {
   }
 
   /** A batch in doubt goes again in pieces: what is stored of them already costs the server little. */
-  async #deliverPiece(runId: string, batch: Batch, cursor: Cursor, way: UnderWay): Promise<Failure | null | 'again'> {
+  async #deliverPiece(runId: string, batch: Batch, cursor: Cursor, way: UnderWay): Promise<StepResult> {
     const few = batch.count > PIECE_POINTS ? slice(batch, 0, PIECE_POINTS) : batch
     const piece = this.#splitsNaN && few.kind === 'points' ? untilNaN(few) : few
     const here = { end: piece.count === batch.count ? way.end : lastOf(piece), aside: way.aside }
@@ -306,25 +311,13 @@ export class Delivery {
   }
 
   /** Is it the run that takes nothing, or are there points that it does not take? */
-  async #refused(
-    runId: string,
-    batch: Batch,
-    refusal: Failure & { kind: 'drop' },
-    cursor: Cursor,
-    way: UnderWay,
-  ): Promise<Failure | null | 'again'> {
+  async #refused(runId: string, batch: Batch, refusal: Refusal, cursor: Cursor, way: UnderWay): Promise<StepResult> {
     const probe = await this.#sender.send(runId, emptyBatch(this.#journal), this.#isSuspended)
     if (probe.kind !== 'ok' && probe.kind !== 'pieces') return probe
     return this.#bisect(runId, batch, refusal, cursor, way)
   }
 
-  async #bisect(
-    runId: string,
-    batch: Batch,
-    refusal: Failure & { kind: 'drop' },
-    cursor: Cursor,
-    way: UnderWay,
-  ): Promise<Failure | null | 'again'> {
+  async #bisect(runId: string, batch: Batch, refusal: Refusal, cursor: Cursor, way: UnderWay): Promise<StepResult> {
     if (batch.count === 1) {
       this.#reject(batch, refusal, cursor, way)
       return null
@@ -391,7 +384,7 @@ export class Delivery {
     return (this.#names[series] ??= this.exporter.keyAt?.(batch.keyOf(series)) ?? batch.keyOf(series))
   }
 
-  #reject(batch: Batch, refusal: Failure & { kind: 'drop' }, cursor: Cursor, way: UnderWay): void {
+  #reject(batch: Batch, refusal: Refusal, cursor: Cursor, way: UnderWay): void {
     const item = itemOf(batch, 0)
     const row = { sequence: sequenceOf(batch, 0), ...item, reason: refusal.error.message }
     if (cursor.rejected === 0) {

@@ -19,10 +19,6 @@ export class SeriesTable {
     this.#announce = announce
   }
 
-  get size(): number {
-    return this.#ids.size
-  }
-
   /** The id of `key`, or the reason why it has none: nothing is kept of a key that is refused. */
   intern(key: string): number {
     const known = this.#ids.get(key)

@@ -166,7 +166,7 @@ describe('a server that fails in its own way is named in one line, and has every
       const { code, stderr } = await running.finished
       expect(code, stderr).toBe(0)
       expect(stderr.split('\n').filter((text) => text.includes(words))).toHaveLength(1)
-      expect([fake.points.size, fake.runs.size]).toEqual([60, 1])
+      expect([fake.points.size, fake.repeats, fake.runs.size]).toEqual([60, 0, 1])
       expectConserved((await statusOf(stateDir))[0]!)
     })
   }

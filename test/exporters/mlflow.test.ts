@@ -2,30 +2,15 @@ import fc from 'fast-check'
 import { describe, expect, inject, it } from 'vitest'
 import { loadSettings } from '../../src/config/load.ts'
 import { readFlags } from '../../src/config/flags.ts'
-import type { Exporter, PointBatch, RunToOpen, SendResult } from '../../src/exporters/exporter.ts'
+import type { Exporter, PointBatch, SendResult } from '../../src/exporters/exporter.ts'
 import { createMlflow } from '../../src/exporters/mlflow/index.ts'
 import { mlflowKey } from '../../src/exporters/mlflow/keys.ts'
 import { FakeMlflow } from '../support/fake-mlflow.ts'
+import { runToOpen } from '../support/run-to-open.ts'
 import { freePort, MlflowApi } from '../support/mlflow.ts'
 
 const exporterFor = (uri: string, ...flags: string[]): Exporter =>
   createMlflow(loadSettings(readFlags(['--mlflow-tracking-uri', uri, ...flags], false), {}).settings)
-
-const run: RunToOpen = {
-  run: '01TEST',
-  name: 'ppo',
-  startedAt: 1_700_000_000_000.5,
-  source: 'stdin',
-  command: [],
-  directory: '/',
-  tags: [],
-  knownId: null,
-  knownMade: false,
-  reopen: false,
-  makingSince: null,
-  making: () => {},
-  target: {},
-}
 
 const batch = (points: readonly { key: string; step: number; time: number; value: number }[]): PointBatch => ({
   kind: 'points',
@@ -43,7 +28,7 @@ const message = (result: SendResult | { kind: string }): string =>
   'error' in result ? result.error.message : result.kind
 
 async function opened(exporter: Exporter): Promise<string> {
-  const result = await exporter.openRun({ ...run, target: exporter.target }, never)
+  const result = await exporter.openRun({ ...runToOpen, target: exporter.target }, never)
   if (result.kind !== 'ok') throw result.error
   return result.runId
 }
@@ -254,7 +239,7 @@ describe('an answer', () => {
 
   it('that says nobody listens names the tunnel', async () => {
     const exporter = exporterFor(`http://127.0.0.1:${await freePort()}`)
-    const result = await exporter.openRun({ ...run, target: exporter.target }, never)
+    const result = await exporter.openRun({ ...runToOpen, target: exporter.target }, never)
     expect([result.kind, message(result)]).toEqual([
       'retry',
       expect.stringContaining('is not there (connection refused): is the server running, and the tunnel up?'),
@@ -269,7 +254,7 @@ describe('a run', () => {
     const exporter = exporterFor(`${fake.url}/`, '--mlflow-experiment-id', '7')
     await exporter.openRun(
       {
-        ...run,
+        ...runToOpen,
         target: exporter.target,
         command: ['python', '-u', 'train.py', '--api-key', 'hidden'],
         directory: process.cwd(),
@@ -295,7 +280,9 @@ describe('a run', () => {
     const fake = await FakeMlflow.start()
     const exporter = exporterFor(fake.url)
     const first = await opened(exporter)
-    expect(await exporter.openRun({ ...run, target: exporter.target, makingSince: Date.now() }, never)).toMatchObject({
+    expect(
+      await exporter.openRun({ ...runToOpen, target: exporter.target, makingSince: Date.now() }, never),
+    ).toMatchObject({
       kind: 'ok',
       runId: first,
       made: true,
@@ -313,7 +300,7 @@ describe('a run', () => {
       [['--mlflow-end-run', 'always'], 'FINISHED'],
     ] as const) {
       const exporter = exporterFor(fake.url, '--mlflow-run-id', runId, ...flags)
-      expect(await exporter.openRun({ ...run, target: exporter.target }, never)).toMatchObject({
+      expect(await exporter.openRun({ ...runToOpen, target: exporter.target }, never)).toMatchObject({
         kind: 'ok',
         runId,
         made: false,
@@ -360,7 +347,7 @@ describe('credentials', () => {
       [fake.url, [], undefined],
     ] as const) {
       const exporter = exporterFor(uri, ...flags)
-      await exporter.openRun({ ...run, target: exporter.target }, never)
+      await exporter.openRun({ ...runToOpen, target: exporter.target }, never)
       expect(fake.seen.at(-1)!.headers.authorization).toBe(wanted)
       expect(exporter.address).toBe(fake.url)
       await exporter.close()
@@ -371,7 +358,7 @@ describe('credentials', () => {
     const [fake, other] = [await FakeMlflow.start(), await FakeMlflow.start()]
     fake.fault = (_request, response) => (response.writeHead(307, { location: other.url }).end(), true)
     const exporter = exporterFor(fake.url, '--mlflow-token', 'abc')
-    expect(message(await exporter.openRun({ ...run, target: exporter.target }, never))).toContain(other.url)
+    expect(message(await exporter.openRun({ ...runToOpen, target: exporter.target }, never))).toContain(other.url)
     expect(other.seen).toEqual([])
     await exporter.close()
   })

@@ -7,32 +7,17 @@ import { join } from 'node:path'
 import { describe, expect, it, onTestFinished } from 'vitest'
 import { readFlags } from '../../src/config/flags.ts'
 import { loadSettings } from '../../src/config/load.ts'
-import type { RunToOpen } from '../../src/exporters/exporter.ts'
 import { createMlflow } from '../../src/exporters/mlflow/index.ts'
 import { FakeMlflow } from '../support/fake-mlflow.ts'
+import { runToOpen } from '../support/run-to-open.ts'
 import { temporaryDirectory } from '../support/spanbridge.ts'
-
-const run: Omit<RunToOpen, 'target'> = {
-  run: '01TEST',
-  name: 'ppo',
-  startedAt: 1,
-  source: 'stdin',
-  command: [],
-  directory: '/',
-  tags: [],
-  knownId: null,
-  knownMade: false,
-  reopen: false,
-  makingSince: null,
-  making: () => {},
-}
 
 /** Asks for the run `r`, with settings from the environment as MLflow's own client reads them; what came of it, in a word. */
 async function open(env: Record<string, string>): Promise<string> {
   const { settings, problems } = loadSettings(readFlags([], false), { MLFLOW_RUN_ID: 'r', ...env })
   expect(problems).toEqual([])
   const exporter = createMlflow(settings)
-  const result = await exporter.openRun({ ...run, target: exporter.target }, new AbortController().signal)
+  const result = await exporter.openRun({ ...runToOpen, target: exporter.target }, new AbortController().signal)
   await exporter.close()
   return result.kind === 'ok' ? 'ok' : result.error.message
 }

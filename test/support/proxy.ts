@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto'
 import { createServer, request as httpRequest } from 'node:http'
 import type { AddressInfo, Socket } from 'node:net'
 
@@ -11,6 +12,9 @@ export class Proxy {
   onRequest: (path: string, treatment: Treatment) => void = () => {}
   /** Requests by path, as they came. */
   readonly counts = new Map<string, number>()
+  /** Bodies that were sent a second time. */
+  repeats = 0
+  readonly #bodies = new Set<string>()
   readonly #sockets = new Set<Socket>()
   readonly #target: URL
   readonly #server = createServer((request, response) => {
@@ -38,6 +42,13 @@ export class Proxy {
     )
     onward.on('error', () => request.socket.destroy())
     request.pipe(onward)
+    const hash = createHash('sha256')
+    request.on('data', (chunk: Buffer) => hash.update(chunk))
+    request.on('end', () => {
+      const id = `${path} ${hash.digest('hex')}`
+      if (request.method === 'POST' && this.#bodies.has(id)) this.repeats += 1
+      this.#bodies.add(id)
+    })
   })
 
   constructor(target: string) {
