@@ -4,10 +4,15 @@ import type { EndStatus, FromDelivery, Outcome, RunStart } from './channel/messa
 import { ChannelProducer } from './channel/producer.ts'
 import type { Settings } from './config/settings.ts'
 import type { WorkerData } from './delivery/worker.ts'
+import { Renderer } from './console/render.ts'
+import { ConsoleStream, type LineTap } from './console/stream.ts'
+import { parseFilter } from './layer/filter.ts'
 import { compileRules } from './layer/rules.ts'
-import { LineReader } from './receivers/lines/index.ts'
+import { LineReader, type LineStream } from './receivers/lines/index.ts'
+import type { LineFilter } from './receivers/lines/origin.ts'
 import type { TeeSink } from './receivers/tee.ts'
-import { Counters } from './telemetry/counters.ts'
+import { CONSOLE_SKIPPED, Counters } from './telemetry/counters.ts'
+import type { Output } from './telemetry/output.ts'
 
 /*
  *             ingest thread                                         delivery thread
@@ -31,6 +36,8 @@ export interface BridgeOptions {
   command: string
   /** A regular file can be read later, so that nothing of it need ever be dropped. */
   mayWait: boolean
+  /** Where events are shown as lines for people, or null when nobody wants that. */
+  console: { events: Output; colour: boolean } | null
   say: (text: string) => void
   /** The run has its journal. */
   onReady: () => void
@@ -41,6 +48,7 @@ export class Bridge {
   readonly #producer: ChannelProducer
   readonly #reader: LineReader
   readonly #worker: Worker
+  readonly #console: { events: Output; renderer: Renderer; onSkipped: () => void } | null
   /** Whether reading stops while the channel is full. */
   readonly #blocks: boolean
   #closing = false
@@ -65,8 +73,15 @@ export class Bridge {
       point: (series: number, step: number, time: number, value: number): void =>
         void producer.offer(series, step, time, value),
       params: (params: readonly (readonly [string, string])[]): void => producer.post({ kind: 'params', params }),
+      example: (reason: string, line: string): void => producer.post({ kind: 'example', reason, line }),
     }
-    this.#reader = new LineReader(rules, settings['layer.wrappers'], output, counters)
+    const filter: LineFilter = { all: parseFilter(settings.filter ?? ''), rust: parseFilter(settings.rustFilter ?? '') }
+    this.#reader = new LineReader({ rules, wrappers: settings['layer.wrappers'], filter }, output, counters)
+    this.#console = options.console && {
+      events: options.console.events,
+      renderer: new Renderer({ rules, labels: settings.labels, colour: options.console.colour }),
+      onSkipped: () => counters.add(CONSOLE_SKIPPED, 1),
+    }
     this.#worker.on('message', (message: FromDelivery) => {
       if (message.kind === 'empty') producer.recycle(message.buffers)
       else if (message.kind === 'ready') options.onReady()
@@ -90,9 +105,13 @@ export class Bridge {
     producer.post({ kind: 'run', start: options.start, resume: options.resume })
   }
 
-  /** A sink for one stream of bytes; the streams of one run share its series. */
-  stream(): TeeSink {
-    const lines = this.#reader.stream()
+  /**
+   * A sink for one stream of bytes; the streams of one run share its series. `text` is where the console, if there is
+   * one, writes the lines that are no events.
+   */
+  stream(text: Output | null): TeeSink {
+    const open = (tap: LineTap | null): LineStream => this.#reader.stream(Date.now, tap)
+    const lines = this.#console === null ? open(null) : new ConsoleStream({ ...this.#console, text, open })
     return {
       push: (chunk) => {
         lines.push(chunk)

@@ -30,6 +30,8 @@ export type ToDelivery =
   | { kind: 'points'; buffer: ArrayBuffer; count: number; counts: Float64Array | null }
   | { kind: 'counts'; counts: Float64Array }
   | { kind: 'params'; params: readonly (readonly [name: string, value: string])[] }
+  /** The first line of the run that something was skipped of for a reason. */
+  | { kind: 'example'; reason: string; line: string }
   | { kind: 'end'; status: EndStatus; time: number }
   /** No input comes any more: drain, deliver, set the end. `limitMs`: no longer than this; a later message may set it. */
   | { kind: 'finish'; limitMs: number | null }

@@ -3,6 +3,7 @@ import { startChild, type Child } from '../receivers/exec/index.ts'
 import { ENDING, FORWARDED, GroupWatch, ignoredSignals, withIgnored } from '../receivers/exec/signals.ts'
 import type { Context } from './app.ts'
 import { emergency } from './emergency.ts'
+import { consoleOf } from './console.ts'
 import { DaemonFile } from './daemon-file.ts'
 import { Ending } from './ending.ts'
 import { EXIT, exitCodeOf } from './exit-codes.ts'
@@ -41,6 +42,7 @@ export async function exec(context: Context): Promise<number> {
     resume,
     command: context.command,
     mayWait: false,
+    console: consoleOf(context),
     say,
     onReady: () => daemon.write(),
   })
@@ -50,8 +52,8 @@ export async function exec(context: Context): Promise<number> {
     ending.fault()
     say(`a fault of ours, the output is only passed on from here: ${error.stack ?? error.message}`)
   }
-  child.stdout.attach(bridge.stream(), fault)
-  child.stderr.attach(bridge.stream(), fault)
+  child.stdout.attach(bridge.stream(settings.quiet ? null : context.stdout), fault)
+  child.stderr.attach(bridge.stream(settings.quiet ? null : context.stderr), fault)
   const { code, status } = await child.ended
   signals.stop()
   await readRest(child, async () => {
@@ -72,8 +74,14 @@ const drained = async ({ stdout, stderr }: Context): Promise<void> => {
 
 function passOutput(child: Child, context: Context): void {
   const { loaded, stdout, stderr } = context
-  child.stdout.passTo(loaded.settings.quiet ? null : stdout)
-  child.stderr.passTo(loaded.settings.quiet ? null : stderr)
+  const { quiet, console } = loaded.settings
+  for (const [tee, output] of [
+    [child.stdout, stdout],
+    [child.stderr, stderr],
+  ] as const) {
+    if (console) tee.renderTo(quiet ? null : output)
+    else tee.passTo(quiet ? null : output)
+  }
   emergency.beCat = async () => {
     child.stdout.attach(null)
     child.stderr.attach(null)

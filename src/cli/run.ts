@@ -1,5 +1,6 @@
 import { Bridge } from '../bridge.ts'
 import { beCat, type Context } from './app.ts'
+import { consoleOf } from './console.ts'
 import { DaemonFile } from './daemon-file.ts'
 import { Ending } from './ending.ts'
 import { EXIT, exitCodeOf } from './exit-codes.ts'
@@ -23,7 +24,9 @@ export async function run(context: Context): Promise<number> {
     return EXIT.usage
   }
   const { tee, kind } = input
-  tee.passTo(settings.quiet ? null : stdout)
+  const output = settings.quiet ? null : stdout
+  if (settings.console) tee.renderTo(output)
+  else tee.passTo(output)
   const start = newRun(settings, 'stdin', [], directory)
   const say = (text: string): void => voice.say(text)
   const resume = findResumable(settings, stateDir, start, say)
@@ -40,12 +43,13 @@ export async function run(context: Context): Promise<number> {
     resume,
     command: context.command,
     mayWait: kind === 'file',
+    console: consoleOf(context),
     say,
     onReady: () => daemon.write(),
   })
   const ending = new Ending(bridge)
   for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, () => ending.signal())
-  tee.attach(bridge.stream(), (error) => {
+  tee.attach(bridge.stream(output), (error) => {
     ending.fault()
     say(`a fault of ours, the input is only passed on from here: ${error.stack ?? error.message}`)
   })

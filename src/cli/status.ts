@@ -1,4 +1,5 @@
 import { readStateDir, type RunStatus } from '../journal/status.ts'
+import { escapeControl } from '../telemetry/say.ts'
 import { number } from '../telemetry/words.ts'
 import type { Context } from './app.ts'
 import { EXIT } from './exit-codes.ts'
@@ -38,6 +39,8 @@ function describe(run: RunStatus): string {
       .join('')}`,
     `             ${run.journal}`,
   ]
+  for (const [reason, line] of Object.entries(run.examples))
+    lines.push(`  ${reason.padEnd(10)} first in: ${escapeControl(line)}`)
   const notEvents = reasons(run.notEvents)
   if (notEvents.length > 0) lines.push(`  no events  ${notEvents.join(', ')}`)
   for (const { exporter, address, state, points, lastError, page } of run.destinations) {

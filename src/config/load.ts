@@ -3,6 +3,7 @@ import { homedir } from 'node:os'
 import { isAbsolute, join, resolve } from 'node:path'
 import { parseDocument } from 'yaml'
 import { isFields } from '../layer/event.ts'
+import { parseFilter } from '../layer/filter.ts'
 import type { Flags } from './flags.ts'
 import { nearest } from './nearest.ts'
 import { envOf, flagOf, settingOf, SETTING_NAMES, type SettingName, type Settings } from './settings.ts'
@@ -26,7 +27,7 @@ export function loadSettings(flags: Flags, env: Env): LoadedSettings {
   const settings: Record<string, unknown> = {}
   const sources: Record<string, string> = {}
   for (const name of SETTING_NAMES) {
-    const { value, source } = valueOf(name, flags, env, file, problems)
+    const { value, source } = valueOf(name, { flags, env, file, problems, notices })
     settings[name] = value
     sources[name] = source
   }
@@ -38,38 +39,68 @@ export function loadSettings(flags: Flags, env: Env): LoadedSettings {
   }
   const loaded = settings as Settings
   problems.push(...contradictions(loaded))
+  notices.push(...closedFilters(loaded, sources))
   return { settings: loaded, sources: sources as Record<SettingName, string>, problems, notices }
 }
 
+interface Sources {
+  flags: Flags
+  env: Env
+  file: ReadonlyMap<SettingName, unknown>
+  problems: string[]
+  notices: string[]
+}
+
+/** The value of one setting and where it comes from. What is wrong counts as not said, and stands among the problems. */
 function valueOf(
   name: SettingName,
-  flags: Flags,
-  env: Env,
-  file: Map<SettingName, unknown>,
-  problems: string[],
+  { flags, env, file, problems, notices }: Sources,
 ): { value: unknown; source: string } {
   const setting = settingOf(name)
+  const fallback = { value: setting.default, source: 'default' }
   const read = (place: string, get: () => unknown): { value: unknown; source: string } => {
     try {
       return { value: get(), source: place }
     } catch (error) {
       problems.push(`${place}: ${(error as Error).message}`)
-      return { value: setting.default, source: 'default' }
+      return fallback
     }
   }
   const given = flags.values.get(name)
   if (given !== undefined) {
-    return read(setting.flag === undefined ? flagOf(name) : `--${setting.flag}`, () => {
-      const values = given.map((text) => setting.type.fromText(text))
-      return isFields(values[0]) ? Object.assign({}, ...values) : values.at(-1)
-    })
+    return read(setting.flag === undefined ? flagOf(name) : `--${setting.flag}`, () =>
+      merged(given.map((text) => setting.type.fromText(text))),
+    )
   }
-  for (const variable of [envOf(name), ...(setting.env ?? [])]) {
-    const text = env[variable]
-    if (text !== undefined && text !== '') return read(variable, () => setting.type.fromText(text))
+  const isSet = (variable: string): boolean => env[variable] !== undefined && env[variable] !== ''
+  if (isSet(envOf(name))) return read(envOf(name), () => setting.type.fromText(env[envOf(name)]!))
+  const theirs = (setting.env ?? []).filter(isSet)
+  if (theirs.length > 0) {
+    try {
+      // The strongest comes last, so that it counts where both have the same name.
+      const values = theirs.toReversed().map((variable) => setting.type.fromText(env[variable]!))
+      const source = isFields(values[0]) ? theirs.join(', ') : theirs[0]!
+      return { value: merged(values), source }
+    } catch (error) {
+      const words = `${theirs[0]!}: ${(error as Error).message}`
+      if (setting.lenient !== true) problems.push(words)
+      else notices.push(`${words}; it is not used`)
+      return fallback
+    }
   }
   if (file.has(name)) return read(`${flags.config}: ${name}`, () => setting.type.fromFile(file.get(name)))
-  return { value: setting.default, source: 'default' }
+  return fallback
+}
+
+/** The last of several values; names with values are put together. */
+const merged = (values: readonly unknown[]): unknown =>
+  isFields(values[0]) ? Object.assign({}, ...values) : values.at(-1)
+
+/** Filters that let nothing pass: rarely meant, and the charts stay empty. */
+function closedFilters(settings: Settings, sources: Readonly<Record<string, string>>): string[] {
+  return (['filter', 'rustFilter'] as const)
+    .filter((name) => settings[name] !== null && parseFilter(settings[name])!.isClosed)
+    .map((name) => `${sources[name]}: '${settings[name]}' lets no event pass, so there will be no points`)
 }
 
 /** The file flattened to dotted names; an object stops where it is itself a setting (`params`). */

@@ -1,6 +1,7 @@
 import {
   bool,
   duration,
+  filter,
   integer,
   labels,
   list,
@@ -24,6 +25,8 @@ export interface Setting<T> {
   flag?: string
   /** Never shown. */
   secret?: boolean
+  /** What is wrong in `env` is a notice and the value is not used: the variable is another program's. */
+  lenient?: boolean
 }
 
 const setting = <T>(
@@ -65,6 +68,11 @@ export const SETTINGS = {
     'Go on with an earlier run: the newest of the same name, or command and directory, that has no end; or one that is named.',
   ),
   quiet: setting(bool, false, 'Do not pass the input on to standard output.'),
+  console: setting(
+    bool,
+    false,
+    'Show each event as one line for people, in place of its JSON; other output passes through as it is.',
+  ),
   wait: setting(bool, false, 'At the end, stay until everything is delivered, however long that takes.'),
   strict: setting(bool, false, 'Under exec, exit with our own code when the command exits with 0.'),
   'mlflow.trackingUri': setting(text, null, 'Address of the MLflow server; none: the run stays in the journal.', {
@@ -123,6 +131,15 @@ export const SETTINGS = {
     'Other step fields for one first part of the key, such as evaluator=policy_version+step.',
   ),
   'steps.inherit': setting(bool, true, 'An event without a step or category takes those of the spans around it.'),
+  filter: setting(
+    filter,
+    null,
+    'Which events are taken, as directives of tracing-subscriber (info,my_crate::noisy=off); none: all.',
+  ),
+  rustFilter: setting(filter, null, 'The same for lines that a Rust program wrote, where no filter is set.', {
+    env: ['RUST_LOG'],
+    lenient: true,
+  }),
   labels: setting(labels, {}, 'Labels of metrics where people read them, KEY=LABEL with commas between them.', {
     env: ['METRIC_LABELS', 'RUST_RL_METRIC_LABELS'],
   }),

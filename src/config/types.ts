@@ -1,3 +1,5 @@
+import { FilterError, parseFilter } from '../layer/filter.ts'
+
 /** Reads one value of a setting. `text` comes from a flag or the environment, `parsed` from the file. Throws with what was expected. */
 export interface SettingType<T> {
   /** What `--help` shows as the value. */
@@ -151,4 +153,25 @@ export const labels: SettingType<Readonly<Record<string, string>>> = {
         .filter(([key, label], i) => value.split(',')[i]!.includes('=') && key !== '' && label !== ''),
     ),
   fromFile: (value) => pairs.fromFile(value),
+}
+
+/** Directives of a filter, checked but kept as text; empty is none. */
+export const filter: SettingType<string | null> = {
+  shape: 'DIRECTIVES',
+  fromText: (value) => {
+    try {
+      return parseFilter(value) === null ? null : value
+    } catch (error) {
+      throw error instanceof FilterError ? new SettingError(error.message) : error
+    }
+  },
+  // YAML reads a bare `off` as a word or as false, and levels may be numbers.
+  fromFile: (value) =>
+    typeof value === 'string' || typeof value === 'number'
+      ? filter.fromText(String(value))
+      : value === null
+        ? null
+        : value === false
+          ? 'off'
+          : fail('directives such as info,my_crate=debug', value),
 }

@@ -1,7 +1,8 @@
 import { flagOf, type SettingName, type Settings } from '../config/settings.ts'
 import type { RunJournal } from '../journal/journal.ts'
 import { describeMetric } from '../registry/index.ts'
-import { number, points as pointsOf } from '../telemetry/words.ts'
+import { sparkline } from '../telemetry/sparkline.ts'
+import { number, points as pointsOf, table } from '../telemetry/words.ts'
 import { isOwed, readStatus, type RunStatus } from '../journal/status.ts'
 
 const list = (counts: Readonly<Record<string, number>>): string =>
@@ -28,7 +29,9 @@ export function accountLines(journal: RunJournal, { settings, command, isLost }:
     `run ${status.name} (${status.run}) ${status.status}: ${number(received.numbers)} numbers in ${number(received.events)} events = ${number(status.points)} points` +
       (skipped === '' ? '' : ` + skipped (${skipped})`) +
       (dropped === '' ? '' : `; dropped (${dropped})`),
-    ...lastValueLines(journal, settings),
+    ...exampleLines(status),
+    ...statisticLines(journal, settings),
+    ...(status.console.skipped > 0 ? [consoleLine(status.console.skipped)] : []),
     ...status.destinations.map(destinationLine),
   ]
   const left = status.destinations.find(isOwed)
@@ -54,20 +57,39 @@ export function accountLines(journal: RunJournal, { settings, command, isLost }:
   return lines
 }
 
-/** Most series whose last values are shown. */
-const MAX_SHOWN = 20
+const consoleLine = (skipped: number): string =>
+  `the terminal was slow: ${number(skipped)} ${skipped === 1 ? 'event was' : 'events were'} not shown, but recorded`
 
-/** Where training stands: the last value of each series under its label. */
-function lastValueLines(journal: RunJournal, settings: Settings): string[] {
-  const values = journal.lastValues.sort((a, b) => (a.key < b.key ? -1 : 1))
-  const rows = values.slice(0, MAX_SHOWN).map(({ key, step, value }) => {
-    const { category, label, unit } = describeMetric(key, settings.labels)
-    const shown = Number.isInteger(value) ? number(value) : String(Number(value.toPrecision(6)))
-    return `  ${category.padEnd(10)} ${label.padEnd(24)} ${shown.padStart(12)}${unit === null ? '' : ` ${unit}`} at step ${number(step)}`
-  })
-  if (values.length > MAX_SHOWN) rows.push(`  and ${number(values.length - MAX_SHOWN)} more`)
-  return rows
+/** Most series that are shown; the others are in MLflow and in the journal. */
+const MAX_SHOWN = 50
+
+/** A value in six digits, as short as they are. */
+function shown(value: number): string {
+  if (Number.isSafeInteger(value)) return number(value)
+  if (!Number.isFinite(value)) return Number.isNaN(value) ? 'NaN' : value > 0 ? 'inf' : '-inf'
+  return Math.abs(value) < 1e-4 ? value.toExponential(3) : String(Number(value.toPrecision(6)))
 }
+
+/** How training went: the last value of each series under its label, its range, and its outline. */
+function statisticLines(journal: RunJournal, settings: Settings): string[] {
+  const all = journal.seriesStats.sort((a, b) => (a.key < b.key ? -1 : 1))
+  if (all.length === 0) return []
+  const rows = all.slice(0, MAX_SHOWN).map(({ key, step, value, min, max, nan, outline }) => {
+    const { category, label, unit } = describeMetric(key, settings.labels)
+    const name = unit === null ? label : `${label} (${unit})`
+    const notes = nan > 0 ? ` ${number(nan)} NaN` : ''
+    return [category, name, shown(value), shown(min), shown(max), number(step), sparkline(outline) + notes]
+  })
+  const lines = table([['', 'metric', 'last', 'min', 'max', 'at step', ''], ...rows], ['left', 'left'])
+  if (all.length > MAX_SHOWN) lines.push(`  and ${number(all.length - MAX_SHOWN)} more`)
+  return lines
+}
+
+/** The first line that something was skipped of, for each reason. */
+const exampleLines = ({ examples, skipped, notEvents }: RunStatus): string[] =>
+  Object.entries(examples).map(
+    ([reason, line]) => `  ${number(skipped[reason] ?? notEvents[reason] ?? 0)} ${reason}, the first in: ${line}`,
+  )
 
 /** Settings that say where a run goes. */
 const WHERE_TO: readonly SettingName[] = [

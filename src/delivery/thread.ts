@@ -173,6 +173,7 @@ export class DeliveryThread {
     else if (message.kind === 'series') journal.addSeries(message.id, message.key)
     else if (message.kind === 'counts') journal.addCounts(message.counts)
     else if (message.kind === 'params') journal.addParams(message.params)
+    else if (message.kind === 'example') journal.addExample(message.reason, message.line)
     else journal.setEnd(message.status, message.time)
     if (journal.pendingBytes >= COMMIT_BYTES) this.#commit()
     else this.#cancelCommit ??= this.#clock.after(COMMIT_MS, () => this.#commit())

@@ -4,9 +4,9 @@ import type { EndStatus, RunStart } from '../channel/messages.ts'
 import { COUNTERS, dropped } from '../telemetry/counters.ts'
 import { copyColumns, joinChunks, type Chunk, type StoredPoints } from './blocks.ts'
 import { createPrivate } from './lock.ts'
-import { LastValues } from './last-values.ts'
 import { drainOverflow, openOverflow } from './overflow.ts'
 import { APPLICATION_ID, FORMAT, SCHEMA } from './schema.ts'
+import { SeriesStatsTable, type SeriesStats } from './series-stats.ts'
 
 /** The write-ahead log is cut back to this size after a checkpoint. */
 const WAL_LIMIT_BYTES = 8 << 20
@@ -17,6 +17,12 @@ const BUSY_PATIENCE_MS = 2000
 /** Points ever written; blocks may have been forgotten since. */
 export const JOURNALED = 'journaled.points'
 
+/** Before the reason, in the key of an example's row in `meta`. */
+export const EXAMPLE = 'example.'
+
+const ADD_TO_COUNTER =
+  'INSERT INTO counters (name, value) VALUES (?, ?) ON CONFLICT (name) DO UPDATE SET value = value + excluded.value'
+
 const JOURNAL_FULL = COUNTERS[dropped('journal_full')]!
 
 /** What waits for the next commit. */
@@ -26,6 +32,7 @@ interface Pending {
   points: number
   counts: Float64Array
   params: (readonly [string, string])[]
+  examples: (readonly [string, string])[]
   end: { status: EndStatus; time: number } | null
   dirty: boolean
 }
@@ -36,6 +43,7 @@ const nothingPending = (): Pending => ({
   points: 0,
   counts: new Float64Array(COUNTERS.length),
   params: [],
+  examples: [],
   end: null,
   dirty: false,
 })
@@ -58,7 +66,7 @@ export class RunJournal {
   /** Id in the journal by id in the channel. */
   readonly #ids: number[] = []
   #isRenumbered = false
-  readonly #last = new LastValues()
+  readonly #stats = new SeriesStatsTable()
   #memoryLimit: number | null
   readonly #statements = new Map<string, StatementSync>()
   #pending = nothingPending()
@@ -209,9 +217,9 @@ export class RunJournal {
     return this.#points
   }
 
-  /** Step and value of the last point of each series that this process has written, by key. */
-  get lastValues(): { key: string; step: number; value: number }[] {
-    return this.#last.list().map(({ series, step, value }) => ({ key: this.keys[series]!, step, value }))
+  /** What this process has written of each series, by key. */
+  get seriesStats(): (SeriesStats & { key: string })[] {
+    return this.#stats.list().map((stats) => ({ ...stats, key: this.keys[stats.series]! }))
   }
 
   /** Bytes that wait for the next commit. */
@@ -253,6 +261,12 @@ export class RunJournal {
     this.#pending.dirty = true
   }
 
+  /** The first line of the run that something was skipped of for `reason`. */
+  addExample(reason: string, line: string): void {
+    this.#pending.examples.push([reason, line])
+    this.#pending.dirty = true
+  }
+
   setEnd(status: EndStatus, time: number): void {
     this.#pending.end = { status, time }
     this.#pending.dirty = true
@@ -273,11 +287,14 @@ export class RunJournal {
         for (const { id, key } of pending.series) this.#run('INSERT INTO series (id, key) VALUES (?, ?)', id, key)
         lost = this.#writePoints(pending.chunks, pending.points)
         pending.counts.forEach((n, i) => {
-          if (n !== 0) this.#run('UPDATE counters SET value = value + ? WHERE name = ?', n, COUNTERS[i]!)
+          // A journal of an earlier version lacks the counters that came since.
+          if (n !== 0) this.#run(ADD_TO_COUNTER, COUNTERS[i]!, n)
         })
         this.#run('UPDATE counters SET value = ? WHERE name = ?', this.#points, JOURNALED)
         if (lost > 0) this.#run('UPDATE counters SET value = value + ? WHERE name = ?', lost, JOURNAL_FULL)
         this.#writeParams(pending.params)
+        for (const [reason, line] of pending.examples)
+          this.#run('INSERT INTO meta (key, value) VALUES (?, ?) ON CONFLICT (key) DO NOTHING', EXAMPLE + reason, line)
         if (pending.end !== null) {
           this.setMeta('status', pending.end.status)
           this.setMeta('endedAt', String(pending.end.time))
@@ -411,7 +428,7 @@ export class RunJournal {
         lost += count
         continue
       }
-      for (let i = 0; i < count; i += 1) this.#last.set(columns.series[i]!, columns.step[i]!, columns.value[i]!)
+      for (let i = 0; i < count; i += 1) this.#stats.add(columns.series[i]!, columns.step[i]!, columns.value[i]!)
       this.#prepared('INSERT INTO blocks (first, count, data) VALUES (?, ?, ?)').run(
         this.#points + 1,
         count,

@@ -1,7 +1,7 @@
 import { readdirSync, type Dirent } from 'node:fs'
 import { join } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
-import { JOURNALED } from './journal.ts'
+import { EXAMPLE, JOURNALED } from './journal.ts'
 import { isLocked } from './lock.ts'
 import { APPLICATION_ID } from './schema.ts'
 
@@ -52,6 +52,10 @@ export interface RunStatus {
   points: number
   inChannel: number
   dropped: Record<string, number>
+  /** The first line that something was skipped of, by reason; lines that are no events too. */
+  examples: Record<string, string>
+  /** Events that were not shown because the terminal was slow. */
+  console: { skipped: number }
   series: number
   journaled: { points: number; spans: number }
   spanAccount: { received: number; duplicate: number; inChannel: number; dropped: Record<string, number> }
@@ -116,6 +120,10 @@ export function readStatus(database: DatabaseSync, path: string, isLive: boolean
       points: counter.get('points') ?? 0,
       inChannel: 0,
       dropped: group('dropped.'),
+      examples: Object.fromEntries(
+        [...meta].filter(([key]) => key.startsWith(EXAMPLE)).map(([key, line]) => [key.slice(EXAMPLE.length), line]),
+      ),
+      console: { skipped: counter.get('console.skipped') ?? 0 },
       series: count('SELECT count(*) FROM series'),
       journaled: { points: journaled, spans: 0 },
       spanAccount: { received: 0, duplicate: 0, inChannel: 0, dropped: {} },

@@ -1,9 +1,10 @@
 import type { Counters } from '../telemetry/counters.ts'
 import { EVENTS, NUMBERS, POINTS, skipped, type SkipReason } from '../telemetry/counters.ts'
-import { isFields, own, type AsWritten, type Fields, type TracingEvent } from './event.ts'
+import { isFields, type AsWritten, type Fields, type TracingEvent } from './event.ts'
+import { isShadowed, look, prefixOf } from './fields.ts'
 import { dependsOnLine, isClientNoise, isLineNoise, isNoParam } from './noise.ts'
 import { flattenParams } from './params.ts'
-import { CATEGORY_FIELDS, CONFIG_MESSAGES, MAX_DEPTH, type Rules } from './rules.ts'
+import { CONFIG_MESSAGES, MAX_DEPTH, type Rules } from './rules.ts'
 import { INVALID_KEY, KEY_TOO_LONG, NOT_A_KEY, SERIES_CAP, SeriesTable } from './series.ts'
 
 /** Where the layer puts what it finds. Called synchronously; must not throw and must not wait. */
@@ -13,21 +14,22 @@ export interface LayerOutput {
   /** One point; `step` is a safe integer, `time` in UTC milliseconds. */
   point(series: number, step: number, time: number, value: number): void
   params(params: readonly (readonly [name: string, text: string])[]): void
+  /** Numbers of the event under way are skipped for a reason that no event before it had. */
+  firstSkipped(reason: SkipReason): void
 }
 
-const REASON_OF_SLOT: Readonly<Record<number, number>> = {
-  [KEY_TOO_LONG]: skipped('key_too_long'),
-  [SERIES_CAP]: skipped('series_cap'),
-  [INVALID_KEY]: skipped('invalid_key'),
+const REASON_OF_SLOT: Readonly<Record<number, SkipReason>> = {
+  [KEY_TOO_LONG]: 'key_too_long',
+  [SERIES_CAP]: 'series_cap',
+  [INVALID_KEY]: 'invalid_key',
 }
 const BIG = 2 ** 53
-const TOO_DEEP = skipped('too_deep')
 
 /** Slots remembered per category and source; beyond it every look-up is made afresh (names that never repeat). */
 const MAX_REMEMBERED = 20_000
 
-/** No step, and why. */
-type Stepless = Extract<SkipReason, 'no_step' | 'step_out_of_range' | 'config'>
+/** Why an event becomes no points at all. */
+type Stepless = Extract<SkipReason, 'no_step' | 'step_out_of_range' | 'config' | 'filtered'>
 
 /** `undefined`: these fields have no step; `'step_out_of_range'`: they have one that a double cannot hold exactly. */
 type FoundStep = number | 'step_out_of_range' | undefined
@@ -46,6 +48,7 @@ export class Layer {
   readonly #series: SeriesTable
   /** Name of a top-level field -> series id or the reason for none; per category, apart for wrapped and line. */
   readonly #slots: readonly Record<Source, Map<string, number>>[]
+  readonly #seenReasons = new Set<SkipReason>()
   #big = false
 
   constructor(rules: Rules, out: LayerOutput, counters: Counters) {
@@ -70,7 +73,7 @@ export class Layer {
       this.#params(event, asWritten?.() ?? event)
       return false
     }
-    const prefix = this.#prefixOf(event)
+    const prefix = prefixOf(event, this.#rules)
     const step = this.#stepOf(event, prefix)
     if (typeof step !== 'number') {
       this.#skip(event, step ?? 'no_step')
@@ -82,25 +85,10 @@ export class Layer {
     return this.#big
   }
 
-  #prefixOf(event: TracingEvent): number {
-    const own = this.#categoryOf(event.wrapped, event.line)
-    if (own !== null) return own
-    if (this.#rules.inherit) {
-      for (const span of event.spans) {
-        const found = this.#categoryOf([span], null)
-        if (found !== null) return found
-      }
-    }
-    return this.#rules.defaultPrefix
-  }
-
-  #categoryOf(wrapped: readonly Fields[], line: Fields | null): number | null {
-    for (const name of CATEGORY_FIELDS) {
-      const value = look(name, wrapped, line)
-      if (value === undefined) continue
-      return typeof value === 'string' ? this.#rules.prefixOf(value) : this.#rules.defaultPrefix
-    }
-    return null
+  /** Counts an event that the filter keeps out: nothing of it is taken. */
+  filtered(event: TracingEvent): void {
+    this.#counters.add(EVENTS, 1)
+    this.#skip(event, 'filtered')
   }
 
   #stepOf(event: TracingEvent, prefix: number): FoundStep {
@@ -119,8 +107,16 @@ export class Layer {
     let numbers = 0
     for (const fields of event.wrapped) numbers += this.#count(event, fields, 'wrapped')
     if (event.line !== null) numbers += this.#count(event, event.line, 'line')
+    this.#skipNumbers(reason, numbers)
+  }
+
+  #skipNumbers(reason: SkipReason, numbers: number): void {
+    if (numbers === 0) return
     this.#counters.add(NUMBERS, numbers)
     this.#counters.add(skipped(reason), numbers)
+    if (this.#seenReasons.has(reason)) return
+    this.#seenReasons.add(reason)
+    this.#out.firstSkipped(reason)
   }
 
   #count(event: TracingEvent, fields: Fields, source: Source): number {
@@ -150,11 +146,11 @@ export class Layer {
   }
 
   #number(slot: number, step: number, time: number, value: number): void {
-    this.#counters.add(NUMBERS, 1)
     if (slot < 0) {
-      this.#counters.add(REASON_OF_SLOT[slot]!, 1)
+      this.#skipNumbers(REASON_OF_SLOT[slot]!, 1)
       return
     }
+    this.#counters.add(NUMBERS, 1)
     this.#counters.add(POINTS, 1)
     if (value >= BIG || value <= -BIG) this.#big = true
     this.#out.point(slot, step, time, value)
@@ -169,9 +165,7 @@ export class Layer {
         this.#number(this.#series.intern(path), step, time, value)
       } else if (isFields(value)) {
         if (depth >= MAX_DEPTH) {
-          const numbers = countNumbers(value)
-          this.#counters.add(NUMBERS, numbers)
-          this.#counters.add(TOO_DEEP, numbers)
+          this.#skipNumbers('too_deep', countNumbers(value))
           continue
         }
         for (const name of Object.keys(value).toReversed()) stack.push([value[name], `${path}/${name}`, depth + 1])
@@ -216,23 +210,6 @@ export class Layer {
     }
     if (params.length > 0) this.#out.params(params)
   }
-}
-
-/** Whether a stronger source of the event has the field too: a wrapper counts before the line, the first one before others. */
-const isShadowed = (event: TracingEvent, source: Fields, name: string): boolean => {
-  for (const fields of event.wrapped) {
-    if (fields === source) return false
-    if (Object.hasOwn(fields, name)) return true
-  }
-  return false
-}
-
-function look(name: string, wrapped: readonly Fields[], line: Fields | null): unknown {
-  for (const fields of wrapped) {
-    const value = own(fields, name)
-    if (value !== undefined) return value
-  }
-  return line === null ? undefined : own(line, name)
 }
 
 /**

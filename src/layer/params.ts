@@ -28,14 +28,14 @@ export function isSecret(name: string, text: string): boolean {
 
 const TOO_DEEP = '[too deep]'
 
-/** Lists stay JSON text; secrets inside them are taken out. */
-function jsonText(name: string, value: unknown): string {
+/** Any value as JSON text; secrets inside it are taken out, and NaN and infinities, which JSON lacks, are texts. */
+export function jsonText(name: string, value: unknown): string {
+  const shown = (key: string, inner: unknown): unknown => {
+    if (typeof inner === 'string') return isSecret(/^\d*$/.test(key) ? name : key, inner) ? REDACTED : inner
+    return typeof inner === 'number' && !Number.isFinite(inner) ? String(inner) : inner
+  }
   try {
-    return (
-      JSON.stringify(value, (key, inner: unknown) =>
-        typeof inner === 'string' && isSecret(/^\d*$/.test(key) ? name : key, inner) ? REDACTED : inner,
-      ) ?? 'null'
-    )
+    return JSON.stringify(value, shown) ?? 'null'
   } catch {
     return TOO_DEEP // thousands of lists inside each other
   }

@@ -23,6 +23,8 @@ export interface TeeSink {
 export class Tee {
   readonly #input: Readable
   #output: Output | null | undefined
+  /** The sink writes what is to be seen; the bytes themselves are not passed on. */
+  #isRendered = false
   #sink: TeeSink | null | undefined
   #forOutput: Buffer[] = []
   #forSink: Buffer[] = []
@@ -47,12 +49,22 @@ export class Tee {
 
   /** Passes everything on to `output`, from the first byte; null: nowhere. */
   passTo(output: Output | null): void {
+    this.#isRendered = false
     this.#output = output
-    if (output !== null) {
-      for (const chunk of this.#forOutput) output.write(chunk)
-      output.onProgress = () => this.#balance()
-    }
+    for (const chunk of this.#forOutput) output?.write(chunk)
     this.#forOutput = []
+    this.#paceBy(output)
+  }
+
+  /** Leaves it to the sink to write to `output`, for as long as it can; the input is read no faster than that is. */
+  renderTo(output: Output | null): void {
+    this.#isRendered = true
+    this.#output = output
+    this.#paceBy(output)
+  }
+
+  #paceBy(output: Output | null): void {
+    if (output !== null) output.onProgress = () => this.#balance()
     this.#balance()
   }
 
@@ -60,6 +72,8 @@ export class Tee {
   attach(sink: TeeSink | null, onFault: (error: Error) => void = () => {}): void {
     this.#sink = sink
     this.#onFault = onFault
+    if (sink === null && this.#isRendered) this.passTo(this.#output ?? null)
+    else if (this.#isRendered) this.#forOutput = []
     const chunks = this.#forSink
     this.#forSink = []
     this.#kept = 0
@@ -69,8 +83,8 @@ export class Tee {
   }
 
   #take(chunk: Buffer): void {
-    if (this.#output === undefined) this.#forOutput.push(chunk)
-    else this.#output?.write(chunk)
+    if (this.#output === undefined || (this.#isRendered && this.#sink === undefined)) this.#forOutput.push(chunk)
+    else if (!this.#isRendered) this.#output?.write(chunk)
     if (this.#sink === undefined) {
       this.#forSink.push(chunk)
       this.#kept += chunk.length
@@ -88,6 +102,7 @@ export class Tee {
 
   #fault(error: unknown): void {
     this.#sink = null
+    this.#isRendered = false
     this.#onFault(error instanceof Error ? error : new Error(String(error)))
   }
 

@@ -35,9 +35,11 @@ export const COUNTERS: readonly string[] = [
   ...SKIP_REASONS.map((reason) => `skipped.${reason}`),
   ...DROP_REASONS.map((reason) => `dropped.${reason}`),
   ...LINE_FAULTS.map((fault) => `not_events.${fault}`),
+  'console.skipped',
 ]
 
-const index = (name: string): number => COUNTERS.indexOf(name)
+const INDEX = new Map(COUNTERS.map((name, i) => [name, i]))
+const index = (name: string): number => INDEX.get(name)!
 
 /** Indexes of the counters that the hot path touches. */
 export const LINES = index('received.lines')
@@ -46,6 +48,8 @@ export const NUMBERS = index('received.numbers')
 export const ROUNDED_INTEGERS = index('received.rounded_integers')
 export const INVALID_UTF8 = index('received.invalid_utf8')
 export const POINTS = index('points')
+/** Events that the console did not show because the terminal was slow. */
+export const CONSOLE_SKIPPED = index('console.skipped')
 
 export const skipped = (reason: SkipReason): number => index(`skipped.${reason}`)
 export const dropped = (reason: DropReason): number => index(`dropped.${reason}`)

@@ -6,7 +6,8 @@ const PATIENCE_MS = 2000
 // oxlint-disable-next-line no-control-regex -- control characters are what is looked for
 const CONTROL = /[\x00-\x1f\x7f-\x9f]/g
 
-const escapeControl = (text: string): string =>
+/** Foreign text as one line that harms no terminal: control characters are written `\x1b`. */
+export const escapeControl = (text: string): string =>
   text.replace(CONTROL, (character) => `\\x${character.charCodeAt(0).toString(16).padStart(2, '0')}`)
 
 /**

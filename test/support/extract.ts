@@ -1,12 +1,14 @@
 import { SETTINGS } from '../../src/config/settings.ts'
 import { compileRules, type LayerSettings } from '../../src/layer/rules.ts'
 import { LineReader } from '../../src/receivers/lines/index.ts'
+import type { LineFilter } from '../../src/receivers/lines/origin.ts'
 import { COUNTERS, Counters } from '../../src/telemetry/counters.ts'
 
 export interface Extracted {
   points: { key: string; step: number; time: number; value: number }[]
   params: (readonly [string, string])[]
   keys: string[]
+  examples: Record<string, string>
   /** Counters that are not 0, by name. */
   counts: Record<string, number>
 }
@@ -27,20 +29,27 @@ export function extract(
   {
     settings = {},
     wrappers = SETTINGS['layer.wrappers'].default,
+    filter,
     cut = (bytes: Buffer) => [bytes],
-  }: { settings?: Partial<LayerSettings>; wrappers?: readonly string[]; cut?: (bytes: Buffer) => Buffer[] } = {},
+  }: {
+    settings?: Partial<LayerSettings>
+    wrappers?: readonly string[]
+    filter?: LineFilter
+    cut?: (bytes: Buffer) => Buffer[]
+  } = {},
 ): Extracted {
   const counters = new Counters()
-  const found: Extracted = { points: [], params: [], keys: [], counts: {} }
+  const found: Extracted = { points: [], params: [], keys: [], examples: {}, counts: {} }
   const out = {
     series: (id: number, key: string): void => void (found.keys[id] = key),
     point: (series: number, step: number, time: number, value: number): void =>
       void found.points.push({ key: found.keys[series]!, step, time, value }),
     params: (params: readonly (readonly [string, string])[]): void => void found.params.push(...params),
+    example: (reason: string, line: string): void => void (found.examples[reason] = line),
   }
-  const stream = new LineReader(compileRules({ ...defaultLayer, ...settings }), wrappers, out, counters).stream(
-    () => RECEIVED_AT,
-  )
+  const rules = compileRules({ ...defaultLayer, ...settings })
+  const options = { rules, wrappers, ...(filter === undefined ? {} : { filter }) }
+  const stream = new LineReader(options, out, counters).stream(() => RECEIVED_AT)
   for (const piece of cut(typeof input === 'string' ? Buffer.from(input) : input)) stream.push(piece)
   stream.end()
   COUNTERS.forEach((name, i) => {

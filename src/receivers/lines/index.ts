@@ -1,9 +1,19 @@
+import type { LineTap } from '../../console/stream.ts'
 import type { AsWritten, Fields, TracingEvent } from '../../layer/event.ts'
 import { Layer, type LayerOutput } from '../../layer/layer.ts'
+import { isSecret, jsonText } from '../../layer/params.ts'
 import type { Rules } from '../../layer/rules.ts'
 import type { Counters } from '../../telemetry/counters.ts'
-import { INVALID_UTF8, LINES, notAnEvent, ROUNDED_INTEGERS, type LineFault } from '../../telemetry/counters.ts'
-import { countBigIntegers, parseLine, withNumbersAsWritten } from './parse.ts'
+import {
+  INVALID_UTF8,
+  LINES,
+  notAnEvent,
+  ROUNDED_INTEGERS,
+  type LineFault,
+  type SkipReason,
+} from '../../telemetry/counters.ts'
+import { compileFilter, type LineFilter } from './origin.ts'
+import { countBigIntegers, parseLine, withNumbersAsWritten, type ReadLine } from './parse.ts'
 import { LineShapes } from './shape.ts'
 import { LineSplitter, type LineSink } from './split.ts'
 
@@ -15,6 +25,28 @@ const FAULT: Readonly<Record<LineFault, number>> = {
   torn: notAnEvent('torn'),
 }
 
+/** Longest example of a line, in characters. */
+const MAX_EXAMPLE = 240
+
+/** Where the reader puts what it finds. */
+export interface ReaderOutput extends Omit<LayerOutput, 'firstSkipped'> {
+  /** The first line that something was skipped of for `reason`, cut, its secrets taken out. */
+  example(reason: SkipReason | LineFault, line: string): void
+}
+
+export interface ReaderOptions {
+  rules: Rules
+  /** Names of the objects whose name is no part of the key. */
+  wrappers: readonly string[]
+  filter?: LineFilter
+}
+
+/** One stream of bytes into a reader; `end()` counts a torn last line. */
+export interface LineStream {
+  push(chunk: Buffer): void
+  end(): void
+}
+
 /**
  * Reads newline-delimited JSON of one run. Several streams (a child's two outputs) share one reader, each through a
  * `stream()` of its own, so that their unfinished lines never mix.
@@ -22,21 +54,44 @@ const FAULT: Readonly<Record<LineFault, number>> = {
 export class LineReader {
   readonly #layer: Layer
   readonly #shapes: LineShapes
+  readonly #filter: ((line: Fields) => boolean) | null
   readonly #counters: Counters
+  readonly #out: ReaderOutput
+  readonly #seenFaults = new Set<LineFault>()
+  /** The line under way. */
+  #current: ReadLine | null = null
 
-  constructor(rules: Rules, wrappers: readonly string[], out: LayerOutput, counters: Counters) {
-    this.#layer = new Layer(rules, out, counters)
+  constructor({ rules, wrappers, filter }: ReaderOptions, out: ReaderOutput, counters: Counters) {
+    const firstSkipped = (reason: SkipReason): void => {
+      // Configuration is no loss: it becomes params.
+      if (reason !== 'config') out.example(reason, exampleOf(this.#current!))
+    }
+    const { series, point, params } = out
+    this.#layer = new Layer(rules, { series, point, params, firstSkipped }, counters)
     this.#shapes = new LineShapes(rules, wrappers)
+    this.#filter = filter === undefined ? null : compileFilter(filter)
     this.#counters = counters
+    this.#out = out
   }
 
-  /** A stream of bytes; `end()` counts a torn last line. */
-  stream(now: () => number = Date.now): { push(chunk: Buffer): void; end(): void } {
+  /** A stream of bytes; `tap` hears of every event in it. */
+  stream(now: () => number = Date.now, tap: LineTap | null = null): LineStream {
     let receivedAt = now()
+    const read = (text: string, sound: boolean, ifBroken: 'invalid_json' | 'torn'): void => {
+      if (!sound) this.#counters.add(INVALID_UTF8, 1)
+      this.#counters.add(LINES, 1)
+      const parsed = parseLine(text)
+      if (parsed === null) return
+      if (typeof parsed === 'string') this.#fault(parsed === 'invalid_json' ? ifBroken : parsed, text)
+      else this.#event(parsed, receivedAt, tap)
+    }
     const sink: LineSink = {
-      line: (text, sound) => this.#line(text, sound, receivedAt, 'invalid_json'),
-      last: (text, sound) => this.#line(text, sound, receivedAt, 'torn'),
-      tooLong: () => this.#fault('too_long'),
+      line: (text, sound) => read(text, sound, 'invalid_json'),
+      last: (text, sound) => read(text, sound, 'torn'),
+      tooLong: () => {
+        this.#counters.add(LINES, 1)
+        this.#fault('too_long', '')
+      },
     }
     const splitter = new LineSplitter(sink)
     return {
@@ -48,28 +103,48 @@ export class LineReader {
     }
   }
 
-  #fault(fault: LineFault): void {
-    this.#counters.add(LINES, 1)
+  #fault(fault: LineFault, text: string): void {
     this.#counters.add(FAULT[fault], 1)
+    if (fault === 'text' || fault === 'too_long' || this.#seenFaults.has(fault)) return
+    this.#seenFaults.add(fault)
+    this.#out.example(fault, text.slice(0, MAX_EXAMPLE))
   }
 
-  #line(text: string, sound: boolean, receivedAt: number, ifBroken: 'invalid_json' | 'torn'): void {
-    if (!sound) this.#counters.add(INVALID_UTF8, 1)
-    const parsed = parseLine(text)
-    if (parsed === null || typeof parsed === 'string') {
-      if (parsed === null) this.#counters.add(LINES, 1)
-      else this.#fault(parsed === 'invalid_json' ? ifBroken : parsed)
+  #event(line: ReadLine, receivedAt: number, tap: LineTap | null): void {
+    this.#current = line
+    const event = this.#shapes.read(line.fields)
+    const written = (): AsWritten => orElse(() => asWritten(event, line.text), event)
+    if (this.#filter !== null && !this.#filter(line.fields)) {
+      this.#layer.filtered(event)
+      tap?.(null, line.text, written)
       return
     }
-    this.#counters.add(LINES, 1)
-    const event = this.#shapes.read(parsed.fields)
-    const big = this.#layer.event(event, receivedAt, () => orElse(() => asWritten(event, parsed.text), event))
-    if (big)
+    if (this.#layer.event(event, receivedAt, written))
       this.#counters.add(
         ROUNDED_INTEGERS,
-        orElse(() => countBigIntegers(parsed.text), 0),
+        orElse(() => countBigIntegers(line.text), 0),
       )
+    tap?.(event, line.text, written)
   }
+}
+
+/** The line as it may be shown and kept: as it was written, unless there is a secret in it. */
+function exampleOf({ fields, text }: ReadLine): string {
+  const isClean = !/password|secret|credential|token|key/i.test(text) || !holdsSecret(fields)
+  return (isClean ? text : jsonText('', fields)).slice(0, MAX_EXAMPLE)
+}
+
+function holdsSecret(root: Fields): boolean {
+  const stack: unknown[] = [root]
+  while (stack.length > 0) {
+    const value = stack.pop()
+    if (typeof value !== 'object' || value === null) continue
+    for (const [name, inner] of Object.entries(value)) {
+      if (typeof inner === 'string' && isSecret(name, inner)) return true
+      stack.push(inner)
+    }
+  }
+  return false
 }
 
 /** `JSON.parse` with a reviver goes as deep as its input and may run out of stack where the one without does not. */

@@ -2,8 +2,14 @@ import { randomUUID } from 'node:crypto'
 import { isFields, type Fields } from '../../layer/event.ts'
 import type { LineFault } from '../../telemetry/counters.ts'
 
+/** The object on a line, and the part of the line that it was read from. */
+export interface ReadLine {
+  fields: Fields
+  text: string
+}
+
 /** What became of a line: the object on it, or why it is no event. */
-export type ParsedLine = { fields: Fields; text: string } | LineFault
+export type ParsedLine = ReadLine | LineFault
 
 /** Colour codes (SGR), as loguru and others wrap around a JSON message. */
 // oxlint-disable-next-line no-control-regex -- the escape character is what is looked for

@@ -1,0 +1,151 @@
+import type { AsWritten, TracingEvent } from '../layer/event.ts'
+import { MAX_LINE_BYTES } from '../receivers/lines/split.ts'
+import type { LineStream } from '../receivers/lines/index.ts'
+import type { Output } from '../telemetry/output.ts'
+import type { Renderer } from './render.ts'
+
+/** With this much unread, the terminal is slow: events are counted instead of shown. */
+const MAX_UNREAD = 1 << 20
+
+const NEWLINE = 10
+const CARRIAGE_RETURN = 13
+
+/** Hears of each line that is an event; null: the filter keeps it out. */
+export type LineTap = (event: TracingEvent | null, text: string, asWritten: () => AsWritten) => void
+
+export interface ConsoleOptions {
+  renderer: Renderer
+  /** Where lines that are no events go, byte for byte; null: nowhere. */
+  text: Output | null
+  /** Where events are shown. */
+  events: Output
+  /** Begins to read lines, telling `tap` of those that are events. */
+  open: (tap: LineTap) => LineStream
+  /** An event was not shown because the terminal is slow. */
+  onSkipped: () => void
+}
+
+/**
+ * One stream of a trainer's output as people read it: each event is one rendered line in place of its JSON, and
+ * everything else passes through as it comes. Only what may still become an event is held back, so that progress bars
+ * move and prompts show.
+ */
+export class ConsoleStream {
+  readonly #options: ConsoleOptions
+  /** Of the unfinished line, what may be an event: from its last carriage return on. */
+  #held: Buffer[] = []
+  #heldBytes = 0
+  /** What the unfinished line is, up to a carriage return at least. */
+  #kind: Kind = 'open'
+  #shown: string | null = null
+  readonly #lines: LineStream
+
+  constructor(options: ConsoleOptions) {
+    this.#options = options
+    this.#lines = options.open((event, text, asWritten) => {
+      this.#shown = event === null ? '' : this.#render(event, text, asWritten)
+    })
+  }
+
+  push(chunk: Buffer): void {
+    for (let from = 0; from < chunk.length;) {
+      const newline = chunk.indexOf(NEWLINE, from)
+      const to = newline < 0 ? chunk.length : newline + 1
+      const piece = chunk.subarray(from, to)
+      this.#hold(piece)
+      try {
+        // Piece by piece, so that the tap speaks of the line that this piece ends.
+        this.#lines.push(piece)
+      } catch (error) {
+        this.#passHeld()
+        this.#options.text?.write(chunk.subarray(to))
+        throw error
+      }
+      if (newline < 0) this.#passWhatIsText()
+      else this.#endLine()
+      from = to
+    }
+  }
+
+  end(): void {
+    try {
+      this.#lines.end()
+    } finally {
+      if (this.#heldBytes > 0 || this.#shown !== null) this.#endLine()
+    }
+  }
+
+  /** The line is whole: what it was is known. A progress bar before an event on the same line stays. */
+  #endLine(): void {
+    const { text, events } = this.#options
+    if (this.#shown === null) this.#passHeld()
+    else {
+      const held = this.#take()
+      const bar = held.subarray(0, held.subarray(0, -2).lastIndexOf(CARRIAGE_RETURN) + 1)
+      text?.write(bar)
+      if (this.#shown !== '') events.write(Buffer.from(`${this.#shown}\n`))
+    }
+    this.#shown = null
+    this.#kind = 'open'
+  }
+
+  #render(event: TracingEvent, text: string, asWritten: () => AsWritten): string {
+    const { renderer, events, onSkipped } = this.#options
+    if (events.unread < MAX_UNREAD) return renderer.render(event, text, asWritten)
+    onSkipped()
+    return ''
+  }
+
+  #hold(bytes: Buffer): void {
+    this.#held.push(bytes)
+    this.#heldBytes += bytes.length
+  }
+
+  #take(): Buffer {
+    const bytes = this.#held.length === 1 ? this.#held[0]! : Buffer.concat(this.#held)
+    this.#held = []
+    this.#heldBytes = 0
+    return bytes
+  }
+
+  #passHeld(): void {
+    if (this.#heldBytes > 0) this.#options.text?.write(this.#take())
+  }
+
+  /** Shows what of an unfinished line can be no event any more. */
+  #passWhatIsText(): void {
+    const hasReturn = this.#held.at(-1)!.includes(CARRIAGE_RETURN)
+    if (this.#kind === 'text' && !hasReturn) {
+      this.#passHeld()
+      return
+    }
+    if (this.#kind === 'event' && !hasReturn && this.#heldBytes <= MAX_LINE_BYTES) return
+    const bytes = this.#take()
+    const back = bytes.lastIndexOf(CARRIAGE_RETURN)
+    const rest = back < 0 ? bytes : bytes.subarray(back)
+    this.#kind = rest.length > MAX_LINE_BYTES ? 'text' : kindOf(rest)
+    const isText = this.#kind === 'text'
+    this.#options.text?.write(isText ? bytes : bytes.subarray(0, bytes.length - rest.length))
+    if (!isText) this.#hold(rest)
+  }
+}
+
+/** `event`: begins like one; `open`: too short to tell. */
+type Kind = 'event' | 'text' | 'open'
+
+/** Blanks, a byte order mark and colour codes, as they may stand before an event; bytes as Latin-1. */
+// oxlint-disable-next-line no-control-regex -- the escape character is what is looked for
+const NOISE = /^(?:\s|\xEF\xBB\xBF|\x1b\[[\d;]*m)*/
+
+/** The beginning of such noise that has been cut off. */
+// oxlint-disable-next-line no-control-regex -- as above
+const CUT_OFF = /^(?:\x1b(?:\[[\d;]*)?|\xEF\xBB?)?$/
+
+/** Longest noise before an event that is waited for. */
+const MAX_NOISE = 256
+
+function kindOf(bytes: Buffer): Kind {
+  const rest = bytes.toString('latin1', 0, MAX_NOISE).replace(NOISE, '')
+  if (rest.startsWith('{')) return 'event'
+  return CUT_OFF.test(rest) && bytes.length < MAX_NOISE ? 'open' : 'text'
+}
