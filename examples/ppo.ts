@@ -34,6 +34,13 @@ function event(message: string, fields: Record<string, number | string | boolean
   )
 }
 
+/** Each step is worth 1, so an episode is about as long as its return. */
+const episodeLengths = (mean: number): Record<string, number> => ({
+  episode_length_mean: mean,
+  episode_length_max: Math.min(500, Math.round(mean + 70)),
+  episode_length_min: Math.max(8, Math.round(mean - 85)),
+})
+
 event('startup', {
   task: 'CartPole-v1',
   world_size: 1,
@@ -60,15 +67,15 @@ for (let update = 1; update <= UPDATES; update += 1) {
   const diverging = age >= 0 && update < RESTORED
   const progress = 1 - Math.exp(-(update >= RESTORED ? update - 10 : update) / 60)
   const blowUp = diverging ? 1.9 ** age : 1
-  const valueLoss = (0.9 * Math.exp(-update / 50) + 0.08 + Math.abs(noise(0.02))) * blowUp
+  const criticLoss = (0.9 * Math.exp(-update / 50) + 0.08 + Math.abs(noise(0.02))) * blowUp
   const meanReturn = 20 + 460 * progress * (diverging ? 0.9 ** age : 1) + noise(14)
 
   event('update done', {
     category: 'TRAINER',
     policy_version: update,
     timesteps,
-    policy_loss: -0.02 * Math.exp(-update / 80) + noise(0.003),
-    value_loss: age === 6 ? Number.NaN : valueLoss,
+    actor_loss: -0.02 * Math.exp(-update / 80) + noise(0.003),
+    critic_loss: age === 6 ? Number.NaN : criticLoss,
     entropy: 0.69 * Math.exp(-update / 140) + noise(0.01),
     approx_kl: (0.008 + Math.abs(noise(0.004))) * blowUp,
     clip_fraction: Math.min(1, (0.09 + Math.abs(noise(0.03))) * Math.sqrt(blowUp)),
@@ -81,7 +88,7 @@ for (let update = 1; update <= UPDATES; update += 1) {
     mean_return: meanReturn,
     max_return: Math.min(500, meanReturn + 60 + noise(10)),
     min_return: Math.max(8, meanReturn - 80 + noise(10)),
-    episode_length_mean: meanReturn,
+    ...episodeLengths(meanReturn),
     phase: 'Training/Actor',
   })
   event('throughput', {
@@ -91,13 +98,16 @@ for (let update = 1; update <= UPDATES; update += 1) {
     learning_rate: 3e-4 * (1 - update / (UPDATES + 1)),
   })
   if (update % 20 === 0) {
+    const evaluated = Math.min(500, meanReturn + 15)
     event('evaluation', {
       category: 'EVALUATOR',
+      phase: 'Evaluator',
       policy_version: update,
       episodes: 10,
-      mean_return: Math.min(500, meanReturn + 15),
+      mean_return: evaluated,
       max_return: 500,
       min_return: Math.max(8, meanReturn - 40),
+      ...episodeLengths(evaluated),
       duration_ms: 180 + noise(20),
     })
   }

@@ -2,6 +2,7 @@ import { extname } from 'node:path'
 import { Worker } from 'node:worker_threads'
 import type { EndStatus, FromDelivery, Outcome, RunStart } from './channel/messages.ts'
 import { ChannelProducer } from './channel/producer.ts'
+import { rulesOf } from './config/load.ts'
 import type { Settings } from './config/settings.ts'
 import type { WorkerData } from './delivery/worker.ts'
 import { Renderer } from './console/render.ts'
@@ -62,12 +63,7 @@ export class Bridge {
     const producer = new ChannelProducer(this.#worker, counters, settings['channel.capacity'], whenFull)
     this.#producer = producer
     this.#blocks = whenFull === 'block'
-    const rules = compileRules({
-      categories: settings.categories,
-      stepFields: settings['steps.fields'],
-      stepFieldsByCategory: settings['steps.byCategory'],
-      inherit: settings['steps.inherit'],
-    })
+    const rules = compileRules(rulesOf(settings))
     const output = {
       series: (id: number, key: string): void => producer.define(id, key),
       point: (series: number, step: number, time: number, value: number): void =>

@@ -54,7 +54,7 @@ const VERBS: Readonly<Record<string, { help: string; load: () => Promise<Verb> }
     load: async () => (await import('./sync.ts')).sync,
   },
   check: {
-    help: 'Show the settings in force and where each comes from',
+    help: 'Show the settings in force and where each comes from; or hold a log against a contract: check --contract rl < log.jsonl',
     load: async () => (await import('./check.ts')).check,
   },
 }
@@ -118,6 +118,7 @@ async function dispatch(name: string, context: Context): Promise<number> {
   if (name !== 'exec' && name !== 'sync' && verb !== null && flags.rest.length > 0) {
     problems.push(`${name} takes no words, got '${flags.rest.join(' ')}'`)
   }
+  if (flags.contract !== null && name !== 'check') problems.push(`--contract: only 'check' takes it, not '${name}'`)
   for (const notice of loaded.notices) voice.say(notice)
   if (verb === null || (problems.length > 0 && name !== 'check')) {
     for (const problem of problems) voice.say(problem)

@@ -5,9 +5,14 @@ import { EXIT } from './exit-codes.ts'
 
 const HIDDEN = '(set, hidden)'
 
-/** `check`: the settings in force, where each comes from, and all that is wrong with them. */
-export async function check({ flags, loaded, stateDir, stdout, voice }: Context): Promise<number> {
+/** `check`: the settings in force, where each comes from, and all that is wrong with them; or a log held against a contract. */
+export async function check(context: Context): Promise<number> {
+  const { flags, loaded, stateDir, stdout, voice } = context
   const { settings, sources, problems } = loaded
+  if (flags.contract !== null && problems.length === 0) {
+    const { checkContract } = await import('./contract.ts')
+    return checkContract(context, flags.contract)
+  }
   const shown = SETTING_NAMES.map((name) => {
     const value: unknown = name === 'stateDir' ? stateDir : settings[name]
     return {

@@ -27,6 +27,8 @@ ${verbLines.join('\n')}
 Flags (each is also a name in the file given with --config, and an environment variable)
   --config FILE
       Settings in YAML; config/spanbridge.yaml shows all of them.
+  --contract NAME|FILE
+      Under check: hold the log on standard input against a contract, such as rl, or a file of your own.
   --json
       Print JSON (status, check).
 ${settingLines.join('\n')}

@@ -3,13 +3,15 @@ import { bool, switchOrName } from './types.ts'
 import { nearest } from './nearest.ts'
 
 /** Flags that are no settings. */
-const OTHER_FLAGS = ['--config', '--json', '--help', '--version'] as const
+const OTHER_FLAGS = ['--config', '--contract', '--json', '--help', '--version'] as const
 
 /** A command line taken apart. */
 export interface Flags {
   /** Values as they were written, several when a flag was repeated. */
   values: Map<SettingName, string[]>
   config: string | null
+  /** Name or file of a contract, for `check`. */
+  contract: string | null
   json: boolean
   help: boolean
   version: boolean
@@ -38,6 +40,7 @@ export function readFlags(argv: readonly string[], untilCommand: boolean): Flags
   const flags: Flags = {
     values: new Map(),
     config: null,
+    contract: null,
     json: false,
     help: false,
     version: false,
@@ -78,10 +81,10 @@ function takeFlag(flags: Flags, flag: string, inline: string | null, next: strin
       const takesNext = inline === null && next !== undefined && SWITCH_WORDS.has(next)
       add(flags, name, inline ?? (takesNext ? next : 'true'))
       return takesNext
-    } else if (name !== undefined || flag === '--config') {
+    } else if (name !== undefined || flag === '--config' || flag === '--contract') {
       const value = inline ?? next
       if (value === undefined) flags.problems.push(`${flag}: expected a value behind it, got nothing`)
-      else if (name === undefined) flags.config = value
+      else if (name === undefined) flags[flag === '--config' ? 'config' : 'contract'] = value
       else add(flags, name, value)
       return inline === null
     } else {

@@ -4,6 +4,7 @@ import { isAbsolute, join, resolve } from 'node:path'
 import { parseDocument } from 'yaml'
 import { isFields } from '../layer/event.ts'
 import { parseFilter } from '../layer/filter.ts'
+import type { LayerSettings } from '../layer/rules.ts'
 import type { Flags } from './flags.ts'
 import { nearest } from './nearest.ts'
 import { envOf, flagOf, settingOf, SETTING_NAMES, type SettingName, type Settings } from './settings.ts'
@@ -193,3 +194,11 @@ export function stateDirOf(settings: Settings, env: Env): string {
   const home = env['HOME'] ?? homedir()
   return join(base !== undefined && base.startsWith('/') ? base : join(home, '.local', 'state'), 'spanbridge')
 }
+
+/** What the layer is told of the settings. */
+export const rulesOf = (settings: Settings): LayerSettings => ({
+  categories: settings.categories,
+  stepFields: settings['steps.fields'],
+  stepFieldsByCategory: settings['steps.byCategory'],
+  inherit: settings['steps.inherit'],
+})

@@ -1,8 +1,7 @@
-import { isFields, type AsWritten, type Fields, type TracingEvent } from '../layer/event.ts'
-import { isShadowed, prefixOf } from '../layer/fields.ts'
-import { isClientNoise, isNoParam } from '../layer/noise.ts'
+import type { AsWritten, TracingEvent } from '../layer/event.ts'
+import { eachField, prefixOf, type Field } from '../layer/fields.ts'
 import { isSecret, jsonText, REDACTED } from '../layer/params.ts'
-import { CATEGORY_FIELDS, MAX_DEPTH, type Rules } from '../layer/rules.ts'
+import type { Rules } from '../layer/rules.ts'
 import { levelOf } from '../receivers/lines/origin.ts'
 import { describeMetric } from '../registry/index.ts'
 import { escapeControl } from '../telemetry/say.ts'
@@ -20,8 +19,6 @@ const MAX_LIST = 200
 
 /** Names whose label is remembered. */
 const MAX_REMEMBERED = 20_000
-
-const NEVER_SHOWN: ReadonlySet<string> = new Set([...CATEGORY_FIELDS, 'message'])
 
 /** The two levels that a reader must not miss. */
 const LOUD: Readonly<Record<number, readonly [word: string, colour: string]>> = {
@@ -55,7 +52,7 @@ export class Renderer {
   render(event: TracingEvent, text: string, asWritten: () => AsWritten): string {
     const prefix = this.#rules.prefixes[prefixOf(event, this.#rules)]!
     const written = MAY_DIFFER.test(text) ? asWritten() : null
-    const parts = [...this.#fields(event, prefix, written)]
+    const parts = Array.from(eachField(event, written), (field) => this.#field(prefix, field))
     const message = this.#message(event)
     if (message !== '') parts.unshift(message)
     const label = this.#paint(prefix.toUpperCase(), CATEGORY_COLOURS[prefix] ?? OTHER_COLOUR)
@@ -69,38 +66,9 @@ export class Renderer {
     return words.join(' ')
   }
 
-  *#fields(event: TracingEvent, prefix: string, written: AsWritten | null): Generator<string> {
-    for (const [i, fields] of event.wrapped.entries()) {
-      const leaveOut = (name: string): boolean => isClientNoise(name) || isShadowed(event, fields, name)
-      yield* this.#of(fields, written?.wrapped[i] ?? null, prefix, leaveOut)
-    }
-    const { line } = event
-    if (line === null) return
-    const leaveOut = (name: string): boolean =>
-      isNoParam(name, line) ||
-      (event.wrapperNames.includes(name) && isFields(line[name])) ||
-      isShadowed(event, line, name)
-    yield* this.#of(line, written?.line ?? null, prefix, leaveOut)
-  }
-
-  /** The fields of one object in their order, those of objects inside it as `Outer / Inner`. */
-  *#of(root: Fields, written: Fields | null, prefix: string, leaveOut: (name: string) => boolean): Generator<string> {
-    const stack = Object.keys(root)
-      .filter((name) => !NEVER_SHOWN.has(name) && !leaveOut(name))
-      .map((name) => ({ name, value: root[name], written: written?.[name], depth: 1 }))
-      .toReversed()
-    while (stack.length > 0) {
-      const { name, value, written, depth } = stack.pop()!
-      if (isFields(value) && depth < MAX_DEPTH) {
-        for (const inner of Object.keys(value).toReversed()) {
-          const next = isFields(written) ? written[inner] : undefined
-          stack.push({ name: `${name}/${inner}`, value: value[inner], written: next, depth: depth + 1 })
-        }
-      } else {
-        const { label, unit } = this.#describe(prefix, name)
-        yield `${label}: ${this.#value(name, value, written)}${typeof value === 'number' ? unit : ''}`
-      }
-    }
+  #field(prefix: string, { name, value, written }: Field): string {
+    const { label, unit } = this.#describe(prefix, name)
+    return `${label}: ${this.#value(name, value, written)}${typeof value === 'number' ? unit : ''}`
   }
 
   #describe(prefix: string, name: string): { label: string; unit: string } {

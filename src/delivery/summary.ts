@@ -80,7 +80,7 @@ function statisticLines(journal: RunJournal, settings: Settings): string[] {
     const notes = nan > 0 ? ` ${number(nan)} NaN` : ''
     return [category, name, shown(value), shown(min), shown(max), number(step), sparkline(outline) + notes]
   })
-  const lines = table([['', 'metric', 'last', 'min', 'max', 'at step', ''], ...rows], ['left', 'left'])
+  const lines = table([['', 'metric', 'last', 'min', 'max', 'at step', ''], ...rows], 2)
   if (all.length > MAX_SHOWN) lines.push(`  and ${number(all.length - MAX_SHOWN)} more`)
   return lines
 }

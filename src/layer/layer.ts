@@ -1,7 +1,7 @@
 import type { Counters } from '../telemetry/counters.ts'
 import { EVENTS, NUMBERS, POINTS, skipped, type SkipReason } from '../telemetry/counters.ts'
 import { isFields, type AsWritten, type Fields, type TracingEvent } from './event.ts'
-import { isShadowed, look, prefixOf } from './fields.ts'
+import { isShadowed, prefixOf, stepOf } from './fields.ts'
 import { dependsOnLine, isClientNoise, isLineNoise, isNoParam } from './noise.ts'
 import { flattenParams } from './params.ts'
 import { CONFIG_MESSAGES, MAX_DEPTH, type Rules } from './rules.ts'
@@ -30,9 +30,6 @@ const MAX_REMEMBERED = 20_000
 
 /** Why an event becomes no points at all. */
 type Stepless = Extract<SkipReason, 'no_step' | 'step_out_of_range' | 'config' | 'filtered'>
-
-/** `undefined`: these fields have no step; `'step_out_of_range'`: they have one that a double cannot hold exactly. */
-type FoundStep = number | 'step_out_of_range' | undefined
 
 /** What one source of fields at the top of an event is: its names are excluded by different rules. */
 type Source = 'wrapped' | 'line'
@@ -74,7 +71,7 @@ export class Layer {
       return false
     }
     const prefix = prefixOf(event, this.#rules)
-    const step = this.#stepOf(event, prefix)
+    const step = stepOf(event, this.#rules, prefix)
     if (typeof step !== 'number') {
       this.#skip(event, step ?? 'no_step')
       return false
@@ -89,17 +86,6 @@ export class Layer {
   filtered(event: TracingEvent): void {
     this.#counters.add(EVENTS, 1)
     this.#skip(event, 'filtered')
-  }
-
-  #stepOf(event: TracingEvent, prefix: number): FoundStep {
-    const names = this.#rules.stepFields[prefix]!
-    const found = stepIn(names, event.wrapped, event.line)
-    if (found !== undefined || !this.#rules.inherit) return found
-    for (const span of event.spans) {
-      const inherited = stepIn(names, [span], null)
-      if (inherited !== undefined) return inherited
-    }
-    return undefined
   }
 
   /** Counts the numbers of an event that becomes no points. */
@@ -210,19 +196,6 @@ export class Layer {
     }
     if (params.length > 0) this.#out.params(params)
   }
-}
-
-/**
- * The first of `names` that holds an integer. From 2^53 on neighbouring integers are one double: such a step would be
- * made up, so it counts as out of range and no other field is asked.
- */
-function stepIn(names: readonly string[], wrapped: readonly Fields[], line: Fields | null): FoundStep {
-  for (const name of names) {
-    const value = look(name, wrapped, line)
-    if (typeof value !== 'number' || !Number.isInteger(value)) continue
-    return Number.isSafeInteger(value) ? value + 0 : 'step_out_of_range'
-  }
-  return undefined
 }
 
 /** Numbers at any depth of an object; lists hold none. */

@@ -1,0 +1,88 @@
+import { existsSync, readdirSync } from 'node:fs'
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import type { Readable } from 'node:stream'
+import { ContractChecker, type Breach } from '../contract/checker.ts'
+import { ContractError, readContract, type Contract } from '../contract/contract.ts'
+import { compileRules } from '../layer/rules.ts'
+import { rulesOf } from '../config/load.ts'
+import { nearest } from '../config/nearest.ts'
+import { parseLine } from '../receivers/lines/parse.ts'
+import { LineShapes } from '../receivers/lines/shape.ts'
+import { LineSplitter } from '../receivers/lines/split.ts'
+import { number, table } from '../telemetry/words.ts'
+import type { Context } from './app.ts'
+import { EXIT } from './exit-codes.ts'
+
+/** A log that breaks its contract. */
+const BROKEN = 1
+
+/** `check --contract`: holds the log on standard input against a contract. */
+export async function checkContract(context: Context, name: string): Promise<number> {
+  const { flags, loaded, stdout, voice } = context
+  let contract: Contract
+  try {
+    contract = readContract(pathOf(name))
+  } catch (error) {
+    if (!(error instanceof ContractError)) throw error
+    for (const problem of error.problems) voice.say(problem)
+    return EXIT.usage
+  }
+  if (process.stdin.isTTY)
+    voice.say('check: reading the log from the terminal; expected one on standard input: < log.jsonl')
+  const rules = compileRules(rulesOf(loaded.settings))
+  const checker = new ContractChecker(contract, rules)
+  const lines = await readInto(checker, new LineShapes(rules, loaded.settings['layer.wrappers']), process.stdin)
+  const breaches = checker.finish()
+  const report = flags.json
+    ? JSON.stringify({ contract: name, lines, events: checker.events, breaches }, null, 2)
+    : describe(name, lines, checker.events, breaches)
+  stdout.write(Buffer.from(`${report}\n`))
+  return breaches.length > 0 ? BROKEN : EXIT.ok
+}
+
+const OURS = fileURLToPath(new URL('../../config/contracts/', import.meta.url))
+
+/** A file, or the name of one that comes with Spanbridge. @throws ContractError */
+function pathOf(name: string): string {
+  if (!/^[\w-]+$/.test(name) || existsSync(name)) return name
+  const known = readdirSync(OURS).map((file) => file.replace(/\.yaml$/, ''))
+  if (!known.includes(name))
+    throw new ContractError([
+      `there is no contract '${name}'${nearest(name, known)}; expected a file, or one of ${known.join(', ')}`,
+    ])
+  return join(OURS, `${name}.yaml`)
+}
+
+/** Reads a log to its end; returns how many lines it has. */
+async function readInto(checker: ContractChecker, shapes: LineShapes, input: Readable): Promise<number> {
+  let lines = 0
+  const take = (text: string): void => {
+    lines += 1
+    const parsed = parseLine(text)
+    if (parsed !== null && typeof parsed !== 'string') checker.event(shapes.read(parsed.fields), lines)
+  }
+  const splitter = new LineSplitter({ line: take, last: take, tooLong: () => (lines += 1) })
+  for await (const chunk of input) splitter.push(chunk as Buffer)
+  splitter.end()
+  return lines
+}
+
+function describe(name: string, lines: number, events: number, breaches: readonly Breach[]): string {
+  const read = `${number(events)} events with metrics in ${number(lines)} lines`
+  if (breaches.length === 0) return `the log holds the contract ${name}: ${read}`
+  const rows = breaches.map(({ problem, category, field, expected, found, count, line }) => [
+    category,
+    field ?? '(the event)',
+    problem,
+    expected,
+    found,
+    number(count),
+    line === null ? '-' : number(line),
+  ])
+  const head = ['category', 'field', 'problem', 'expected', 'found', 'times', 'line']
+  return [
+    ...table([head, ...rows], 5),
+    `the log breaks the contract ${name} in ${number(breaches.length)} ${breaches.length === 1 ? 'way' : 'ways'}: ${read}`,
+  ].join('\n')
+}
