@@ -125,7 +125,7 @@ async function dispatch(name: string, context: Context): Promise<number> {
     await beCat(context)
     return EXIT.usage
   }
-  return (await verb.load())(context)
+  return (await verb.load())({ ...context, loaded: { ...loaded, problems } })
 }
 
 /** With nothing that we can do for a trainer in the pipe, it must not notice. */

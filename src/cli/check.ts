@@ -1,5 +1,7 @@
 import { withoutCredentials } from '../config/load.ts'
-import { SETTING_NAMES, settingOf } from '../config/settings.ts'
+import { SETTING_NAMES, settingOf, type SettingName } from '../config/settings.ts'
+import { isFields } from '../layer/event.ts'
+import { isSecret } from '../layer/params.ts'
 import type { Context } from './app.ts'
 import { EXIT } from './exit-codes.ts'
 
@@ -13,21 +15,21 @@ export async function check(context: Context): Promise<number> {
     const { checkContract } = await import('./contract.ts')
     return checkContract(context, flags.contract)
   }
-  const shown = SETTING_NAMES.map((name) => {
+  const all = SETTING_NAMES.map((name) => {
     const value: unknown = name === 'stateDir' ? stateDir : settings[name]
     return {
       name,
-      value: settingOf(name).secret === true && value !== null ? HIDDEN : withoutPassword(value),
+      value: shown(name, value),
       source: sources[name],
     }
   })
-  const rows = shown.map(
+  const rows = all.map(
     ({ name, value, source }) =>
       `${name.padEnd(24)} ${(value === null ? '-' : typeof value === 'string' ? value : JSON.stringify(value)).padEnd(40)} ${source}`,
   )
   const text = flags.json
     ? JSON.stringify(
-        { settings: Object.fromEntries(shown.map(({ name, value, source }) => [name, { value, source }])), problems },
+        { settings: Object.fromEntries(all.map(({ name, value, source }) => [name, { value, source }])), problems },
         null,
         2,
       )
@@ -37,5 +39,17 @@ export async function check(context: Context): Promise<number> {
   return problems.length > 0 ? EXIT.usage : EXIT.ok
 }
 
-/** An address may carry credentials. */
-const withoutPassword = (value: unknown): unknown => (typeof value === 'string' ? withoutCredentials(value) : value)
+/** A value as the file has it, without secrets: an address may carry credentials, a param may be one. */
+function shown(name: SettingName, value: unknown): unknown {
+  const { secret, type } = settingOf(name)
+  if (value === null) return null
+  if (secret === true) return HIDDEN
+  const inFile = type.toFile?.(value) ?? value
+  if (typeof inFile === 'string') return withoutCredentials(inFile)
+  if (!isFields(inFile)) return inFile
+  const entries = Object.entries(inFile).map(([key, inner]) => [
+    key,
+    typeof inner === 'string' && isSecret(key, inner) ? HIDDEN : inner,
+  ])
+  return Object.fromEntries(entries) as Record<string, unknown>
+}

@@ -4,6 +4,10 @@ import { FilterError, parseFilter } from '../layer/filter.ts'
 export interface SettingType<T> {
   /** What `--help` shows as the value. */
   readonly shape: string
+  /** JSON Schema (2020-12) of the value in the file. */
+  readonly schema: Readonly<Record<string, unknown>>
+  /** The value as the file has it, where that is not the value itself. */
+  toFile?(value: T): unknown
   fromText(text: string): T
   fromFile(parsed: unknown): T
 }
@@ -20,6 +24,7 @@ const fail = (expected: string, value: unknown): never => {
 
 export const text: SettingType<string | null> = {
   shape: 'TEXT',
+  schema: { type: ['string', 'number', 'null'] },
   fromText: (value) => (value === '' ? null : value),
   fromFile: (value) =>
     value === null || typeof value === 'string'
@@ -32,6 +37,7 @@ export const text: SettingType<string | null> = {
 /** A switch that may name something: null is off, '' on, anything else a name. On a command line the name needs an `=`. */
 export const switchOrName: SettingType<string | null> = {
   shape: '[=NAME]',
+  schema: { type: ['string', 'boolean', 'null'] },
   fromText: (value) => {
     const lower = value.toLowerCase()
     if (['false', 'no', 'off', '0'].includes(lower)) return null
@@ -47,6 +53,7 @@ export const switchOrName: SettingType<string | null> = {
 
 export const bool: SettingType<boolean> = {
   shape: 'true|false',
+  schema: { type: 'boolean' },
   fromText: (value) => {
     const lower = value.toLowerCase()
     if (['true', '1', 'yes', 'on'].includes(lower)) return true
@@ -60,6 +67,7 @@ export const integer = (min: number, max: number): SettingType<number> => {
     Number.isInteger(n) && n >= min && n <= max ? n : fail(`a whole number from ${min} to ${max}`, value)
   return {
     shape: 'N',
+    schema: { type: 'integer', minimum: min, maximum: max },
     fromText: (value) => check(value.trim() === '' ? Number.NaN : Number(value), value),
     fromFile: (value) => check(typeof value === 'number' ? value : Number.NaN, value),
   }
@@ -70,7 +78,10 @@ export const oneOf = <const T extends string>(...choices: readonly T[]): Setting
     choices.find((choice) => choice === value) ?? fail(`one of ${choices.join(', ')}`, value)
   // YAML 1.1 habits: a bare `on` or `off` may arrive as a boolean.
   const word = (value: unknown): unknown => (value === true ? 'on' : value === false ? 'off' : value)
-  return { shape: choices.join('|'), fromText: check, fromFile: (value) => check(word(value)) }
+  // An editor of YAML 1.1 takes a bare `on` or `off` for a boolean, and so it may be one.
+  const booleans = [true, false].filter((value) => choices.some((choice) => choice === word(value)))
+  const schema = { enum: [...choices, ...booleans] }
+  return { shape: choices.join('|'), schema, fromText: check, fromFile: (value) => check(word(value)) }
 }
 
 const UNIT_MS: Readonly<Record<string, number>> = { ms: 1, s: 1000, m: 60_000, h: 3_600_000 }
@@ -78,6 +89,8 @@ const UNIT_MS: Readonly<Record<string, number>> = { ms: 1, s: 1000, m: 60_000, h
 /** Milliseconds, written as `500ms`, `10s`, `2m`, `1h`; a bare number is seconds. */
 export const duration: SettingType<number> = {
   shape: 'DURATION',
+  schema: { type: ['string', 'number'], pattern: String.raw`^\s*\d+(\.\d+)?\s*(ms|s|m|h)?\s*$`, minimum: 0 },
+  toFile: (ms) => (ms % 1000 === 0 ? `${ms / 1000}s` : `${ms}ms`),
   fromText: (value) => {
     const match = /^(\d+(?:\.\d+)?)\s*(ms|s|m|h)?$/.exec(value.trim())
     return match === null
@@ -92,6 +105,7 @@ export const duration: SettingType<number> = {
 
 export const list: SettingType<readonly string[]> = {
   shape: 'A,B,...',
+  schema: { type: 'array', items: { type: 'string' } },
   fromText: (value) =>
     value
       .split(',')
@@ -104,6 +118,7 @@ export const list: SettingType<readonly string[]> = {
 /** Pairs as text: `a=1,b=2`; a flag may be repeated, one pair each (`--param notes=a,b` keeps its comma). */
 export const pairs: SettingType<Readonly<Record<string, string>>> = {
   shape: 'NAME=VALUE',
+  schema: { type: 'object' },
   fromText: (value) => {
     const items = (value.match(/=/g) ?? []).length > 1 ? value.split(/,(?=[^,=]+=)/) : [value]
     return Object.fromEntries(
@@ -129,6 +144,7 @@ export const pairs: SettingType<Readonly<Record<string, string>>> = {
 /** Lists by name: `evaluator=step+update,actor=timesteps`. */
 export const listsByName: SettingType<Readonly<Record<string, readonly string[]>>> = {
   shape: 'NAME=A+B',
+  schema: { type: 'object', additionalProperties: { type: 'array', items: { type: 'string' } } },
   fromText: (value) =>
     Object.fromEntries(
       Object.entries(pairs.fromText(value)).map(([name, joined]) => [
@@ -145,6 +161,7 @@ export const listsByName: SettingType<Readonly<Record<string, readonly string[]>
 /** Labels as `METRIC_LABELS` has them: what is no `key=label` is passed over, the last one of a key counts. */
 export const labels: SettingType<Readonly<Record<string, string>>> = {
   shape: 'KEY=LABEL,...',
+  schema: { type: 'object' },
   fromText: (value) =>
     Object.fromEntries(
       value
@@ -158,6 +175,7 @@ export const labels: SettingType<Readonly<Record<string, string>>> = {
 /** Directives of a filter, checked but kept as text; empty is none. */
 export const filter: SettingType<string | null> = {
   shape: 'DIRECTIVES',
+  schema: { type: ['string', 'integer', 'null'], minimum: 0, maximum: 5 },
   fromText: (value) => {
     try {
       return parseFilter(value) === null ? null : value

@@ -121,7 +121,7 @@ export class ContractChecker {
         written === undefined
           ? `${where} (no category)`
           : this.#isUnknown(written)
-            ? `${String(written)}, which counts as ${where}`
+            ? `${typeof written === 'string' ? written : JSON.stringify(written)}, which counts as ${where}`
             : where
       this.#breach({
         problem: 'wrong category',
@@ -155,11 +155,12 @@ export class ContractChecker {
         seen.lines.push(line)
       }
     }
+    const { fields: found } = seen.current
     for (const [field, expected] of [...category.fields, ...category.optional]) {
       if (!fields.has(field)) continue
-      seen.current!.fields.add(field)
+      found.add(field)
       const value = fields.get(field)
-      if (!fits(value, expected))
+      if (!FITS[expected](value))
         this.#breach({ problem: 'wrong type', category: name, field, expected, found: typeOf(value), count: 1, line })
     }
   }
@@ -249,17 +250,10 @@ function typeOf(value: unknown): string {
   return Number.isFinite(value) ? 'number with a fraction' : String(value)
 }
 
-function fits(value: unknown, type: FieldType): boolean {
-  switch (type) {
-    case 'number':
-      return typeof value === 'number'
-    case 'integer':
-      return Number.isInteger(value)
-    case 'text':
-      return typeof value === 'string'
-    case 'boolean':
-      return typeof value === 'boolean'
-    case 'any':
-      return true
-  }
+const FITS: Readonly<Record<FieldType, (value: unknown) => boolean>> = {
+  number: (value) => typeof value === 'number',
+  integer: Number.isInteger,
+  text: (value) => typeof value === 'string',
+  boolean: (value) => typeof value === 'boolean',
+  any: () => true,
 }

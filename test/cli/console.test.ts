@@ -6,7 +6,13 @@ const EVENT = '{"level":"INFO","target":"ppo","fields":{"message":"done","catego
 describe('--console', () => {
   it('shows events as lines on standard output, and passes everything else to where it was written', async () => {
     const { stdout, stderr, code } = await spanbridge([
-      ...['exec', '--console', '--state-dir', temporaryDirectory(), '--', 'sh', '-c'],
+      'exec',
+      '--console',
+      '--state-dir',
+      temporaryDirectory(),
+      '--',
+      'sh',
+      '-c',
       `echo plain; printf '%s' '${EVENT}' >&2; echo '{"step":2,"loss":NaN}'; echo oops >&2; exit 3`,
     ])
     expect(code).toBe(3)
@@ -43,7 +49,13 @@ describe('--console', () => {
   it('never makes the trainer wait for a terminal that stands still: what is not shown is counted', async () => {
     const stateDir = temporaryDirectory()
     const running = startBridge([
-      ...['exec', '--console', '--state-dir', stateDir, '--', 'sh', '-c'],
+      'exec',
+      '--console',
+      '--state-dir',
+      stateDir,
+      '--',
+      'sh',
+      '-c',
       `i=0; while [ $i -lt 4 ]; do seq 1 20000 | sed 's/.*/{"step":&,"loss":0.5,"note":"${'x'.repeat(80)}"}/'; i=$((i+1)); done; echo all written >&2`,
     ])
     running.child.stdout.pause()
