@@ -20,6 +20,13 @@ export interface KnownDestination {
   target: Record<string, string | null>
 }
 
+/** What decides which destination is meant; `target` is where a new run goes to. */
+export interface AccountOptions {
+  exporter: string
+  address: string
+  target: Readonly<Record<string, string | null>>
+}
+
 export interface RejectedRow {
   sequence: number
   name: string
@@ -35,22 +42,31 @@ export interface RejectedRow {
  */
 export class DestinationAccount {
   readonly #journal: RunJournal
+  readonly #options: AccountOptions
   readonly #id: number
+  /** The run was known at another address: a tunnel on another port, or another server. */
+  readonly #isMoved: boolean
   readonly known: KnownDestination
   readonly #heights: Map<string, number>
   #makingSince: number | null
 
-  constructor(journal: RunJournal, exporter: string, address: string, target: Record<string, string | null>) {
+  /** `isNew`: as a destination of its own, whatever others of its exporter there are. */
+  constructor(journal: RunJournal, options: AccountOptions, isNew = false) {
     this.#journal = journal
-    // The address is no part of what a destination is: a tunnel on another port leads to the same run.
-    const old = journal.get('SELECT id FROM destinations WHERE exporter = ?', exporter)
-    if (old !== undefined) journal.run('UPDATE destinations SET address = ? WHERE id = ?', address, Number(old['id']))
-    else {
+    this.#options = options
+    const { exporter, address, target } = options
+    const rows = journal.all('SELECT * FROM destinations WHERE exporter = ? ORDER BY id', exporter)
+    // The address is no part of what a destination is, while it leads to the same run.
+    let row = isNew ? undefined : (rows.find((each) => each['address'] === address) ?? rows.at(-1))
+    if (row === undefined) {
       const values = [exporter, address, JSON.stringify(target)]
       journal.run('INSERT INTO destinations (exporter, address, target) VALUES (?, ?, ?)', ...values)
+      row = journal.get('SELECT * FROM destinations WHERE exporter = ? ORDER BY id DESC LIMIT 1', exporter)!
     }
-    const row = journal.get('SELECT * FROM destinations WHERE exporter = ?', exporter)!
     this.#id = Number(row['id'])
+    this.#isMoved = row['address'] !== address
+    journal.run("UPDATE destinations SET state = 'disabled' WHERE exporter = ? AND id <> ?", exporter, this.#id)
+    if (row['state'] === 'disabled') this.state('ok', null)
     this.#makingSince = row['making_since'] === null ? null : Number(row['making_since'])
     this.known = {
       runId: row['run_id'] as string | null,
@@ -60,6 +76,12 @@ export class DestinationAccount {
     }
     const heights = journal.all('SELECT key, step FROM heights WHERE destination = ?', this.#id)
     this.#heights = new Map(heights.map((height) => [height['key'] as string, Number(height['step'])]))
+  }
+
+  /** The tracker there knows nothing of the run: if it is another one than before, the run begins there afresh. */
+  elsewhere(): DestinationAccount | null {
+    const isOther = this.#isMoved && this.known.runId !== null
+    return isOther ? new DestinationAccount(this.#journal, this.#options, true) : null
   }
 
   /** UTC ms of a request to make the tracker's run that was not answered. */
@@ -85,7 +107,8 @@ export class DestinationAccount {
     this.#journal.transaction(() => {
       if (isNew) for (const [key, step] of heights) this.#raise(key, step)
       this.#journal.run(
-        'UPDATE destinations SET run_id = ?, made = ?, page = ?, making_since = NULL WHERE id = ?',
+        'UPDATE destinations SET address = ?, run_id = ?, made = ?, page = ?, making_since = NULL WHERE id = ?',
+        this.#options.address,
         runId,
         made ? 1 : 0,
         page,

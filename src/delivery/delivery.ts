@@ -69,7 +69,7 @@ interface UnderWay {
 export class Delivery {
   readonly exporter: Exporter
   readonly #journal: RunJournal
-  readonly #account: DestinationAccount
+  #account: DestinationAccount
   readonly #options: DeliveryOptions
   readonly #clock: Clock
   readonly #sender: Sender
@@ -82,9 +82,9 @@ export class Delivery {
   readonly #refusals = new Map<number, number>()
   readonly #refusedFor = new Map<number, string>()
   #runId: string | null = null
-  #made: boolean
+  #made = false
   #splitsNaN = false
-  #ended: boolean
+  #ended = false
   #end: { status: EndStatus; time: number } | null = null
   #draining = false
   #waitingSince: number | null = null
@@ -102,11 +102,11 @@ export class Delivery {
     this.#clock = options.clock
     this.exporter = options.exporter
     const { name, address, target } = options.exporter
-    this.#account = new DestinationAccount(options.journal, name, address, target)
+    this.#account = new DestinationAccount(options.journal, { exporter: name, address, target })
     this.#trouble = new Trouble({
       ...options,
       name,
-      account: this.#account,
+      state: (state, lastError) => this.#account.state(state, lastError),
       cut: this.#cut.signal,
       counts: () => ({ waiting: this.#waiting, delivered: this.#cursors.get('points')?.delivered ?? 0 }),
     })
@@ -117,19 +117,24 @@ export class Delivery {
       onFailed: (failure) => this.#trouble.tell(failure.error!),
       heightOf: (key) => this.#account.heightOf(key),
     })
-    const { known } = this.#account
-    this.#made = known.made
-    this.#ended = known.ended && !options.run.reopen
+    this.#goOnFrom(this.#account)
+    this.#progressAt = this.#clock.now()
+    this.#loop = this.#run()
+  }
+
+  /** Takes up what is known of a destination. */
+  #goOnFrom(account: DestinationAccount): void {
+    this.#account = account
+    this.#made = account.known.made
+    this.#ended = account.known.ended && !this.#options.run.reopen
     for (const kind of KINDS) {
-      if (this.exporter.accepts[kind] !== undefined) this.#cursors.set(kind, this.#account.cursor(kind))
+      if (this.exporter.accepts[kind] !== undefined) this.#cursors.set(kind, account.cursor(kind))
     }
     // A batch that was under way when an earlier process died may be stored.
     const points = this.#cursors.get('points')
     if (points !== undefined && points.sending > points.position) {
       this.#sender.doubt = this.exporter.confirm === undefined ? 'pieces' : 'ask'
     }
-    this.#progressAt = this.#clock.now()
-    this.#loop = this.#run()
   }
 
   /** Monotonic time of the last step forward. */
@@ -239,7 +244,7 @@ export class Delivery {
     this.#wake = () => {}
   }
 
-  async #open(): Promise<Failure | null> {
+  async #open(): Promise<StepResult> {
     const account = this.#account
     const { target } = this.exporter
     const isSet = Object.values(target).some((value) => value !== null)
@@ -256,7 +261,12 @@ export class Delivery {
     const cancel = this.#clock.after(SLOW_OPEN_MS, () => this.#trouble.tell(slow))
     const result = await attempt(open, OPEN_TIMEOUT_MS, this.#clock, this.#cut.signal)
     cancel()
-    if (result.kind !== 'ok') return result
+    if (result.kind !== 'ok') {
+      const elsewhere = result.kind === 'drop' && result.noSuchRun === true ? account.elsewhere() : null
+      if (elsewhere === null) return result
+      this.#goOnFrom(elsewhere)
+      return 'again'
+    }
     this.#made ||= result.made
     this.#splitsNaN = result.splitsNaN ?? false
     account.opened(result.runId, this.#made, result.page, result.heights ?? new Map())

@@ -25,6 +25,8 @@ export function accountLines(journal: RunJournal, { settings, command, isLost }:
   const skipped = list(status.skipped)
   const dropped = list(status.dropped)
   const { received } = status
+  // What goes to others is no matter of ours.
+  const configured = status.destinations.filter(({ state }) => state !== 'disabled')
   const lines = [
     `run ${status.name} (${status.run}) ${status.status}: ${number(received.numbers)} numbers in ${number(received.events)} events = ${number(status.points)} points` +
       (skipped === '' ? '' : ` + skipped (${skipped})`) +
@@ -32,12 +34,11 @@ export function accountLines(journal: RunJournal, { settings, command, isLost }:
     ...exampleLines(status),
     ...statisticLines(journal, settings),
     ...(status.console.skipped > 0 ? [consoleLine(status.console.skipped)] : []),
-    ...status.destinations.map(destinationLine),
+    ...configured.map(destinationLine),
   ]
-  const left = status.destinations.find(isOwed)
+  const left = configured.find(isOwed)
   if (isLost) {
-    const points =
-      left === undefined && status.destinations.length > 0 ? 0 : (left?.points.pending ?? status.journaled.points)
+    const points = left === undefined && configured.length > 0 ? 0 : (left?.points.pending ?? status.journaled.points)
     if (points > 0)
       lines.push(
         `${pointsOf(points)} kept in memory only: lost, for there is no journal of them${journal.isInMemory ? '' : ` in ${journal.path}`}`,
@@ -114,7 +115,7 @@ const quoted = (word: string): string => (/^[\w@%+=:,./-]+$/.test(word) ? word :
 function destinationLine(destination: RunStatus['destinations'][number]): string {
   const { points, params } = destination
   const rejected = points.rejected + params.rejected
-  const counts = `${number(points.delivered)} points delivered, ${number(rejected)} refused, ${number(points.pending)} pending`
+  const counts = `${pointsOf(points.delivered)} delivered, ${number(rejected)} refused, ${number(points.pending)} pending`
   const page = destination.page === null ? '' : ` · ${destination.page}`
   const error = points.pending > 0 && destination.lastError !== null ? ` · ${destination.lastError}` : ''
   return `${destination.exporter} ${destination.address}: ${counts}${page}${error}`

@@ -1,4 +1,3 @@
-import type { DestinationAccount } from './account.ts'
 import { points } from '../telemetry/words.ts'
 import type { Clock } from './clock.ts'
 
@@ -8,7 +7,8 @@ const LINE_MS = 10_000
 export interface TroubleOptions {
   /** The exporter's. */
   name: string
-  account: DestinationAccount
+  /** Notes it in the journal. */
+  state: (state: 'ok' | 'suspended', lastError: string | null) => void
   clock: Clock
   say: (text: string) => void
   /** From here on nothing is told any more: what fails then fails because we end. */
@@ -50,11 +50,11 @@ export class Trouble {
   /** Everything that had waited is there. */
   isOver(): void {
     if (this.#since === null) return
-    const { name, account, clock, say, counts } = this.#options
+    const { name, state, clock, say, counts } = this.#options
     const seconds = ((clock.now() - this.#since.at) / 1000).toFixed(1)
     const delivered = counts().delivered - this.#since.delivered
     this.#since = null
-    account.state('ok', null)
+    state('ok', null)
     if (!this.#isSaid) return
     this.#isSaid = false
     const what =
@@ -64,7 +64,7 @@ export class Trouble {
 
   #note(message: string): void {
     try {
-      this.#options.account.state('suspended', message)
+      this.#options.state('suspended', message)
     } catch {
       // The journal itself fails, which is what the message says; the next commit tells more.
     }

@@ -33,8 +33,11 @@ export type Failure =
   | { kind: 'retry'; error: Error; afterMs?: number; absent?: boolean }
   /** Sent, and no answer came: it may be stored or not. `absent`: closed before a byte of an answer. */
   | { kind: 'unanswered'; error: Error; absent?: boolean }
-  /** Refused: the same would be refused again. `forKey`: for the name of a metric, whatever its points are. */
-  | { kind: 'drop'; error: Error; forKey?: boolean }
+  /**
+   * Refused: the same would be refused again. `forKey`: for the name of a metric, whatever its points are. `noSuchRun`:
+   * there is no run of that id.
+   */
+  | { kind: 'drop'; error: Error; forKey?: boolean; noSuchRun?: boolean }
 
 export type SendResult = { kind: 'ok' } | Failure
 

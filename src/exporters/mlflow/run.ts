@@ -87,6 +87,7 @@ async function existingRun(
   const runId = run.knownId ?? target.runId!
   const made = run.knownId === null ? false : run.knownMade
   const answer = await client.get('runs/get', { run_id: runId }, abort)
+  if (answer.kind === 'drop') return { ...answer, noSuchRun: answer.code === 'RESOURCE_DOES_NOT_EXIST' }
   if (answer.kind !== 'ok') return answer
   const experiment = textAt(answer.json, 'run', 'info', 'experiment_id')
   if (textAt(answer.json, 'run', 'info', 'lifecycle_stage') === 'deleted') {
