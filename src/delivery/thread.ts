@@ -208,9 +208,10 @@ export class DeliveryThread {
   }
 
   #sayOverflow(journal: RunJournal, error: Error): void {
-    this.#say(
-      `the journal ${journal.path} cannot be written (${error.message}); up to 64 MB of points are kept in memory meanwhile. Is the disk full? It is tried again each second.`,
-    )
+    const words = /malformed|not a database/.test(error.message)
+      ? `is damaged (${error.message}): has somebody written into it, or is the disk failing? What comes now is kept in memory, up to 64 MB of points`
+      : `cannot be written (${error.message}); up to 64 MB of points are kept in memory meanwhile. Is the disk full? It is tried again each second.`
+    this.#say(`the journal ${journal.path} ${words}`)
     journal.overflow(MEMORY_JOURNAL_BYTES)
     this.#triedDiskAt = this.#clock.now()
   }

@@ -94,7 +94,7 @@ describe('the README', () => {
     expect((await api.run(runId!)).info).toMatchObject({ run_name: 'cartpole', status: 'FINISHED' })
     const history = await api.history(runId!, 'actor/mean_return')
     expect(history.length).toBe(250)
-    expect(Number(history.at(-1)!.value)).toBeGreaterThan(5 * Number(history[0]!.value))
+    expect(history.at(-1)!.value).toBeGreaterThan(5 * history[0]!.value)
   })
 
   const languages: [string, string, string][] = [
@@ -117,8 +117,8 @@ describe('the README', () => {
       expect(code, stderr).toBe(0)
       const [, runId] = /mlflow: run (\w+) ·/.exec(stderr)!
       const weights = await api.history(runId!, 'trainer/weight')
-      expect(weights.map(({ step }) => Number(step))).toEqual(Array.from({ length: 100 }, (_, i) => i + 1))
-      expect(Number(weights.at(-1)!.value)).toBeGreaterThan(Number(weights[0]!.value))
+      expect(weights.map(({ step }) => step)).toEqual(Array.from({ length: 100 }, (_, i) => i + 1))
+      expect(weights.at(-1)!.value).toBeGreaterThan(weights[0]!.value)
       expect((await api.history(runId!, 'trainer/loss')).length).toBe(100)
       expect((await api.run(runId!)).data.params).toContainEqual({ key: 'learning_rate', value: '0.1' })
     })
@@ -218,8 +218,8 @@ describe('the examples', () => {
       expect(code, stderr).toBe(0)
       const [, runId] = /mlflow: run (\w+) ·/.exec(stderr)!
       const loss = await api.history(runId!, 'trainer/loss')
-      expect(loss.map(({ step }) => Number(step))).toEqual(Array.from({ length: 100 }, (_, i) => i + 1))
-      expect((await api.history(runId!, 'evaluator/val_loss')).map(({ step }) => Number(step))).toEqual([50, 100])
+      expect(loss.map(({ step }) => step)).toEqual(Array.from({ length: 100 }, (_, i) => i + 1))
+      expect((await api.history(runId!, 'evaluator/val_loss')).map(({ step }) => step)).toEqual([50, 100])
     },
   )
 })

@@ -1,5 +1,4 @@
 import { execFileSync } from 'node:child_process'
-import { readFileSync } from 'node:fs'
 import { createServer, request as httpRequest, type IncomingMessage, type ServerResponse } from 'node:http'
 import { createServer as createTlsServer } from 'node:https'
 import { connect, type AddressInfo, type Server, type Socket } from 'node:net'
@@ -10,6 +9,7 @@ import { loadSettings } from '../../src/config/load.ts'
 import { createMlflow } from '../../src/exporters/mlflow/index.ts'
 import { FakeMlflow } from '../support/fake-mlflow.ts'
 import { runToOpen } from '../support/run-to-open.ts'
+import { certificate } from '../support/certificate.ts'
 import { temporaryDirectory } from '../support/spanbridge.ts'
 
 /** Asks for the run `r`, with settings from the environment as MLflow's own client reads them; what came of it, in a word. */
@@ -37,34 +37,6 @@ async function listen(server: Server): Promise<number> {
     server.close()
   })
   return (server.address() as AddressInfo).port
-}
-
-/** A certificate for 127.0.0.1 that nobody has signed but itself. */
-function certificate(): { cert: string; key: string; pem: string } {
-  const directory = temporaryDirectory()
-  const [cert, key] = [join(directory, 'cert.pem'), join(directory, 'key.pem')]
-  execFileSync(
-    'openssl',
-    [
-      'req',
-      '-x509',
-      '-newkey',
-      'rsa:2048',
-      '-nodes',
-      '-days',
-      '1',
-      '-subj',
-      '/CN=127.0.0.1',
-      '-addext',
-      'subjectAltName=IP:127.0.0.1',
-      '-keyout',
-      key,
-      '-out',
-      cert,
-    ],
-    { stdio: 'ignore' },
-  )
-  return { cert: readFileSync(cert, 'utf8'), key: readFileSync(key, 'utf8'), pem: cert }
 }
 
 describe('a server with a certificate of its own', () => {

@@ -27,6 +27,7 @@ export interface MlflowServer {
 export async function startMlflow(
   directory = mkdtempSync(join(tmpdir(), 'mlflow-')),
   port?: number,
+  { args: more = [], env: extra = {} }: { args?: readonly string[]; env?: Record<string, string> } = {},
 ): Promise<MlflowServer> {
   const at = port ?? (await freePort())
   const args = [
@@ -41,8 +42,14 @@ export async function startMlflow(
     `sqlite:///${directory}/mlflow.db`,
     '--default-artifact-root',
     `${directory}/artifacts`,
+    ...more,
   ]
-  const env = { ...process.env, MLFLOW_SERVER_ENABLE_JOB_EXECUTION: 'false', MLFLOW_DISABLE_TELEMETRY: 'true' }
+  const env = {
+    ...process.env,
+    ...extra,
+    MLFLOW_SERVER_ENABLE_JOB_EXECUTION: 'false',
+    MLFLOW_DISABLE_TELEMETRY: 'true',
+  }
   const child = spawn(MLFLOW, args, { cwd: directory, env, stdio: ['ignore', 'pipe', 'pipe'], detached: true })
   let log = ''
   for (const stream of [child.stdout, child.stderr])
@@ -51,7 +58,8 @@ export async function startMlflow(
   for (const until = Date.now() + 90_000; ;) {
     if (child.exitCode !== null || Date.now() > until) throw new Error(`MLflow did not start: ${log}`)
     const answer = await fetch(`${url}/version`).catch(() => null)
-    if (answer?.ok === true) break
+    // With authentication even the version is not told.
+    if (answer?.ok === true || answer?.status === 401) break
     await new Promise((resolve) => setTimeout(resolve, 100))
   }
   return {

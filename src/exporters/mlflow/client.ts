@@ -124,10 +124,10 @@ export class MlflowClient {
         'asks for credentials (401): set MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD, or MLFLOW_TRACKING_TOKEN',
       )
     if (status === 403) {
-      const cure =
-        code === undefined
-          ? 'if that is its Host check, start it with --allowed-hosts and this address, or use 127.0.0.1'
-          : 'the user lacks the rights'
+      // MLflow's own words for both come without an error code.
+      const cure = /\bhost header\b|rebinding/i.test(said)
+        ? 'start it with --allowed-hosts and this address, or use 127.0.0.1'
+        : 'the user lacks the rights'
       return retry(`forbids it (403, ${said}): ${cure}`)
     }
     if (status >= 300 && status < 400)
