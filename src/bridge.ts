@@ -6,10 +6,10 @@ import { rulesOf } from './config/load.ts'
 import type { Settings } from './config/settings.ts'
 import type { WorkerData } from './delivery/worker.ts'
 import { Renderer } from './console/render.ts'
-import { ConsoleStream, type LineTap } from './console/stream.ts'
+import { ConsoleStream } from './console/stream.ts'
 import { parseFilter } from './layer/filter.ts'
 import { compileRules } from './layer/rules.ts'
-import { LineReader, type LineStream } from './receivers/lines/index.ts'
+import { LineReader, type LineStream, type LineTap } from './receivers/lines/index.ts'
 import type { LineFilter } from './receivers/lines/origin.ts'
 import type { TeeSink } from './receivers/tee.ts'
 import { CONSOLE_SKIPPED, Counters } from './telemetry/counters.ts'
@@ -107,7 +107,8 @@ export class Bridge {
    */
   stream(text: Output | null): TeeSink {
     const open = (tap: LineTap | null): LineStream => this.#reader.stream(Date.now, tap)
-    const lines = this.#console === null ? open(null) : new ConsoleStream({ ...this.#console, text, open })
+    const rendered = this.#console === null ? null : new ConsoleStream({ ...this.#console, text, open })
+    const lines = rendered ?? open(null)
     return {
       push: (chunk) => {
         lines.push(chunk)
@@ -119,6 +120,7 @@ export class Bridge {
       },
       isFull: () => this.#blocks && this.#producer.isFull,
       whenRoom: (then) => this.#producer.whenRoom(then),
+      release: () => rendered?.release(),
     }
   }
 

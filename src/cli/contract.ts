@@ -1,9 +1,9 @@
-import { existsSync, readdirSync } from 'node:fs'
+import { fstatSync, readdirSync } from 'node:fs'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import type { Readable } from 'node:stream'
 import { ContractChecker, type Breach } from '../contract/checker.ts'
-import { ContractError, readContract, type Contract } from '../contract/contract.ts'
+import { ContractError, readContract, unknownCategories, type Contract } from '../contract/contract.ts'
 import { compileRules } from '../layer/rules.ts'
 import { rulesOf } from '../config/load.ts'
 import { nearest } from '../config/nearest.ts'
@@ -31,12 +31,21 @@ export async function checkContract(context: Context, name: string): Promise<num
   if (process.stdin.isTTY)
     voice.say('check: reading the log from the terminal; expected one on standard input: < log.jsonl')
   const rules = compileRules(rulesOf(loaded.settings))
+  const unknown = unknownCategories(contract, rules)
+  for (const problem of unknown) voice.say(`${name}: ${problem}`)
+  if (unknown.length > 0) return EXIT.usage
   const checker = new ContractChecker(contract, rules)
-  const lines = await readInto(checker, new LineShapes(rules, loaded.settings['layer.wrappers']), process.stdin)
+  let lines: number
+  try {
+    lines = await readInto(checker, new LineShapes(rules, loaded.settings['layer.wrappers']), process.stdin)
+  } catch (error) {
+    voice.say(`check: the log on standard input cannot be read (${(error as Error).message})`)
+    return EXIT.usage
+  }
   const breaches = checker.finish()
   const report = flags.json
-    ? JSON.stringify({ contract: name, lines, events: checker.events, breaches }, null, 2)
-    : describe(name, lines, checker.events, breaches)
+    ? JSON.stringify({ contract: name, lines, events: checker.events, breaches, unkept: checker.unkept }, null, 2)
+    : describe(name, lines, checker, breaches)
   stdout.write(Buffer.from(`${report}\n`))
   return breaches.length > 0 ? BROKEN : EXIT.ok
 }
@@ -45,17 +54,18 @@ const OURS = fileURLToPath(new URL('../../config/contracts/', import.meta.url))
 
 /** A file, or the name of one that comes with Spanbridge. @throws ContractError */
 function pathOf(name: string): string {
-  if (!/^[\w-]+$/.test(name) || existsSync(name)) return name
+  if (!/^[\w-]+$/.test(name)) return name
   const known = readdirSync(OURS).map((file) => file.replace(/\.yaml$/, ''))
   if (!known.includes(name))
     throw new ContractError([
-      `there is no contract '${name}'${nearest(name, known)}; expected a file, or one of ${known.join(', ')}`,
+      `there is no contract '${name}'${nearest(name, known)}; expected one of ${known.join(', ')}, or a file (./${name})`,
     ])
   return join(OURS, `${name}.yaml`)
 }
 
 /** Reads a log to its end; returns how many lines it has. */
 async function readInto(checker: ContractChecker, shapes: LineShapes, input: Readable): Promise<number> {
+  if (fstatSync(0).isDirectory()) throw new Error('it is a directory')
   let lines = 0
   const take = (text: string): void => {
     lines += 1
@@ -68,7 +78,12 @@ async function readInto(checker: ContractChecker, shapes: LineShapes, input: Rea
   return lines
 }
 
-function describe(name: string, lines: number, events: number, breaches: readonly Breach[]): string {
+function describe(
+  name: string,
+  lines: number,
+  { events, unkept }: ContractChecker,
+  breaches: readonly Breach[],
+): string {
   const read = `${number(events)} events with metrics in ${number(lines)} lines`
   if (breaches.length === 0) return `the log holds the contract ${name}: ${read}`
   const rows = breaches.map(({ problem, category, field, expected, found, count, line }) => [
@@ -83,6 +98,7 @@ function describe(name: string, lines: number, events: number, breaches: readonl
   const head = ['category', 'field', 'problem', 'expected', 'found', 'times', 'line']
   return [
     ...table([head, ...rows], 5),
+    ...(unkept === 0 ? [] : [`  and ${number(unkept)} more of other kinds`]),
     `the log breaks the contract ${name} in ${number(breaches.length)} ${breaches.length === 1 ? 'way' : 'ways'}: ${read}`,
   ].join('\n')
 }

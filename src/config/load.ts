@@ -1,12 +1,12 @@
 import { readFileSync } from 'node:fs'
 import { homedir } from 'node:os'
 import { isAbsolute, join, resolve } from 'node:path'
-import { parseDocument } from 'yaml'
 import { isFields } from '../layer/event.ts'
 import { parseFilter } from '../layer/filter.ts'
 import type { LayerSettings } from '../layer/rules.ts'
 import type { Flags } from './flags.ts'
 import { nearest } from './nearest.ts'
+import { readYaml } from './yaml.ts'
 import { envOf, flagOf, settingOf, SETTING_NAMES, type SettingName, type Settings } from './settings.ts'
 
 export type Env = Readonly<Record<string, string | undefined>>
@@ -77,17 +77,19 @@ function valueOf(
   if (isSet(envOf(name))) return read(envOf(name), () => setting.type.fromText(env[envOf(name)]!))
   const theirs = (setting.env ?? []).filter(isSet)
   if (theirs.length > 0) {
-    try {
-      // The strongest comes last, so that it counts where both have the same name.
-      const values = theirs.toReversed().map((variable) => setting.type.fromText(env[variable]!))
-      const source = isFields(values[0]) ? theirs.join(', ') : theirs[0]!
-      return { value: merged(values), source }
-    } catch (error) {
-      const words = `${theirs[0]!}: ${(error as Error).message}`
-      if (setting.lenient !== true) problems.push(words)
-      else notices.push(`${words}; it is not used`)
-      return fallback
+    // Names with values are put together; of everything else the strongest counts.
+    const used = isFields(setting.default) ? theirs : theirs.slice(0, 1)
+    const values: unknown[] = []
+    for (const variable of used.toReversed()) {
+      try {
+        values.push(setting.type.fromText(env[variable]!))
+      } catch (error) {
+        const words = `${variable}: ${(error as Error).message}`
+        if (setting.lenient !== true) problems.push(words)
+        else notices.push(`${words}; it is not used`)
+      }
     }
+    return values.length === 0 ? fallback : { value: merged(values), source: used.join(', ') }
   }
   if (file.has(name)) return read(`${flags.config}: ${name}`, () => setting.type.fromFile(file.get(name)))
   return fallback
@@ -99,23 +101,26 @@ const merged = (values: readonly unknown[]): unknown =>
 
 /** Filters that let nothing pass: rarely meant, and the charts stay empty. */
 function closedFilters(settings: Settings, sources: Readonly<Record<string, string>>): string[] {
-  return (['filter', 'rustFilter'] as const)
-    .filter((name) => settings[name] !== null && parseFilter(settings[name])!.isClosed)
-    .map((name) => `${sources[name]}: '${settings[name]}' lets no event pass, so there will be no points`)
+  const name = settings.filter === null ? 'rustFilter' : 'filter'
+  const text = settings[name]
+  if (text === null || !parseFilter(text)!.isClosed) return []
+  const whose = name === 'filter' ? '' : ' of a Rust program'
+  return [
+    `${sources[name]}: '${text}' lets no event${whose} pass: there will be no points${whose === '' ? '' : ' of it'}`,
+  ]
 }
 
 /** The file flattened to dotted names; an object stops where it is itself a setting (`params`). */
 function readFile(path: string, problems: string[]): Map<SettingName, unknown> {
   const found = new Map<SettingName, unknown>()
-  let root: unknown
+  let text: string
   try {
-    const document = parseDocument(readFileSync(path, 'utf8'))
-    for (const error of document.errors) problems.push(`${path}: ${error.message.split('\n')[0]}`)
-    root = document.errors.length > 0 ? {} : document.toJS()
+    text = readFileSync(path, 'utf8')
   } catch (error) {
     problems.push(`${path}: cannot be read (${(error as Error).message})`)
     return found
   }
+  const root = readYaml(text, (words) => problems.push(`${path}: ${words}`))
   if (root === null || root === undefined) return found
   if (!isFields(root)) {
     problems.push(`${path}: expected settings by name, got ${Array.isArray(root) ? 'a list' : typeof root}`)

@@ -2,7 +2,7 @@ import type { AsWritten, TracingEvent } from '../layer/event.ts'
 import { eachField, prefixOf, type Field } from '../layer/fields.ts'
 import { isSecret, jsonText, REDACTED } from '../layer/params.ts'
 import type { Rules } from '../layer/rules.ts'
-import { levelOf } from '../receivers/lines/origin.ts'
+import { levelOfLine } from '../layer/level.ts'
 import { describeMetric } from '../registry/index.ts'
 import { escapeControl } from '../telemetry/say.ts'
 import { formatNumber } from './format.ts'
@@ -27,7 +27,7 @@ const LOUD: Readonly<Record<number, readonly [word: string, colour: string]>> = 
 }
 
 /** Whether integers of a line may have been written as floats, or with more digits than a double has. */
-const MAY_DIFFER = /\d(?:\.\d|[eE])|\d{16}/
+const MAY_DIFFER = /\d(?:\.0+(?!\d)|[eE])|\d{16}/
 
 export interface RenderOptions {
   rules: Rules
@@ -60,7 +60,7 @@ export class Renderer {
   }
 
   #message({ message, line }: TracingEvent): string {
-    const loud = line === null ? undefined : LOUD[levelOf(line) ?? 0]
+    const loud = line === null ? undefined : LOUD[levelOfLine(line) ?? 0]
     const words = loud === undefined ? [] : [this.#paint(...loud)]
     if (message !== null && message !== '') words.push(escapeControl(message))
     return words.join(' ')

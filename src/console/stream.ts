@@ -1,6 +1,6 @@
 import type { AsWritten, TracingEvent } from '../layer/event.ts'
+import type { LineStream, LineTap } from '../receivers/lines/index.ts'
 import { MAX_LINE_BYTES } from '../receivers/lines/split.ts'
-import type { LineStream } from '../receivers/lines/index.ts'
 import type { Output } from '../telemetry/output.ts'
 import type { Renderer } from './render.ts'
 
@@ -9,9 +9,6 @@ const MAX_UNREAD = 1 << 20
 
 const NEWLINE = 10
 const CARRIAGE_RETURN = 13
-
-/** Hears of each line that is an event; null: the filter keeps it out. */
-export type LineTap = (event: TracingEvent | null, text: string, asWritten: () => AsWritten) => void
 
 export interface ConsoleOptions {
   renderer: Renderer
@@ -67,6 +64,11 @@ export class ConsoleStream {
     }
   }
 
+  /** Shows what is held: nobody reads it any more. */
+  release(): void {
+    this.#passHeld()
+  }
+
   end(): void {
     try {
       this.#lines.end()
@@ -80,9 +82,7 @@ export class ConsoleStream {
     const { text, events } = this.#options
     if (this.#shown === null) this.#passHeld()
     else {
-      const held = this.#take()
-      const bar = held.subarray(0, held.subarray(0, -2).lastIndexOf(CARRIAGE_RETURN) + 1)
-      text?.write(bar)
+      text?.write(barOf(this.#take()))
       if (this.#shown !== '') events.write(Buffer.from(`${this.#shown}\n`))
     }
     this.#shown = null
@@ -114,20 +114,29 @@ export class ConsoleStream {
 
   /** Shows what of an unfinished line can be no event any more. */
   #passWhatIsText(): void {
-    const hasReturn = this.#held.at(-1)!.includes(CARRIAGE_RETURN)
-    if (this.#kind === 'text' && !hasReturn) {
-      this.#passHeld()
-      return
-    }
-    if (this.#kind === 'event' && !hasReturn && this.#heldBytes <= MAX_LINE_BYTES) return
+    const piece = this.#held.at(-1)!
+    const isReturnOpen = this.#held.at(-2)?.at(-1) === CARRIAGE_RETURN
+    // Held from an opening brace on: nothing to look at until the line ends, is drawn over, or is too long for an event.
+    const isPlain = !isReturnOpen && withoutReturnAtEnd(piece).lastIndexOf(CARRIAGE_RETURN) < 0
+    if (this.#kind === 'event' && isPlain && this.#heldBytes <= MAX_LINE_BYTES) return
     const bytes = this.#take()
-    const back = bytes.lastIndexOf(CARRIAGE_RETURN)
-    const rest = back < 0 ? bytes : bytes.subarray(back)
-    this.#kind = rest.length > MAX_LINE_BYTES ? 'text' : kindOf(rest)
-    const isText = this.#kind === 'text'
-    this.#options.text?.write(isText ? bytes : bytes.subarray(0, bytes.length - rest.length))
-    if (!isText) this.#hold(rest)
+    // A return at the very end may belong to a CRLF: it is looked at with what follows.
+    const looked = withoutReturnAtEnd(bytes)
+    const back = Math.max(0, looked.lastIndexOf(CARRIAGE_RETURN))
+    if (this.#kind !== 'text' || looked[back] === CARRIAGE_RETURN) this.#kind = kindOf(looked.subarray(back))
+    if (looked.length - back > MAX_LINE_BYTES) this.#kind = 'text'
+    const passed = this.#kind === 'text' ? looked.length : back
+    this.#options.text?.write(bytes.subarray(0, passed))
+    if (passed < bytes.length) this.#hold(bytes.subarray(passed))
   }
+}
+
+const withoutReturnAtEnd = (bytes: Buffer): Buffer => (bytes.at(-1) === CARRIAGE_RETURN ? bytes.subarray(0, -1) : bytes)
+
+/** What stands before an event on its line: progress bars, up to the last carriage return that is none of its ending. */
+function barOf(line: Buffer): Buffer {
+  const whole = withoutReturnAtEnd(line.at(-1) === NEWLINE ? line.subarray(0, -1) : line)
+  return line.subarray(0, whole.lastIndexOf(CARRIAGE_RETURN) + 1)
 }
 
 /** `event`: begins like one; `open`: too short to tell. */

@@ -1,7 +1,8 @@
 import { readFileSync } from 'node:fs'
-import { parseDocument } from 'yaml'
 import { nearest } from '../config/nearest.ts'
+import { readYaml } from '../config/yaml.ts'
 import { isFields, type Fields } from '../layer/event.ts'
+import type { Rules } from '../layer/rules.ts'
 
 /** `integer` takes 4.0 too; `number` takes NaN and infinities. */
 export const FIELD_TYPES = ['number', 'integer', 'text', 'boolean', 'any'] as const
@@ -51,21 +52,50 @@ export function readContract(path: string): Contract {
 export function parseContract(text: string, path: string): Contract {
   const problems: string[] = []
   const say = (place: string, words: string): void => void problems.push(`${path}: ${place}${words}`)
-  const document = parseDocument(text)
-  for (const error of document.errors) say('', error.message.split('\n')[0]!)
-  const root: unknown = document.errors.length > 0 ? null : document.toJS()
+  const root = readYaml(text, (words) => say('', words))
   const contract = new Map<string, CategoryContract>()
   if (problems.length === 0) {
     if (!isFields(root) || !isFields(root['categories'])) {
       say('', "expected 'categories', each with 'every' and 'fields', got none")
     } else {
       onlyKnown(root, ['categories', 'description'], '', say)
-      for (const [name, value] of Object.entries(root['categories']))
-        contract.set(name.toUpperCase(), parseCategory(value, `categories.${name}`, say))
+      for (const [name, value] of Object.entries(root['categories'])) {
+        const place = `categories.${name}`
+        if (contract.has(name.toUpperCase())) say(`${place}: `, 'expected each category once, got it twice')
+        contract.set(name.toUpperCase(), parseCategory(value, place, say))
+      }
+      problems.push(...contradictions(contract, path))
     }
   }
   if (problems.length > 0) throw new ContractError(problems)
   return contract
+}
+
+/** What the parts of a contract say against each other. */
+function contradictions(contract: Contract, path: string): string[] {
+  const rhythms = [...contract.values()].map(({ every }) => every)
+  if (contract.size === 0) return [`${path}: categories: expected at least one, got none`]
+  if (rhythms.includes('update') || rhythms.every((every) => every === 'sometimes')) return []
+  return [`${path}: categories: expected one with 'every: update', for distances are counted in its steps, got none`]
+}
+
+/** What of a contract the settings do not fit: categories that are not in `categories`, or stand for the same. */
+export function unknownCategories(contract: Contract, rules: Rules): string[] {
+  const known = [...rules.categories, rules.prefixes[rules.defaultPrefix]!.toUpperCase()]
+  const problems: string[] = []
+  const names = new Map<number, string>()
+  for (const name of contract.keys()) {
+    const prefix = rules.prefixOf(name)
+    const other = names.get(prefix)
+    if (!known.includes(name))
+      problems.push(
+        `${name}: there is no such category${nearest(name, known)}; expected one of the setting 'categories'`,
+      )
+    else if (other !== undefined)
+      problems.push(`${name}: expected each category once, got also ${other}, which is the same`)
+    names.set(prefix, name)
+  }
+  return problems
 }
 
 type Say = (place: string, words: string) => void

@@ -264,6 +264,10 @@ export class Delivery {
     if (result.kind !== 'ok') {
       const elsewhere = result.kind === 'drop' && result.noSuchRun === true ? account.elsewhere() : null
       if (elsewhere === null) return result
+      // Nothing is there yet, so nothing is in doubt or refused.
+      this.#sender.doubt = 'none'
+      this.#refusals.clear()
+      this.#refusedFor.clear()
       this.#goOnFrom(elsewhere)
       return 'again'
     }

@@ -1,5 +1,5 @@
 import { DatabaseSync, type StatementSync } from 'node:sqlite'
-import { columnsOf, POINT_BYTES } from '../channel/chunk.ts'
+import { columnsOf, POINT_BYTES, type Columns } from '../channel/chunk.ts'
 import type { EndStatus, RunStart } from '../channel/messages.ts'
 import { COUNTERS, dropped } from '../telemetry/counters.ts'
 import { copyColumns, joinChunks, type Chunk, type StoredPoints } from './blocks.ts'
@@ -35,6 +35,12 @@ interface Pending {
   examples: (readonly [string, string])[]
   end: { status: EndStatus; time: number } | null
   dirty: boolean
+}
+
+/** Points of one block row. */
+interface WrittenPoints {
+  columns: Columns
+  count: number
 }
 
 const nothingPending = (): Pending => ({
@@ -282,10 +288,11 @@ export class RunJournal {
     const before = this.#points
     const heldBefore = this.#heldBytes
     let lost = 0
+    const written: WrittenPoints[] = []
     try {
       this.transaction(() => {
         for (const { id, key } of pending.series) this.#run('INSERT INTO series (id, key) VALUES (?, ?)', id, key)
-        lost = this.#writePoints(pending.chunks, pending.points)
+        lost = this.#writePoints(pending.chunks, pending.points, written)
         pending.counts.forEach((n, i) => {
           // A journal of an earlier version lacks the counters that came since.
           if (n !== 0) this.#run(ADD_TO_COUNTER, COUNTERS[i]!, n)
@@ -306,6 +313,9 @@ export class RunJournal {
       throw error
     }
     for (const { id, key } of pending.series) this.#know(id, key)
+    // Only now: a commit that fails is tried again.
+    for (const { columns, count } of written)
+      for (let i = 0; i < count; i += 1) this.#stats.add(columns.series[i]!, columns.step[i]!, columns.value[i]!)
     this.#pending = nothingPending()
     return pending.chunks.map(({ buffer }) => buffer)
   }
@@ -419,8 +429,8 @@ export class RunJournal {
     this.#prepared(sql).run(...values)
   }
 
-  /** Joins the chunks into block rows; returns how many points a full memory journal refused. */
-  #writePoints(chunks: readonly Chunk[], points: number): number {
+  /** Joins the chunks into block rows; returns how many points a full memory journal refused. `written` gets the others. */
+  #writePoints(chunks: readonly Chunk[], points: number, written: WrittenPoints[]): number {
     let lost = 0
     for (const { data, columns, count } of joinChunks(chunks, points)) {
       if (this.#isRenumbered) this.#renumber(columns.series)
@@ -428,7 +438,7 @@ export class RunJournal {
         lost += count
         continue
       }
-      for (let i = 0; i < count; i += 1) this.#stats.add(columns.series[i]!, columns.step[i]!, columns.value[i]!)
+      written.push({ columns, count })
       this.#prepared('INSERT INTO blocks (first, count, data) VALUES (?, ?, ?)').run(
         this.#points + 1,
         count,

@@ -63,9 +63,9 @@ export interface RunStatus {
   destinations: DestinationStatus[]
 }
 
-/** Whether something of the run has still to get to a destination: points, params, tags or the end. */
-export const isOwed = ({ points, params, tags, ended }: DestinationStatus): boolean =>
-  points.pending + params.pending + tags.pending > 0 || !ended
+/** Whether something of the run has still to get to a destination: points, params, tags or the end. One that it has been moved away from wants nothing. */
+export const isOwed = ({ state, points, params, tags, ended }: DestinationStatus): boolean =>
+  state !== 'disabled' && (points.pending + params.pending + tags.pending > 0 || !ended)
 
 type Row = Record<string, unknown>
 

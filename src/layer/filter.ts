@@ -61,12 +61,12 @@ function parseDirective(piece: string): Directive {
     throw new FilterError(
       `expected ${EXPECTED}, got '${piece}': directives for spans and fields ([span{field=value}]) are not supported, since log lines do not tell all that they ask about`,
     )
-  const alone = levelOf(piece)
+  const alone = levelNamed(piece)
   if (alone !== null) return { target: '', level: alone }
   const [, target, word] = /^([\w:-][\w:.-]*)(?:=(.*))?$/.exec(piece) ?? []
   if (target === undefined) throw new FilterError(`expected ${EXPECTED}, got '${piece}'`)
   // A target alone stands for all of its levels.
-  const level = word === undefined || word === '' ? EVERYTHING : levelOf(word)
+  const level = word === undefined || word === '' ? EVERYTHING : levelNamed(word)
   if (level === null)
     throw new FilterError(
       `expected ${EXPECTED}, got '${piece}': '${word}' is none of the levels ${LEVELS.join(', ').toLowerCase()}`,
@@ -74,9 +74,9 @@ function parseDirective(piece: string): Directive {
   return { target, level }
 }
 
-/** A level by its name in any case, or its number from 0 to 5. */
-function levelOf(word: string): number | null {
-  if (/^[0-5]$/.test(word)) return Number(word)
+/** A level by its name in any case, or its number from 0 to 5 (as Rust reads a `usize`). */
+function levelNamed(word: string): number | null {
+  if (/^\+?0*[0-5]$/.test(word)) return Number(word)
   const index = (LEVELS as readonly string[]).indexOf(word.toUpperCase())
   return index < 0 ? null : index
 }

@@ -30,8 +30,12 @@ const TOO_DEEP = '[too deep]'
 
 /** Any value as JSON text; secrets inside it are taken out, and NaN and infinities, which JSON lacks, are texts. */
 export function jsonText(name: string, value: unknown): string {
-  const shown = (key: string, inner: unknown): unknown => {
-    if (typeof inner === 'string') return isSecret(/^\d*$/.test(key) ? name : key, inner) ? REDACTED : inner
+  // What is in a list has the list's name; `this` of a replacer is what holds the value.
+  const nameOfList = new Map<unknown, string>()
+  function shown(this: unknown, key: string, inner: unknown): unknown {
+    const of = Array.isArray(this) ? (nameOfList.get(this) ?? name) : key === '' ? name : key
+    if (Array.isArray(inner)) nameOfList.set(inner, of)
+    if (typeof inner === 'string') return isSecret(of, inner) ? REDACTED : inner
     return typeof inner === 'number' && !Number.isFinite(inner) ? String(inner) : inner
   }
   try {

@@ -33,6 +33,8 @@ export interface Rules {
   inherit: boolean
   /** Category text as written -> index into `prefixes`. */
   prefixOf: (category: string) => number
+  /** Categories of the table, in capitals. */
+  categories: readonly string[]
   prefixes: readonly string[]
   defaultPrefix: number
   /** Step fields for each prefix. */
@@ -63,6 +65,7 @@ export function compileRules(settings: LayerSettings): Rules {
           .toUpperCase(),
       ) ??
       defaultPrefix,
+    categories: [...byCapitals.keys()],
     prefixes,
     defaultPrefix,
     stepFields,

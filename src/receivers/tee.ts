@@ -14,6 +14,8 @@ export interface TeeSink {
   /** Whether reading should stop until `whenRoom` calls back. */
   isFull(): boolean
   whenRoom(then: () => void): void
+  /** Nothing more is given to it: what it has not written yet of what it renders leaves now. */
+  release(): void
 }
 
 /**
@@ -70,14 +72,22 @@ export class Tee {
 
   /** Gives everything to `sink`, from the first byte; null: nobody wants it. `onFault` hears of a sink that threw; it is not asked again. */
   attach(sink: TeeSink | null, onFault: (error: Error) => void = () => {}): void {
+    const before = this.#sink
     this.#sink = sink
     this.#onFault = onFault
-    if (sink === null && this.#isRendered) this.passTo(this.#output ?? null)
-    else if (this.#isRendered) this.#forOutput = []
+    if (sink === null && this.#isRendered) {
+      before?.release()
+      this.passTo(this.#output ?? null)
+    } else if (this.#isRendered) this.#forOutput = []
     const chunks = this.#forSink
     this.#forSink = []
     this.#kept = 0
-    for (const chunk of chunks) this.#feed(chunk)
+    const isRendered = this.#isRendered
+    for (const chunk of chunks) {
+      // Once the sink has failed nobody renders the rest.
+      if (isRendered && this.#sink === null) this.#output?.write(chunk)
+      else this.#feed(chunk)
+    }
     if (this.#ended) this.#endSink()
     this.#balance()
   }
@@ -101,6 +111,7 @@ export class Tee {
   }
 
   #fault(error: unknown): void {
+    this.#sink?.release()
     this.#sink = null
     this.#isRendered = false
     this.#onFault(error instanceof Error ? error : new Error(String(error)))

@@ -1,3 +1,5 @@
+import { escapeControl } from './say.ts'
+
 /** A number as people read it. */
 export const number = (n: number): string => n.toLocaleString('en-US')
 
@@ -5,8 +7,9 @@ export const number = (n: number): string => n.toLocaleString('en-US')
 export const points = (n: number): string => `${number(n)} ${n === 1 ? 'point' : 'points'}`
 
 /** Rows as lines with their columns below each other: the first `left` to the left, the others to the right, but for the last. */
-export function table(rows: readonly (readonly string[])[], left: number): string[] {
-  const widths = rows[0]!.map((_, column) => Math.max(...rows.map((row) => row[column]!.length)))
+export function table(cells: readonly (readonly string[])[], left: number): string[] {
+  const rows = cells.map((row) => row.map(escapeControl))
+  const widths = rows[0]!.map((_, column) => rows.reduce((widest, row) => Math.max(widest, row[column]!.length), 0))
   return rows.map((row) => {
     const cells = row.map((cell, column) =>
       column < left || column === row.length - 1 ? cell.padEnd(widths[column]!) : cell.padStart(widths[column]!),

@@ -95,13 +95,25 @@ describe('the account at the end', () => {
     const stateDir = temporaryDirectory()
     const { stderr } = await spanbridge(
       ['--quiet', '--state-dir', stateDir],
-      `{"api_key":"sk-0123456789abcdef","a":1}\n{"b":2}\n{broken\n{"step":1e300,"c":3}\n${EVENT}`,
+      `{"api_key":"sk-0123456789abcdef","a":1}\n{"b":2}\n{broken\n{"step":1e300,"c":3}\n${EVENT}{"password":["hunter3"],"d":1}\n{"token":"broken-and-secret`,
     )
-    expect(stderr).toContain('2 no_step, the first in: {"api_key":"[redacted]","a":1}')
+    expect(stderr).not.toMatch(/hunter3|broken-and-secret/)
+    expect(stderr).toContain('3 no_step, the first in: {"api_key":"[redacted]","a":1}')
     expect(stderr).toContain('1 invalid_json, the first in: {broken')
     expect(stderr).toContain('1 step_out_of_range, the first in: {"step":1e300,"c":3}')
     const [run] = await statusOf(stateDir)
     expect(Object.keys(run!.examples).sort()).toEqual(['invalid_json', 'no_step', 'step_out_of_range'])
+  })
+
+  it('shows nothing of a broken line with a secret in it, and of a list what its name allows', async () => {
+    const stateDir = temporaryDirectory()
+    const { stderr } = await spanbridge(
+      ['--quiet', '--state-dir', stateDir],
+      '{"passwords":["hunter3",["hunter4"]],"d":1}\n{"message":"startup","password":"hunter2"',
+    )
+    expect(stderr).toContain('{"passwords":["[redacted]",["[redacted]"]],"d":1}')
+    expect(stderr).not.toContain('hunter')
+    expect((await statusOf(stateDir))[0]!.examples).not.toHaveProperty('torn')
   })
 
   it('counts what the filter kept out', async () => {

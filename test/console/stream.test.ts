@@ -157,12 +157,27 @@ describe('other output', () => {
       '\r 10%|',
       '#',
       '\r 20%|##',
-      '\r     ',
       '',
+      '\r     ',
       '\rMISC - Step: 1 | A: 2\n',
       '',
       '\x1b[1mbold',
     ])
+  })
+
+  it('and events stay what they are wherever the bytes are cut', () => {
+    const input = 'a\r\n{"step":1,"a":1}\r\n 10%\r 20%\r{"step":2}\r\nx\r\r\n\r\n{"step":3}\r'
+    const output = 'a\r\nMISC - Step: 1 | A: 1\n 10%\r 20%\rMISC - Step: 2\nx\r\r\n\r\nMISC - Step: 3\n'
+    const bytes = Buffer.from(input)
+    for (let first = 0; first <= bytes.length; first += 1) {
+      for (let second = first; second <= bytes.length; second += 1) {
+        const console = shown()
+        for (const piece of [bytes.subarray(0, first), bytes.subarray(first, second), bytes.subarray(second)])
+          console.stream.push(piece)
+        console.stream.end()
+        expect(console.all).toBe(output)
+      }
+    }
   })
 
   it('stays the same for any way in which the bytes are cut', () => {

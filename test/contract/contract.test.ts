@@ -2,12 +2,12 @@ import { readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, expect, it } from 'vitest'
 import { ContractChecker, type Breach } from '../../src/contract/checker.ts'
-import { ContractError, parseContract } from '../../src/contract/contract.ts'
+import { ContractError, parseContract, unknownCategories } from '../../src/contract/contract.ts'
 import { SETTINGS } from '../../src/config/settings.ts'
 import { compileRules } from '../../src/layer/rules.ts'
 import { LineShapes } from '../../src/receivers/lines/shape.ts'
 import { defaultLayer } from '../support/extract.ts'
-import { spanbridge, temporaryDirectory } from '../support/spanbridge.ts'
+import { spanbridge, SPANBRIDGE, start, temporaryDirectory } from '../support/spanbridge.ts'
 
 const rl = readFileSync(new URL('../../config/contracts/rl.yaml', import.meta.url), 'utf8')
 
@@ -107,10 +107,16 @@ describe('the contract rl', () => {
         problem: 'missing',
         category: 'EVALUATOR',
         expected: 'every 3 updates',
-        found: '4 times in 13 updates',
+        found: 'in 4 of 13',
         count: 1,
       },
     ])
+    for (const nth of [0, 1, 3])
+      expect(breaches(without(log(13), 'eval', nth))).toMatchObject([{ category: 'EVALUATOR', count: 1 }])
+    const late = log(12).filter((event, i) => event['category'] !== 'eval' || i > 30)
+    expect(breaches(late)).toMatchObject(
+      [{ category: 'EVALUATOR', found: 'in 1 of 12' }].slice(0, breaches(late).length),
+    )
     const stopped = log(20).filter((event, i) => event['category'] !== 'eval' || i < 40)
     expect(breaches(stopped)).toMatchObject([{ category: 'EVALUATOR', expected: 'every 3 updates' }])
   })
@@ -159,7 +165,6 @@ describe('a contract of one own', () => {
     const step = (step: number): Event => ({ category: 'TRAINER', step, timing: { env_ms: 1 } })
     const both = `${contract.slice(0, -2)}, ACTOR: { every: update, fields: { x: any } } }`
     const actor = (step: number): Event => ({ category: 'ACTOR', step, x: true })
-    expect(breaches([step(1)], contract)).toEqual([])
     expect(breaches([actor(1), step(1), actor(2), actor(3), step(3)], both)).toEqual([])
     expect(breaches([actor(1), step(1), actor(2), actor(3), actor(4), actor(5), step(5)], both)).toMatchObject([
       { category: 'TRAINER', expected: 'every 2 updates', count: 1 },
@@ -187,6 +192,40 @@ describe('a contract of one own', () => {
   })
 })
 
+describe('a contract that cannot be held', () => {
+  const problems = (text: string): string[] => {
+    try {
+      return unknownCategories(parseContract(text, 'x'), compileRules(defaultLayer))
+    } catch (error) {
+      return [...(error as ContractError).problems]
+    }
+  }
+
+  it('is refused: without an update to count in, twice the same category, one that the settings do not know', () => {
+    expect(problems('categories: {}')).toEqual(['x: categories: expected at least one, got none'])
+    expect(problems('categories: { TRAINER: { every: 2 } }')[0]).toContain("expected one with 'every: update'")
+    expect(problems('categories: { TRAINER: { every: update }, trainer: {} }')).toEqual([
+      'x: categories.trainer: expected each category once, got it twice',
+    ])
+    expect(problems('categories: { TRAINER: { every: update }, TRAIN: {} }')).toEqual([
+      'TRAIN: expected each category once, got also TRAINER, which is the same',
+    ])
+    expect(problems('categories: { SAMPLER: { every: update } }')).toEqual([
+      "SAMPLER: there is no such category; expected one of the setting 'categories'",
+    ])
+    expect(problems('categories: *x')[0]).toContain('alias')
+  })
+})
+
+it('what a log says cannot fill the memory, or break the table', () => {
+  const events = Array.from({ length: 5000 }, (_, i): Event => ({ category: `\u001b[2J${i}\n`, step: i, entropy: 1 }))
+  const rules = compileRules(defaultLayer)
+  const checker = new ContractChecker(parseContract(rl, 'rl'), rules)
+  const shapes = new LineShapes(rules, SETTINGS['layer.wrappers'].default)
+  for (const event of events) checker.event(shapes.read(event), 1)
+  expect([checker.finish().length <= 1004, checker.unkept > 3900]).toEqual([true, true])
+})
+
 describe('spanbridge check --contract', () => {
   const lines = (events: readonly Event[]): string =>
     events.map((event) => `${JSON.stringify(event).replaceAll('null', 'NaN')}\n`).join('')
@@ -209,6 +248,17 @@ describe('spanbridge check --contract', () => {
     expect(JSON.parse(json.stdout.toString())).toMatchObject({ breaches: [{ category: 'ACTOR', count: 1, line: 8 }] })
   })
 
+  it('escapes what the log says, and takes a log that cannot be read for no log', async () => {
+    const { stdout } = await spanbridge(
+      ['check', '--contract', 'rl'],
+      '{"category":"\\u001b[2J","step":1,"entropy":1}\n',
+    )
+    expect(stdout.toString()).toContain('\\x1b[2J, which counts as MISC')
+    expect(stdout.toString()).not.toContain('\x1b')
+    const folder = start('sh', ['-c', `'${SPANBRIDGE}' check --contract rl < /`])
+    expect(await folder.finished).toMatchObject({ code: 2, stderr: expect.stringContaining('cannot be read') })
+  })
+
   it('takes a file, and names what there is when there is none of that name', async () => {
     const path = join(temporaryDirectory(), 'mine.yaml')
     writeFileSync(path, 'categories: { TRAINER: { every: update, fields: { loss: number } } }\n')
@@ -216,7 +266,7 @@ describe('spanbridge check --contract', () => {
     const { code, stderr } = await spanbridge(['check', '--contract', 'rll'], '')
     expect([code, stderr]).toEqual([
       2,
-      "spanbridge: there is no contract 'rll'; did you mean rl?; expected a file, or one of rl\n",
+      "spanbridge: there is no contract 'rll'; did you mean rl?; expected one of rl, or a file (./rll)\n",
     ])
     expect((await spanbridge(['check', '--contract', '/no/such.yaml'], '')).stderr).toContain(
       '/no/such.yaml: cannot be read',

@@ -167,6 +167,10 @@ describe('the runbook', () => {
         const moved = new MlflowApi(other.url)
         expect((await moved.run(runId!)).info).toMatchObject({ run_name: 'hello', status: 'FINISHED' })
         expect(await moved.history(runId!, 'misc/hello')).toMatchObject([{ step: 1, value: 1 }])
+        const again = await shell(`spanbridge sync --state-dir '${work}'`, work, home, {
+          MLFLOW_TRACKING_URI: other.url,
+        })
+        expect(again.stderr).toContain('nothing is left to deliver')
       } finally {
         await other.stop()
       }

@@ -166,8 +166,13 @@ const PROVOKED: Readonly<Record<string, (words: string) => Promise<string>>> = {
   },
   'no_step, the first in': async () =>
     (await spanbridge(['--quiet', '--state-dir', temporaryDirectory()], '{"loss":1}\n')).stderr,
-  'lets no event pass': async () =>
-    (await spanbridge(['--quiet', '--state-dir', temporaryDirectory()], LINE, { env: { RUST_LOG: 'off' } })).stderr,
+  'lets no event': async () => {
+    const line = '{"level":"INFO","target":"ppo","fields":{"step":1,"loss":1}}\n'
+    const options = { env: { RUST_LOG: 'off' } }
+    const { stderr } = await spanbridge(['--quiet', '--state-dir', temporaryDirectory()], line, options)
+    expect(stderr).toContain('0 points + skipped (1 filtered)')
+    return stderr
+  },
   'cannot be written': () => onFullDisk(),
   'kept in memory only: lost': () => onFullDisk(),
   'no journal can be kept in': async () =>

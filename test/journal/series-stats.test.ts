@@ -1,5 +1,7 @@
 import fc from 'fast-check'
 import { expect, it } from 'vitest'
+import { CHUNK_POINTS, columnsOf, POINT_BYTES } from '../../src/channel/chunk.ts'
+import { RunJournal } from '../../src/journal/journal.ts'
 import { SeriesStatsTable } from '../../src/journal/series-stats.ts'
 import { sparkline } from '../../src/telemetry/sparkline.ts'
 
@@ -27,7 +29,16 @@ it('the statistics of a series are those of its values, however many there are',
           // -0 and 0 are one value here.
           expect([found!.min + 0, found!.max + 0]).toEqual([Math.min(...numbers) + 0, Math.max(...numbers) + 0])
         }
-        expect(found!.outline.length).toBeLessThanOrEqual(32)
+        const width = 2 ** Math.max(0, Math.ceil(Math.log2(values.length / 32)))
+        const buckets = Array.from({ length: Math.ceil(values.length / width) }, (_, i) =>
+          values.slice(i * width, (i + 1) * width).filter(Number.isFinite),
+        )
+        expect(found!.outline.length).toBe(buckets.length)
+        for (const [i, bucket] of buckets.entries()) {
+          const mean = bucket.reduce((sum, each) => sum + each, 0) / bucket.length
+          if (bucket.length === 0) expect(found!.outline[i]).toBeNaN()
+          else if (Math.abs(mean) < 1e9) expect(found!.outline[i]).toBeCloseTo(mean, 3)
+        }
       },
     ),
   )
@@ -50,4 +61,29 @@ it('a sparkline goes from the least to the greatest value, and shows where there
     sparkline([]),
   ]).toEqual(['▁▂▃▄▅▆▇█', '▄▄', '▁·█', ''])
   expect([sparkline([-1.7e308, 0, 1.7e308]), sparkline([Number.NaN])]).toEqual(['▁▅█', '·'])
+})
+
+it('a commit that fails and is tried again counts its points once', () => {
+  const start = {
+    run: '01TEST',
+    name: 'x',
+    source: 'stdin',
+    command: [],
+    directory: '/',
+    startedAt: 1,
+    params: [],
+    tags: [],
+  }
+  const journal = RunJournal.create(':memory:', start, 1 << 20)
+  journal.addSeries(0, 'misc/a')
+  const buffer = new ArrayBuffer(CHUNK_POINTS * POINT_BYTES)
+  columnsOf(buffer, CHUNK_POINTS).value.set([1, 2, Number.NaN])
+  journal.addPoints(buffer, 3, null)
+  journal.database.exec('ALTER TABLE counters RENAME TO away')
+  for (let tries = 0; tries < 3; tries += 1) expect(() => journal.commit()).toThrow('counters')
+  expect(journal.seriesStats).toEqual([])
+  journal.database.exec('ALTER TABLE away RENAME TO counters')
+  journal.commit()
+  expect(journal.seriesStats).toMatchObject([{ key: 'misc/a', count: 3, nan: 1, outline: [1, 2, Number.NaN] }])
+  journal.close()
 })

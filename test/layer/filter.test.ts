@@ -18,7 +18,7 @@ const recorded = JSON.parse(readFileSync(new URL('../fixtures/envfilter/envfilte
 /** Span and field directives are refused, and so are blanks and signs inside a target: EnvFilter takes them for names that nothing has. */
 const isRefused = ({ directives }: Case): boolean => /[[\]{}]/.test(directives)
 const isOdd = ({ directives }: Case): boolean =>
-  directives.split(',').some((piece) => /\s/.test(piece) || /[^\w:.=-]/.test(piece) || /[-+]?\d/.test(piece))
+  directives.split(',').some((piece) => /[^\w:.=+-]/.test(piece) || /^\+|^\./.test(piece))
 
 describe('a filter', () => {
   const plain = recorded.cases.filter(
@@ -98,6 +98,20 @@ describe('what is filtered', () => {
     expect([startup.params, startup.counts['skipped.filtered']]).toEqual([[], 1])
   })
 
+  it('tells levels by words before numbers, and by numbers only on the scale of pino', () => {
+    const passes = (line: string): boolean =>
+      extract(`${line}\n`, { filter: { all: parseFilter('info'), rust: null } }).points.length === 1
+    const lines = [
+      '{"level":3,"step":1,"reward":2}',
+      '{"severity":17,"step":1,"a":1}',
+      '{"level":20,"levelname":"INFO","step":1,"a":1}',
+      '{"level":"INFO+2","step":1,"a":1}',
+      '{"level":"DEBUG-4","step":1,"a":1}',
+      '{"level":20,"step":1,"a":1}',
+    ]
+    expect(lines.map(passes)).toEqual([true, true, true, true, false, false])
+  })
+
   it("by RUST_LOG is only what a Rust program wrote: another trainer's charts stay", () => {
     const found = extract(`${lines}\n`, { filter: { all: null, rust: parseFilter('warn') } })
     expect(triples(found).map(([, step]) => step)).toEqual([2, 3, 4])
@@ -131,8 +145,15 @@ describe('the setting', () => {
     expect(notices[0]).toMatch(/^RUST_LOG: .*\[span\]=debug.*; it is not used$/)
   })
 
+  it('RUST_LOG says nothing where a filter is set, and of Rust where none is', () => {
+    expect(load(['--filter=info'], { RUST_LOG: 'off' }).notices).toEqual([])
+    expect(load([], { RUST_LOG: 'off' }).notices).toEqual([
+      "RUST_LOG: 'off' lets no event of a Rust program pass: there will be no points of it",
+    ])
+  })
+
   it('that is empty is the default, and one that lets nothing pass is told', () => {
     expect(load(['--filter', ''], { RUST_LOG: 'warn' }).settings).toMatchObject({ filter: null, rustFilter: 'warn' })
-    expect(load(['--filter=off']).notices).toEqual(["--filter: 'off' lets no event pass, so there will be no points"])
+    expect(load(['--filter=off']).notices).toEqual(["--filter: 'off' lets no event pass: there will be no points"])
   })
 })

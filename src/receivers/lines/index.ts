@@ -1,4 +1,3 @@
-import type { LineTap } from '../../console/stream.ts'
 import type { AsWritten, Fields, TracingEvent } from '../../layer/event.ts'
 import { Layer, type LayerOutput } from '../../layer/layer.ts'
 import { isSecret, jsonText } from '../../layer/params.ts'
@@ -40,6 +39,9 @@ export interface ReaderOptions {
   wrappers: readonly string[]
   filter?: LineFilter
 }
+
+/** Hears of each line that is an event; null: the filter keeps it out. */
+export type LineTap = (event: TracingEvent | null, text: string, asWritten: () => AsWritten) => void
 
 /** One stream of bytes into a reader; `end()` counts a torn last line. */
 export interface LineStream {
@@ -106,6 +108,8 @@ export class LineReader {
   #fault(fault: LineFault, text: string): void {
     this.#counters.add(FAULT[fault], 1)
     if (fault === 'text' || fault === 'too_long' || this.#seenFaults.has(fault)) return
+    // Of a line that cannot be read nobody can tell where a secret ends.
+    if (SECRET_WORDS.test(text)) return
     this.#seenFaults.add(fault)
     this.#out.example(fault, text.slice(0, MAX_EXAMPLE))
   }
@@ -128,21 +132,23 @@ export class LineReader {
   }
 }
 
+/** Without any of these there is no secret in a line. */
+const SECRET_WORDS = /password|secret|credential|token|key/i
+
 /** The line as it may be shown and kept: as it was written, unless there is a secret in it. */
 function exampleOf({ fields, text }: ReadLine): string {
-  const isClean = !/password|secret|credential|token|key/i.test(text) || !holdsSecret(fields)
+  const isClean = !SECRET_WORDS.test(text) || !holdsSecret(fields)
   return (isClean ? text : jsonText('', fields)).slice(0, MAX_EXAMPLE)
 }
 
 function holdsSecret(root: Fields): boolean {
-  const stack: unknown[] = [root]
+  const stack: [name: string, value: unknown][] = [['', root]]
   while (stack.length > 0) {
-    const value = stack.pop()
+    const [outer, value] = stack.pop()!
+    if (typeof value === 'string' && isSecret(outer, value)) return true
     if (typeof value !== 'object' || value === null) continue
-    for (const [name, inner] of Object.entries(value)) {
-      if (typeof inner === 'string' && isSecret(name, inner)) return true
-      stack.push(inner)
-    }
+    // What is in a list has the list's name.
+    for (const [name, inner] of Object.entries(value)) stack.push([Array.isArray(value) ? outer : name, inner])
   }
   return false
 }
