@@ -6,7 +6,7 @@ import { rulesOf } from './config/load.ts'
 import type { Settings } from './config/settings.ts'
 import type { WorkerData } from './delivery/worker.ts'
 import { Renderer } from './console/render.ts'
-import { ConsoleStream } from './console/stream.ts'
+import { ConsoleStream, type ConsoleOptions } from './console/stream.ts'
 import { parseFilter } from './layer/filter.ts'
 import { compileRules } from './layer/rules.ts'
 import { LineReader, type LineStream, type LineTap } from './receivers/lines/index.ts'
@@ -27,6 +27,14 @@ import type { Output } from './telemetry/output.ts'
 /** What the delivery thread is given to commit and end. */
 const STOP_PATIENCE_MS = 5000
 
+/** Where a stream is shown under the console. */
+export interface Screen {
+  /** Lines that are no events; null: nowhere. */
+  text: Output | null
+  events: Output
+  colour: boolean
+}
+
 export interface BridgeOptions {
   settings: Settings
   stateDir: string
@@ -37,8 +45,8 @@ export interface BridgeOptions {
   command: string
   /** A regular file can be read later, so that nothing of it need ever be dropped. */
   mayWait: boolean
-  /** Where events are shown as lines for people, or null when nobody wants that. */
-  console: { events: Output; colour: boolean } | null
+  /** Events are shown as lines for people, in place of their JSON. */
+  console: boolean
   say: (text: string) => void
   /** The run has its journal. */
   onReady: () => void
@@ -49,7 +57,7 @@ export class Bridge {
   readonly #producer: ChannelProducer
   readonly #reader: LineReader
   readonly #worker: Worker
-  readonly #console: { events: Output; renderer: Renderer; onSkipped: () => void } | null
+  readonly #console: ((colour: boolean) => Pick<ConsoleOptions, 'renderer' | 'onSkipped'>) | null
   /** Whether reading stops while the channel is full. */
   readonly #blocks: boolean
   #closing = false
@@ -73,11 +81,12 @@ export class Bridge {
     }
     const filter: LineFilter = { all: parseFilter(settings.filter ?? ''), rust: parseFilter(settings.rustFilter ?? '') }
     this.#reader = new LineReader({ rules, wrappers: settings['layer.wrappers'], filter }, output, counters)
-    this.#console = options.console && {
-      events: options.console.events,
-      renderer: new Renderer({ rules, labels: settings.labels, colour: options.console.colour }),
-      onSkipped: () => counters.add(CONSOLE_SKIPPED, 1),
-    }
+    this.#console = options.console
+      ? (colour) => ({
+          renderer: new Renderer({ rules, labels: settings.labels, colour }),
+          onSkipped: () => counters.add(CONSOLE_SKIPPED, 1),
+        })
+      : null
     this.#worker.on('message', (message: FromDelivery) => {
       if (message.kind === 'empty') producer.recycle(message.buffers)
       else if (message.kind === 'ready') options.onReady()
@@ -102,12 +111,12 @@ export class Bridge {
   }
 
   /**
-   * A sink for one stream of bytes; the streams of one run share its series. `text` is where the console, if there is
-   * one, writes the lines that are no events.
+   * A sink for one stream of bytes; the streams of one run share its series. `screen` is where the console, if there is
+   * one, shows the stream.
    */
-  stream(text: Output | null): TeeSink {
+  stream({ text, events, colour }: Screen): TeeSink {
     const open = (tap: LineTap | null): LineStream => this.#reader.stream(Date.now, tap)
-    const rendered = this.#console === null ? null : new ConsoleStream({ ...this.#console, text, open })
+    const rendered = this.#console === null ? null : new ConsoleStream({ ...this.#console(colour), text, events, open })
     const lines = rendered ?? open(null)
     return {
       push: (chunk) => {

@@ -109,13 +109,15 @@ async function dispatch(name: string, context: Context): Promise<number> {
   const verb = Object.hasOwn(VERBS, name) ? VERBS[name]! : null
   const problems = [...loaded.problems]
   if (verb === null)
-    problems.unshift(`there is no verb '${name}'${nearest(name, Object.keys(VERBS))}; 'spanbridge --help' lists them`)
+    problems.unshift(
+      `there is no verb '${name}'${nearest(name, Object.keys(VERBS))}; 'spanbridge --help' lists them, and a command is run by: spanbridge exec -- ${name} ...`,
+    )
   if (flags.help || flags.version) {
     const { help, version } = await import('./help.ts')
     context.stdout.write(Buffer.from(flags.version ? `${version()}\n` : help(VERBS)))
     return EXIT.ok
   }
-  if (name !== 'exec' && name !== 'sync' && verb !== null && flags.rest.length > 0) {
+  if (name !== 'exec' && name !== 'sync' && verb !== null && flags.rest.length > 0 && flags.problems.length === 0) {
     problems.push(`${name} takes no words, got '${flags.rest.join(' ')}'`)
   }
   if (flags.contract !== null && name !== 'check') problems.push(`--contract: only 'check' takes it, not '${name}'`)

@@ -49,7 +49,7 @@ function shown(name: SettingName, value: unknown): unknown {
   if (!isFields(inFile)) return inFile
   const entries = Object.entries(inFile).map(([key, inner]) => [
     key,
-    typeof inner === 'string' && isSecret(key, inner) ? HIDDEN : inner,
+    typeof inner !== 'string' ? inner : isSecret(key, inner) ? HIDDEN : withoutCredentials(inner),
   ])
   return Object.fromEntries(entries) as Record<string, unknown>
 }

@@ -1,10 +1,10 @@
 import { isatty } from 'node:tty'
-import type { Output } from '../telemetry/output.ts'
+import type { Screen } from '../bridge.ts'
 import type { Context } from './app.ts'
 
-/** Where events are shown, if at all; coloured on a terminal, unless `NO_COLOR` (no-color.org) or a dumb one is set. */
-export function consoleOf({ loaded, env, stdout }: Context): { events: Output; colour: boolean } | null {
-  if (!loaded.settings.console) return null
+/** Where one of the trainer's streams is shown: events in colour on a terminal, unless `NO_COLOR` (no-color.org) or a dumb one is set. */
+export function screenOf({ loaded, env, stdout, stderr }: Context, fd: 1 | 2): Screen {
+  const output = fd === 1 ? stdout : stderr
   const wantsNone = (env['NO_COLOR'] ?? '') !== '' || env['TERM'] === 'dumb'
-  return { events: stdout, colour: isatty(1) && !wantsNone }
+  return { text: loaded.settings.quiet ? null : output, events: output, colour: isatty(fd) && !wantsNone }
 }

@@ -3,7 +3,7 @@ import { startChild, type Child } from '../receivers/exec/index.ts'
 import { ENDING, FORWARDED, GroupWatch, ignoredSignals, withIgnored } from '../receivers/exec/signals.ts'
 import type { Context } from './app.ts'
 import { emergency } from './emergency.ts'
-import { consoleOf } from './console.ts'
+import { screenOf } from './console.ts'
 import { DaemonFile } from './daemon-file.ts'
 import { Ending } from './ending.ts'
 import { EXIT, exitCodeOf } from './exit-codes.ts'
@@ -42,7 +42,7 @@ export async function exec(context: Context): Promise<number> {
     resume,
     command: context.command,
     mayWait: false,
-    console: consoleOf(context),
+    console: settings.console,
     say,
     onReady: () => daemon.write(),
   })
@@ -52,8 +52,8 @@ export async function exec(context: Context): Promise<number> {
     ending.fault()
     say(`a fault of ours, the output is only passed on from here: ${error.stack ?? error.message}`)
   }
-  child.stdout.attach(bridge.stream(settings.quiet ? null : context.stdout), fault)
-  child.stderr.attach(bridge.stream(settings.quiet ? null : context.stderr), fault)
+  child.stdout.attach(bridge.stream(screenOf(context, 1)), fault)
+  child.stderr.attach(bridge.stream(screenOf(context, 2)), fault)
   const { code, status } = await child.ended
   signals.stop()
   await readRest(child, async () => {

@@ -1,6 +1,6 @@
 import { Bridge } from '../bridge.ts'
 import { beCat, type Context } from './app.ts'
-import { consoleOf } from './console.ts'
+import { screenOf } from './console.ts'
 import { DaemonFile } from './daemon-file.ts'
 import { Ending } from './ending.ts'
 import { EXIT, exitCodeOf } from './exit-codes.ts'
@@ -43,13 +43,13 @@ export async function run(context: Context): Promise<number> {
     resume,
     command: context.command,
     mayWait: kind === 'file',
-    console: consoleOf(context),
+    console: settings.console,
     say,
     onReady: () => daemon.write(),
   })
   const ending = new Ending(bridge)
   for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, () => ending.signal())
-  tee.attach(bridge.stream(output), (error) => {
+  tee.attach(bridge.stream(screenOf(context, 1)), (error) => {
     ending.fault()
     say(`a fault of ours, the input is only passed on from here: ${error.stack ?? error.message}`)
   })

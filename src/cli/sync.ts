@@ -4,7 +4,7 @@ import type { FromDelivery, Outcome } from '../channel/messages.ts'
 import { systemClock } from '../delivery/clock.ts'
 import { DeliveryThread } from '../delivery/thread.ts'
 import { createExporters } from '../exporters/index.ts'
-import { isOwed, readJournal, readStateDir, type RunStatus } from '../journal/status.ts'
+import { isOwed, lacksSomething, readJournal, readStateDir, type RunStatus } from '../journal/status.ts'
 import { isBusy } from '../journal/lock.ts'
 import type { Context } from './app.ts'
 import { EXIT, exitCodeOf } from './exit-codes.ts'
@@ -12,13 +12,16 @@ import { EXIT, exitCodeOf } from './exit-codes.ts'
 /** `sync`: delivers what is left in the journals that are named (by run or file), or in all that no process holds. */
 export async function sync(context: Context): Promise<number> {
   const { flags, loaded, stateDir, voice } = context
-  if (createExporters(loaded.settings).length === 0) {
+  const exporters = createExporters(loaded.settings)
+  if (exporters.length === 0) {
     voice.say('sync: there is no destination; set MLFLOW_TRACKING_URI or --mlflow-tracking-uri')
     return EXIT.usage
   }
   const { runs, unreadable } = readStateDir(stateDir)
   const named = flags.rest.map((word) => find(word, runs))
-  const owed = runs.filter((run) => !run.isHeld && needsDelivery(run)).map(({ journal }) => journal)
+  const addresses = exporters.map(({ address }) => address)
+  await Promise.all(exporters.map((exporter) => exporter.close()))
+  const owed = runs.filter((run) => !run.isHeld && needsDelivery(run, addresses)).map(({ journal }) => journal)
   const journals = flags.rest.length > 0 ? named : owed
   let code: number = EXIT.ok
   if (flags.rest.length === 0) {
@@ -44,8 +47,10 @@ function find(word: string, runs: readonly RunStatus[]): string | null {
   return runs.findLast(({ run, name }) => run === word || name === word)?.journal ?? null
 }
 
-const needsDelivery = ({ status, destinations }: RunStatus): boolean =>
-  status === 'interrupted' || destinations.length === 0 || destinations.some(isOwed)
+const needsDelivery = ({ status, destinations }: RunStatus, addresses: readonly string[]): boolean =>
+  status === 'interrupted' ||
+  destinations.length === 0 ||
+  destinations.some((each) => isOwed(each) || (addresses.includes(each.address) && lacksSomething(each)))
 
 const holderOf = (journal: string): string =>
   `process ${readJournal(journal).pid ?? 'of another spanbridge'} holds it, and delivers it itself`

@@ -30,6 +30,12 @@ const byFlag = new Map<string, SettingName>(
 /** Words behind a switch that are its value and not the beginning of a command. */
 const SWITCH_WORDS: ReadonlySet<string> = new Set(['true', 'false', 'on', 'off', 'yes', 'no', '0', '1'])
 
+/** Whether a word is one of our flags: it is no value of another. `--flag=--word` is. */
+const isOurs = (word: string): boolean => {
+  const [flag] = word.split('=')
+  return byFlag.has(flag!) || (OTHER_FLAGS as readonly string[]).includes(flag!)
+}
+
 const isSwitch = (name: SettingName): boolean => ([bool, switchOrName] as unknown[]).includes(settingOf(name).type)
 
 /**
@@ -83,10 +89,13 @@ function takeFlag(flags: Flags, flag: string, inline: string | null, next: strin
       return takesNext
     } else if (name !== undefined || flag === '--config' || flag === '--contract') {
       const value = inline ?? next
-      if (value === undefined) flags.problems.push(`${flag}: expected a value behind it, got nothing`)
+      if (value === undefined || (inline === null && isOurs(value)))
+        flags.problems.push(
+          `${flag}: expected a value behind it, got ${value === undefined ? 'nothing' : `the flag ${value}`}`,
+        )
       else if (name === undefined) flags[flag === '--config' ? 'config' : 'contract'] = value
       else add(flags, name, value)
-      return inline === null
+      return inline === null && !(value !== undefined && isOurs(value))
     } else {
       flags.problems.push(`${flag}: there is no such flag${nearest(flag, [...byFlag.keys(), ...OTHER_FLAGS])}`)
     }

@@ -1,12 +1,12 @@
 import { readFileSync } from 'node:fs'
 import { homedir } from 'node:os'
 import { isAbsolute, join, resolve } from 'node:path'
-import { isFields } from '../layer/event.ts'
+import { isFields, type Fields } from '../layer/event.ts'
 import { parseFilter } from '../layer/filter.ts'
 import type { LayerSettings } from '../layer/rules.ts'
 import type { Flags } from './flags.ts'
 import { nearest } from './nearest.ts'
-import { readYaml } from './yaml.ts'
+import { readYaml, yamlAsWritten } from './yaml.ts'
 import { envOf, flagOf, settingOf, SETTING_NAMES, type SettingName, type Settings } from './settings.ts'
 
 export type Env = Readonly<Record<string, string | undefined>>
@@ -24,7 +24,7 @@ export interface LoadedSettings {
 export function loadSettings(flags: Flags, env: Env): LoadedSettings {
   const problems = [...flags.problems]
   const notices: string[] = []
-  const file = flags.config === null ? new Map<SettingName, unknown>() : readFile(flags.config, problems)
+  const file = flags.config === null ? new Map<SettingName, FileValue>() : readFile(flags.config, problems)
   const settings: Record<string, unknown> = {}
   const sources: Record<string, string> = {}
   for (const name of SETTING_NAMES) {
@@ -47,7 +47,7 @@ export function loadSettings(flags: Flags, env: Env): LoadedSettings {
 interface Sources {
   flags: Flags
   env: Env
-  file: ReadonlyMap<SettingName, unknown>
+  file: ReadonlyMap<SettingName, FileValue>
   problems: string[]
   notices: string[]
 }
@@ -91,7 +91,11 @@ function valueOf(
     }
     return values.length === 0 ? fallback : { value: merged(values), source: used.join(', ') }
   }
-  if (file.has(name)) return read(`${flags.config}: ${name}`, () => setting.type.fromFile(file.get(name)))
+  if (file.has(name))
+    return read(`${flags.config}: ${name}`, () => {
+      const { value, written } = file.get(name)!
+      return setting.type.fromFile(value, written)
+    })
   return fallback
 }
 
@@ -110,9 +114,15 @@ function closedFilters(settings: Settings, sources: Readonly<Record<string, stri
   ]
 }
 
+/** A value of the file, and the text of its scalars. */
+interface FileValue {
+  value: unknown
+  written: unknown
+}
+
 /** The file flattened to dotted names; an object stops where it is itself a setting (`params`). */
-function readFile(path: string, problems: string[]): Map<SettingName, unknown> {
-  const found = new Map<SettingName, unknown>()
+function readFile(path: string, problems: string[]): Map<SettingName, FileValue> {
+  const found = new Map<SettingName, FileValue>()
   let text: string
   try {
     text = readFileSync(path, 'utf8')
@@ -126,15 +136,20 @@ function readFile(path: string, problems: string[]): Map<SettingName, unknown> {
     problems.push(`${path}: expected settings by name, got ${Array.isArray(root) ? 'a list' : typeof root}`)
     return found
   }
-  const walk = (fields: Record<string, unknown>, path_: string): void => {
+  const walk = (fields: Fields, asWritten: unknown, path_: string): void => {
     for (const [key, value] of Object.entries(fields)) {
+      const written = isFields(asWritten) ? asWritten[key] : undefined
       const name = path_ === '' ? key : `${path_}.${key}`
-      if ((SETTING_NAMES as string[]).includes(name)) found.set(name as SettingName, value)
-      else if (isFields(value) && SETTING_NAMES.some((known) => known.startsWith(`${name}.`))) walk(value, name)
+      const isGroup = SETTING_NAMES.some((known) => known.startsWith(`${name}.`))
+      if (found.has(name as SettingName)) problems.push(`${path}: ${name}: expected once, got it twice`)
+      else if ((SETTING_NAMES as string[]).includes(name)) found.set(name as SettingName, { value, written })
+      else if (isGroup && value === null) continue // all that was in it is commented out
+      else if (isGroup && isFields(value)) walk(value, written, name)
+      else if (isGroup) problems.push(`${path}: ${name}: expected settings by name, got ${JSON.stringify(value)}`)
       else problems.push(`${path}: ${name}: there is no such setting${nearest(name, SETTING_NAMES)}`)
     }
   }
-  walk(root, '')
+  walk(root, yamlAsWritten(text), '')
   return found
 }
 
@@ -188,8 +203,13 @@ function problemsOfUri(uri: string): string[] {
   }
 }
 
-/** An address as it may be shown. */
-export const withoutCredentials = (address: string): string => address.replace(/\/\/[^/@\s]*@/, '//***@')
+/** An address as it may be shown: no user, password, or secret of its query. Rather too little than too much. */
+export const withoutCredentials = (address: string): string =>
+  withoutUser(address, '***@').replace(/([?&][^=&]*(?:token|key|secret|passw)[^=&]*=)[^&]*/gi, '$1***')
+
+/** An address without the user and password in it. */
+export const withoutUser = (address: string, instead = ''): string =>
+  address.replace(/\/\/.*@/s, `//${instead}`).replace(/^[^/@]*:(?!\/\/)[^/]*@/s, instead)
 
 /** The directory of the journals, absolute. */
 export function stateDirOf(settings: Settings, env: Env): string {

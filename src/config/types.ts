@@ -1,3 +1,4 @@
+import { isFields } from '../layer/event.ts'
 import { FilterError, parseFilter } from '../layer/filter.ts'
 
 /** Reads one value of a setting. `text` comes from a flag or the environment, `parsed` from the file. Throws with what was expected. */
@@ -9,7 +10,8 @@ export interface SettingType<T> {
   /** The value as the file has it, where that is not the value itself. */
   toFile?(value: T): unknown
   fromText(text: string): T
-  fromFile(parsed: unknown): T
+  /** `written`: the same with scalars as the text that stands there, where it matters (`007123`). */
+  fromFile(parsed: unknown, written?: unknown): T
 }
 
 /** A value that does not fit; the message says what was expected and what came. */
@@ -22,15 +24,19 @@ const fail = (expected: string, value: unknown): never => {
   throw new SettingError(`expected ${expected}, got ${got(value)}`)
 }
 
+/** A scalar as it was written; lists and objects as JSON. */
+const textOf = (value: unknown, written: unknown): string =>
+  typeof value === 'string' ? value : typeof written === 'string' ? written : JSON.stringify(value)
+
 export const text: SettingType<string | null> = {
   shape: 'TEXT',
   schema: { type: ['string', 'number', 'null'] },
   fromText: (value) => (value === '' ? null : value),
-  fromFile: (value) =>
+  fromFile: (value, written) =>
     value === null || typeof value === 'string'
       ? value
       : typeof value === 'number'
-        ? String(value)
+        ? textOf(value, written)
         : fail('text', value),
 }
 
@@ -115,6 +121,9 @@ export const list: SettingType<readonly string[]> = {
     Array.isArray(value) && value.every((item) => typeof item === 'string') ? value : fail('a list of texts', value),
 }
 
+/** What is wrong may be a secret: its beginning tells which it is. */
+const withoutValue = (item: string): string => (item.length > 12 ? `${item.slice(0, 8)}...` : item)
+
 /** Pairs as text: `a=1,b=2`; a flag may be repeated, one pair each (`--param notes=a,b` keeps its comma). */
 export const pairs: SettingType<Readonly<Record<string, string>>> = {
   shape: 'NAME=VALUE',
@@ -126,16 +135,18 @@ export const pairs: SettingType<Readonly<Record<string, string>>> = {
         .filter((item) => item.trim() !== '')
         .map((item) => {
           const equals = item.indexOf('=')
-          return equals > 0 ? [item.slice(0, equals).trim(), item.slice(equals + 1)] : fail('NAME=VALUE', item)
+          return equals > 0
+            ? [item.slice(0, equals).trim(), item.slice(equals + 1)]
+            : fail('NAME=VALUE', withoutValue(item))
         }),
     )
   },
-  fromFile: (value) =>
-    typeof value === 'object' && value !== null && !Array.isArray(value)
+  fromFile: (value, written) =>
+    isFields(value)
       ? Object.fromEntries(
           Object.entries(value).map(([name, inner]) => [
             name,
-            typeof inner === 'string' ? inner : JSON.stringify(inner),
+            textOf(inner, isFields(written) ? written[name] : undefined),
           ]),
         )
       : fail('names with values', value),
@@ -169,7 +180,7 @@ export const labels: SettingType<Readonly<Record<string, string>>> = {
         .map((item) => [item.slice(0, item.indexOf('=')).trim(), item.slice(item.indexOf('=') + 1).trim()] as const)
         .filter(([key, label], i) => value.split(',')[i]!.includes('=') && key !== '' && label !== ''),
     ),
-  fromFile: (value) => pairs.fromFile(value),
+  fromFile: (value, written) => pairs.fromFile(value, written),
 }
 
 /** Directives of a filter, checked but kept as text; empty is none. */

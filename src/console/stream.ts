@@ -4,8 +4,14 @@ import { MAX_LINE_BYTES } from '../receivers/lines/split.ts'
 import type { Output } from '../telemetry/output.ts'
 import type { Renderer } from './render.ts'
 
-/** With this much unread, the terminal is slow: events are counted instead of shown. */
-const MAX_UNREAD = 1 << 20
+/**
+ * The terminal is slow with this much unread where nothing has left for a while, ... Events are then counted instead of
+ * shown. A burst of input alone is no slowness: two megabytes of it are read at a time.
+ */
+const SLOW_UNREAD = 1 << 20
+const SLOW_MS = 200
+/** ... or with this much, before the trainer's own output would have to wait. */
+const MAX_UNREAD = 3 << 20
 
 const NEWLINE = 10
 const CARRIAGE_RETURN = 13
@@ -91,7 +97,8 @@ export class ConsoleStream {
 
   #render(event: TracingEvent, text: string, asWritten: () => AsWritten): string {
     const { renderer, events, onSkipped } = this.#options
-    if (events.unread < MAX_UNREAD) return renderer.render(event, text, asWritten)
+    const isSlow = events.unread > MAX_UNREAD || (events.unread > SLOW_UNREAD && events.stands(SLOW_MS))
+    if (!isSlow) return renderer.render(event, text, asWritten)
     onSkipped()
     return ''
   }
@@ -144,11 +151,11 @@ type Kind = 'event' | 'text' | 'open'
 
 /** Blanks, a byte order mark and colour codes, as they may stand before an event; bytes as Latin-1. */
 // oxlint-disable-next-line no-control-regex -- the escape character is what is looked for
-const NOISE = /^(?:\s|\xEF\xBB\xBF|\x1b\[[\d;]*m)*/
+const NOISE = /^(?:\s|\xEF\xBB\xBF|\x1b\[[0-?]*[ -/]*[@-~])*/
 
 /** The beginning of such noise that has been cut off. */
 // oxlint-disable-next-line no-control-regex -- as above
-const CUT_OFF = /^(?:\x1b(?:\[[\d;]*)?|\xEF\xBB?)?$/
+const CUT_OFF = /^(?:\x1b(?:\[[0-?]*[ -/]*)?|\xEF\xBB?)?$/
 
 /** Longest noise before an event that is waited for. */
 const MAX_NOISE = 256

@@ -37,6 +37,17 @@ interface Seen {
   lines: number[]
 }
 
+const newSeen = (contract: CategoryContract): Seen => ({
+  contract,
+  open: new Map(),
+  known: new Set(),
+  positions: [],
+  lines: [],
+})
+
+/** The message with which a run begins. */
+const RUN_BEGINS = 'startup'
+
 /** Holds events against a contract, one after the other; `finish()` tells how it is broken. Keeps a few numbers a step. */
 export class ContractChecker {
   readonly #rules: Rules
@@ -57,7 +68,7 @@ export class ContractChecker {
     this.#stepFields = new Set(rules.stepFields.flat())
     for (const [name, category] of contract) {
       this.#categories.set(rules.prefixOf(name), name)
-      this.#seen.set(name, { contract: category, open: new Map(), known: new Set(), positions: [], lines: [] })
+      this.#seen.set(name, newSeen(category))
       for (const field of [...category.fields.keys(), ...category.optional.keys()])
         this.#homes.set(field, [...(this.#homes.get(field) ?? []), name])
     }
@@ -74,6 +85,7 @@ export class ContractChecker {
   }
 
   event(event: TracingEvent, line: number): void {
+    if (event.message === RUN_BEGINS && this.#isBegun) this.#endRun()
     if (event.message !== null && CONFIG_MESSAGES.has(event.message)) return
     const prefix = prefixOf(event, this.#rules)
     const name = this.#categories.get(prefix)
@@ -92,13 +104,24 @@ export class ContractChecker {
 
   /** All breaches, those of a category together, in the order of the log. */
   finish(): Breach[] {
-    for (const [name, { open }] of this.#seen) for (const step of open.keys()) this.#close(name, step)
-    for (const [name, seen] of this.#seen) this.#checkRhythm(name, seen)
+    this.#endRun()
     const order = [...this.#seen.keys()]
     const lineOf = ({ line }: Breach): number => line ?? Number.POSITIVE_INFINITY
     return [...this.#breaches.values()].sort(
       (a, b) => order.indexOf(a.category) - order.indexOf(b.category) || (lineOf(a) < lineOf(b) ? -1 : 1),
     )
+  }
+
+  get #isBegun(): boolean {
+    return [...this.#seen.values()].some(({ known }) => known.size > 0)
+  }
+
+  /** A log may hold one run after the other: each is held against the contract by itself. */
+  #endRun(): void {
+    for (const [name, { open }] of this.#seen) for (const step of open.keys()) this.#close(name, step)
+    for (const [name, seen] of this.#seen) this.#checkRhythm(name, seen)
+    for (const [name, { contract }] of this.#seen) this.#seen.set(name, newSeen(contract))
+    this.#updates = 0
   }
 
   /** Whether a field makes its event one of metrics. */

@@ -40,9 +40,12 @@ export function missingAtDistance({ positions, lines }: Rhythm, updates: number,
   let line: number | null = null
   for (let i = 0; i <= positions.length; i += 1) {
     const from = i === 0 ? 0 : positions[i - 1]!
-    // At the end another update may be due, but not before this one is over.
-    const gap = i === positions.length ? updates - from - (distance - 1) : positions[i]! - from
-    const missing = (i > 0 && i < positions.length ? Math.round(gap / distance) : Math.ceil(gap / distance)) - 1
+    const isEnd = i === positions.length
+    const gap = (isEnd ? updates : positions[i]!) - from
+    // What is due in the last update may still come.
+    const missing = isEnd
+      ? Math.floor((gap - 1) / distance)
+      : (i === 0 ? Math.ceil(gap / distance) : Math.round(gap / distance)) - 1
     if (missing <= 0) continue
     if (count === 0) line = i === 0 ? null : lines[i - 1]!
     count += missing

@@ -56,8 +56,9 @@ export class DestinationAccount {
     this.#options = options
     const { exporter, address, target } = options
     const rows = journal.all('SELECT * FROM destinations WHERE exporter = ? ORDER BY id', exporter)
-    // The address is no part of what a destination is, while it leads to the same run.
-    let row = isNew ? undefined : (rows.find((each) => each['address'] === address) ?? rows.at(-1))
+    // Once the tracker's run is known the address is no part of what a destination is, while it leads to that run.
+    const isMade = (each: Record<string, unknown>): boolean => each['run_id'] !== null || each['making_since'] !== null
+    let row = isNew ? undefined : (rows.find((each) => each['address'] === address) ?? rows.findLast(isMade))
     if (row === undefined) {
       const values = [exporter, address, JSON.stringify(target)]
       journal.run('INSERT INTO destinations (exporter, address, target) VALUES (?, ?, ?)', ...values)

@@ -1,6 +1,6 @@
 import type { Exporter } from '../exporters/exporter.ts'
 import { isBusy } from '../journal/lock.ts'
-import { isOwed, readStateDir, type DestinationStatus, type RunStatus } from '../journal/status.ts'
+import { lacksSomething, readStateDir, type DestinationStatus, type RunStatus } from '../journal/status.ts'
 import { points } from '../telemetry/words.ts'
 import type { Clock } from './clock.ts'
 import { DeliveredRun, takeJournal } from './run.ts'
@@ -87,7 +87,7 @@ export class Orphans {
   /** Those that still lack something of the run, at the address that it was to go to. */
   #exportersFor(status: RunStatus): Exporter[] {
     const isFor = (exporter: Exporter) => (destination: DestinationStatus) =>
-      destination.exporter === exporter.name && destination.address === exporter.address && isOwed(destination)
+      destination.exporter === exporter.name && destination.address === exporter.address && lacksSomething(destination)
     return this.#options.createExporters().filter((exporter) => status.destinations.some(isFor(exporter)))
   }
 

@@ -1,8 +1,9 @@
+import { withoutUser } from '../config/load.ts'
 import { flagOf, type SettingName, type Settings } from '../config/settings.ts'
 import type { RunJournal } from '../journal/journal.ts'
 import { describeMetric } from '../registry/index.ts'
 import { sparkline } from '../telemetry/sparkline.ts'
-import { number, points as pointsOf, table } from '../telemetry/words.ts'
+import { counted, number, points as pointsOf, table } from '../telemetry/words.ts'
 import { isOwed, readStatus, type RunStatus } from '../journal/status.ts'
 
 const list = (counts: Readonly<Record<string, number>>): string =>
@@ -28,10 +29,10 @@ export function accountLines(journal: RunJournal, { settings, command, isLost }:
   // What goes to others is no matter of ours.
   const configured = status.destinations.filter(({ state }) => state !== 'disabled')
   const lines = [
-    `run ${status.name} (${status.run}) ${status.status}: ${number(received.numbers)} numbers in ${number(received.events)} events = ${number(status.points)} points` +
+    `run ${status.name} (${status.run}) ${status.status}: ${counted(received.numbers, 'number')} in ${counted(received.events, 'event')} = ${pointsOf(status.points)}` +
       (skipped === '' ? '' : ` + skipped (${skipped})`) +
       (dropped === '' ? '' : `; dropped (${dropped})`),
-    ...exampleLines(status),
+    ...exampleLines(status, settings),
     ...statisticLines(journal, settings),
     ...(status.console.skipped > 0 ? [consoleLine(status.console.skipped)] : []),
     ...configured.map(destinationLine),
@@ -64,11 +65,18 @@ const consoleLine = (skipped: number): string =>
 /** Most series that are shown; the others are in MLflow and in the journal. */
 const MAX_SHOWN = 50
 
-/** A value in six digits, as short as they are. */
+/** Longest label that a table shows whole. */
+const MAX_LABEL = 40
+
+const cut = (label: string): string => (label.length > MAX_LABEL ? `${label.slice(0, MAX_LABEL - 1)}…` : label)
+
+/** A value in about six digits. */
 function shown(value: number): string {
   if (Number.isSafeInteger(value)) return number(value)
   if (!Number.isFinite(value)) return Number.isNaN(value) ? 'NaN' : value > 0 ? 'inf' : '-inf'
-  return Math.abs(value) < 1e-4 ? value.toExponential(3) : String(Number(value.toPrecision(6)))
+  const size = Math.abs(value)
+  if (size < 1e-4 || size >= 1e15) return Number(value.toPrecision(6)).toExponential()
+  return size < 1e6 ? String(Number(value.toPrecision(6))) : value.toLocaleString('en-US', { maximumFractionDigits: 1 })
 }
 
 /** How training went: the last value of each series under its label, its range, and its outline. */
@@ -79,7 +87,7 @@ function statisticLines(journal: RunJournal, settings: Settings): string[] {
     const { category, label, unit } = describeMetric(key, settings.labels)
     const name = unit === null ? label : `${label} (${unit})`
     const notes = nan > 0 ? ` ${number(nan)} NaN` : ''
-    return [category, name, shown(value), shown(min), shown(max), number(step), sparkline(outline) + notes]
+    return [category, cut(name), shown(value), shown(min), shown(max), number(step), sparkline(outline) + notes]
   })
   const lines = table([['', 'metric', 'last', 'min', 'max', 'at step', ''], ...rows], 2)
   if (all.length > MAX_SHOWN) lines.push(`  and ${number(all.length - MAX_SHOWN)} more`)
@@ -87,10 +95,17 @@ function statisticLines(journal: RunJournal, settings: Settings): string[] {
 }
 
 /** The first line that something was skipped of, for each reason. */
-const exampleLines = ({ examples, skipped, notEvents }: RunStatus): string[] =>
-  Object.entries(examples).map(
-    ([reason, line]) => `  ${number(skipped[reason] ?? notEvents[reason] ?? 0)} ${reason}, the first in: ${line}`,
-  )
+function exampleLines({ examples, skipped, notEvents, received }: RunStatus, settings: Settings): string[] {
+  const by = settings.filter === null ? `RUST_LOG '${settings.rustFilter}'` : `filter '${settings.filter}'`
+  const lines = Object.entries(examples).map(([reason, line]) => {
+    const count = number(skipped[reason] ?? notEvents[reason] ?? 0)
+    return `  ${count} ${reason}${reason === 'filtered' ? ` by ${by}` : ''}, the first in: ${line}`
+  })
+  // The likeliest mistake of somebody who is new.
+  if (received.events === 0 && received.lines > 0)
+    lines.push('  no line was an event: expected one JSON object per line, with a step and numbers beside it')
+  return lines
+}
 
 /** Settings that say where a run goes. */
 const WHERE_TO: readonly SettingName[] = [
@@ -104,7 +119,7 @@ const WHERE_TO: readonly SettingName[] = [
 function syncCommand(command: string, path: string, settings: Settings): string {
   const flags = WHERE_TO.filter((name) => settings[name] !== null).flatMap((name) => [
     flagOf(name),
-    (settings[name] as string).replace(/\/\/[^/@\s]*@/, '//'),
+    withoutUser(settings[name] as string),
   ])
   return [command, 'sync', path, ...flags].map(quoted).join(' ')
 }

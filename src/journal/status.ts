@@ -63,9 +63,13 @@ export interface RunStatus {
   destinations: DestinationStatus[]
 }
 
-/** Whether something of the run has still to get to a destination: points, params, tags or the end. One that it has been moved away from wants nothing. */
-export const isOwed = ({ state, points, params, tags, ended }: DestinationStatus): boolean =>
-  state !== 'disabled' && (points.pending + params.pending + tags.pending > 0 || !ended)
+/** Whether a destination lacks something of the run: points, params, tags or the end. */
+export const lacksSomething = ({ points, params, tags, ended }: DestinationStatus): boolean =>
+  points.pending + params.pending + tags.pending > 0 || !ended
+
+/** Whether something has still to get to a destination. One that the run has been moved away from wants nothing. */
+export const isOwed = (destination: DestinationStatus): boolean =>
+  destination.state !== 'disabled' && lacksSomething(destination)
 
 type Row = Record<string, unknown>
 

@@ -4,7 +4,17 @@ import { MAX_DEPTH } from './rules.ts'
 /** What stands in the place of a secret. */
 export const REDACTED = '[redacted]'
 
-const SECRET_WORDS = new Set(['password', 'passwords', 'secret', 'secrets', 'credential', 'credentials'])
+const SECRET_WORDS = new Set([
+  'password',
+  'passwords',
+  'secret',
+  'secrets',
+  'credential',
+  'credentials',
+  'passwd',
+  'pwd',
+  'passphrase',
+])
 const KEY_WORDS = new Set(['token', 'key'])
 
 /** A text under a name that ends in `token` or `key` is a secret from this length on: `eos_token` is not, an API key is. */
@@ -30,11 +40,12 @@ const TOO_DEEP = '[too deep]'
 
 /** Any value as JSON text; secrets inside it are taken out, and NaN and infinities, which JSON lacks, are texts. */
 export function jsonText(name: string, value: unknown): string {
-  // What is in a list has the list's name; `this` of a replacer is what holds the value.
-  const nameOfList = new Map<unknown, string>()
+  // Names are paths; what is in a list has the list's. `this` of a replacer is what holds the value.
+  const pathOf = new Map<unknown, string>()
   function shown(this: unknown, key: string, inner: unknown): unknown {
-    const of = Array.isArray(this) ? (nameOfList.get(this) ?? name) : key === '' ? name : key
-    if (Array.isArray(inner)) nameOfList.set(inner, of)
+    const outer = pathOf.get(this) ?? name
+    const of = Array.isArray(this) || key === '' ? outer : `${outer}/${key}`
+    if (typeof inner === 'object' && inner !== null) pathOf.set(inner, of)
     if (typeof inner === 'string') return isSecret(of, inner) ? REDACTED : inner
     return typeof inner === 'number' && !Number.isFinite(inner) ? String(inner) : inner
   }

@@ -17,6 +17,7 @@ export class Output {
   #waitingBytes = 0
   #busy = false
   #gone = false
+  #progressAt = 0
   #atLineStart = true
   #whenDrained: (() => void)[] = []
   /** Called whenever bytes have left. */
@@ -31,6 +32,11 @@ export class Output {
   /** Bytes that have not been taken yet. */
   get unread(): number {
     return this.#waitingBytes
+  }
+
+  /** Whether bytes wait, and none has left for that long (ms). */
+  stands(ms: number): boolean {
+    return this.#busy && performance.now() - this.#progressAt > ms
   }
 
   /** Whether the last byte written was a newline, or there was none. */
@@ -62,6 +68,7 @@ export class Output {
       return
     }
     this.#busy = true
+    this.#progressAt = performance.now()
     this.#write(this.#takeJoined())
   }
 
@@ -85,10 +92,12 @@ export class Output {
       if (error !== null) this.#giveUp()
       else if (written < bytes.length) {
         this.#waitingBytes -= written
+        this.#progressAt = performance.now()
         this.#write(bytes.subarray(written))
         return
       } else this.#waitingBytes -= written
       this.#busy = false
+      this.#progressAt = performance.now()
       this.onProgress?.()
       this.#next()
     })

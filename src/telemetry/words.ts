@@ -3,8 +3,10 @@ import { escapeControl } from './say.ts'
 /** A number as people read it. */
 export const number = (n: number): string => n.toLocaleString('en-US')
 
-/** `1 point`, `2 points`. */
-export const points = (n: number): string => `${number(n)} ${n === 1 ? 'point' : 'points'}`
+/** `1 event`, `2 events`. */
+export const counted = (n: number, what: string): string => `${number(n)} ${what}${n === 1 ? '' : 's'}`
+
+export const points = (n: number): string => counted(n, 'point')
 
 /** Rows as lines with their columns below each other: the first `left` to the left, the others to the right, but for the last. */
 export function table(cells: readonly (readonly string[])[], left: number): string[] {

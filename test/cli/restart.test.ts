@@ -18,6 +18,26 @@ async function killed(args: readonly string[], stateDir: string, input: string, 
   await running.finished
 }
 
+it('a run that was half delivered to one server goes whole to another, and its rest to the first when that is back', async () => {
+  const [first, second] = [await FakeMlflow.start(), await FakeMlflow.start()]
+  const stateDir = temporaryDirectory()
+  first.fault = ({ path, body }, response) =>
+    path === 'runs/log-batch' && body.metrics?.some(({ step }: { step: number }) => step >= 2000)
+      ? (response.writeHead(503).end(), true)
+      : false
+  const at = (server: FakeMlflow): string[] => ['--state-dir', stateDir, '--mlflow-tracking-uri', server.url]
+  await spanbridge(['--quiet', '--run-name', 'half', '--shutdown-deadline', '2s', ...at(first)], lines(0, 4000))
+  expect(first.points.size).toBeGreaterThan(0)
+  expect(first.points.size).toBeLessThan(4000)
+  expect((await spanbridge(['sync', 'half', ...at(second)])).code).toBe(0)
+  expect(second.points.size).toBe(4000)
+  first.fault = () => false
+  const { code, stderr } = await spanbridge(['sync', ...at(first)])
+  expect(code, stderr).toBe(0)
+  expect([first.points.size, first.repeats, second.repeats, second.runs.size]).toEqual([4000, 0, 0, 1])
+  expect((await spanbridge(['sync', ...at(second)])).stderr).toContain('nothing is left to deliver')
+})
+
 describe('a run whose daemon was killed', () => {
   it('goes on under --resume: one run in MLflow, every point once, ended in the end', async () => {
     const url = inject('mlflowUrl')

@@ -2,7 +2,7 @@ import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, expect, it } from 'vitest'
 import { readFlags } from '../../src/config/flags.ts'
-import { loadSettings, stateDirOf, type Env } from '../../src/config/load.ts'
+import { loadSettings, stateDirOf, withoutCredentials, withoutUser, type Env } from '../../src/config/load.ts'
 import { envOf, flagOf, SETTING_NAMES, settingOf } from '../../src/config/settings.ts'
 import { temporaryDirectory } from '../support/spanbridge.ts'
 
@@ -98,6 +98,53 @@ describe('settings', () => {
     expect([problems, notices]).toEqual([
       [],
       ['SPANBRIDGE_STATEDIR: there is no such setting; did you mean SPANBRIDGE_STATE_DIR?'],
+    ])
+  })
+
+  it('keep a text as it was written in the file, where YAML would make a number of it', () => {
+    const file = fileWith(
+      'runName: 007\nmlflow.token: 12345678901234567890\nparams: {seed: 00042, lr: 1e-3, list: [1, a], on: true}\nmlflow:\n',
+    )
+    const { settings, problems } = load(['--config', file])
+    expect(problems).toEqual([])
+    expect(settings).toMatchObject({
+      runName: '007',
+      'mlflow.token': '12345678901234567890',
+      params: { seed: '00042', lr: '1e-3', list: '[1,"a"]', on: 'true' },
+    })
+  })
+
+  it('that stand in the file twice, or whose group is no group, are told; so is a flag in the place of a value', () => {
+    const file = fileWith('steps.fields: [a]\nsteps: {fields: [b]}\nmlflow: 5\n')
+    expect(load(['--config', file, '--run-name', '--quiet']).problems).toEqual([
+      '--run-name: expected a value behind it, got the flag --quiet',
+      `${file}: steps.fields: expected once, got it twice`,
+      `${file}: mlflow: expected settings by name, got 5`,
+    ])
+    expect(load(['--run-name=--quiet']).settings.runName).toBe('--quiet')
+  })
+
+  it('never show what may be a secret', () => {
+    const secrets = [
+      'user:s3cr3t@host:5000',
+      'http://user:s3 cr3t@h',
+      'http://u:p@ss/w@h',
+      'http://h/?api_token=s3cr3t&x=1',
+    ]
+    expect(secrets.map(withoutCredentials)).toEqual([
+      '***@host:5000',
+      'http://***@h',
+      'http://***@h',
+      'http://h/?api_token=***&x=1',
+    ])
+    expect(withoutUser('http://user:s3 cr3t@h/x')).toBe('http://h/x')
+    expect(['http://h:5000/a', 'host:5000', '/a/b'].map(withoutCredentials)).toEqual([
+      'http://h:5000/a',
+      'host:5000',
+      '/a/b',
+    ])
+    expect(load([], { SPANBRIDGE_PARAMS: 'api_key:sk-0123456789' }).problems).toEqual([
+      "SPANBRIDGE_PARAMS: expected NAME=VALUE, got 'api_key:...'",
     ])
   })
 

@@ -40,7 +40,7 @@ function shown({
     new Counters(),
   )
   const written: Buffer[] = []
-  const output = { unread, write: (bytes: Buffer): void => void written.push(Buffer.from(bytes)) }
+  const output = { unread, stands: () => true, write: (bytes: Buffer): void => void written.push(Buffer.from(bytes)) }
   const found: Shown = {
     get all() {
       return Buffer.concat(written).toString()

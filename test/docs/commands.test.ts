@@ -132,7 +132,7 @@ describe('the README', () => {
     expect(code, stderr).toBe(0)
     expect(stdout.toString().trimEnd().split('\n').at(-1)).toBe('{"step":1,"loss":0.5}')
     expect(stderr).toMatch(
-      /201 numbers in 101 events = 200 points \+ skipped \(1 config\)[^]*1 numbers in 1 events = 1 points/,
+      /201 numbers in 101 events = 200 points \+ skipped \(1 config\)[^]*1 number in 1 event = 1 point/,
     )
   })
 })

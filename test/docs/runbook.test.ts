@@ -132,6 +132,7 @@ const PROVOKED: Readonly<Record<string, (words: string) => Promise<string>>> = {
     onTestFinished(() => void other.close())
     return said(words, at(`http://127.0.0.1:${(other.address() as AddressInfo).port}`))
   },
+  'speaks no TLS': (words) => said(words, at(inject('mlflowUrl').replace('http:', 'https:'))),
   'shows a certificate that does not hold': async (words) => {
     const { cert, key } = certificate()
     const server = createTlsServer({ cert, key })
@@ -184,6 +185,18 @@ const PROVOKED: Readonly<Record<string, (words: string) => Promise<string>>> = {
     await expect.poll(async () => (await statusOf(stateDir))[0]?.points, { timeout: 20_000 }).toBe(1)
     return (await spanbridge(['sync', 'held', '--state-dir', stateDir, ...at(await nobody())])).stderr
   },
+  'taking up the run': async () => {
+    const stateDir = temporaryDirectory()
+    const away = await nobody()
+    const args = ['--quiet', '--state-dir', stateDir, '--shutdown-deadline', '1s', ...at(away)]
+    await spanbridge(args, LINE)
+    const running = startBridge(args)
+    await running.seen('taking up the run')
+    running.child.kill('SIGKILL')
+    return (await running.finished).stderr
+  },
+  'no line was an event': async () =>
+    (await spanbridge(['--quiet', '--state-dir', temporaryDirectory()], 'epoch 1 loss 0.5\n')).stderr,
   'wait in': async () => {
     const args = ['--quiet', '--state-dir', temporaryDirectory(), '--shutdown-deadline', '1s', ...at(await nobody())]
     const { code, stderr } = await spanbridge(args, many(2))

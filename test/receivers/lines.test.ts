@@ -155,6 +155,17 @@ describe('hostile input', () => {
   })
 })
 
+it('an event behind what erases a progress bar, or with several carriage returns at its end, is one', () => {
+  const lines = [
+    '\r\x1b[2K{"step":1,"x":1}',
+    '50%\r\x1b[K{"step":2,"x":1}',
+    '\x1b[?25l{"step":3,"x":1}\x1b[0m\x1b[?25h',
+    '{"step":4,"x":1}\r\r',
+    '\x1b[38:2::1:2:3m{"step":5,"x":1}\x1b[m',
+  ]
+  expect(triples(extract(`${lines.join('\n')}\n`)).map(([, step]) => step)).toEqual([1, 2, 3, 4, 5])
+})
+
 describe('a line', () => {
   it('is read behind any length of progress bar that overwrote itself', () => {
     const bar = `\r 45%|####      | 1/2 ${'.'.repeat(80)}`.repeat(20_000)

@@ -138,7 +138,9 @@ export class MlflowClient {
     if (status === 502 || status === 504) {
       return { kind: 'unanswered', error: error(`is behind a gateway that got no answer (${status}, ${said})`), status }
     }
-    if (status === 429 || status >= 500) return retry(`cannot take it now (${status}, ${said})`)
+    // What MLflow does not know at all it does not answer with a page.
+    const isForeign = code === undefined && (status === 501 || status === 505)
+    if (status === 429 || (status >= 500 && !isForeign)) return retry(`cannot take it now (${status}, ${said})`)
     // MLflow answers BAD_REQUEST for faults of its database, a pool that is used up among them: those pass.
     if (code !== undefined && code !== 'BAD_REQUEST')
       return { kind: 'drop', error: error(`refuses it (${said})`), code, forKey: ABOUT_KEY.test(said) }
@@ -166,6 +168,8 @@ export class MlflowClient {
       }
     }
     if (UNREACHABLE.has(code)) return { kind: 'retry', error: words(`cannot be reached (${code})`) }
+    if (/WRONG_VERSION_NUMBER|PACKET_LENGTH_TOO_LONG/.test(code))
+      return { kind: 'retry', error: words(`speaks no TLS (${code}): is its address http:// and not https://?`) }
     if (/CERT|TLS|SSL|SELF_SIGNED|ISSUER/.test(code)) {
       const text = `shows a certificate that does not hold (${code}): set MLFLOW_TRACKING_SERVER_CERT_PATH, or MLFLOW_TRACKING_INSECURE_TLS=true`
       return { kind: 'retry', error: words(text) }

@@ -109,7 +109,7 @@ export class LineReader {
     this.#counters.add(FAULT[fault], 1)
     if (fault === 'text' || fault === 'too_long' || this.#seenFaults.has(fault)) return
     // Of a line that cannot be read nobody can tell where a secret ends.
-    if (SECRET_WORDS.test(text)) return
+    if (SECRET_WORDS.test(text) || text.includes(String.raw`\u`)) return
     this.#seenFaults.add(fault)
     this.#out.example(fault, text.slice(0, MAX_EXAMPLE))
   }
@@ -137,8 +137,7 @@ const SECRET_WORDS = /password|secret|credential|token|key/i
 
 /** The line as it may be shown and kept: as it was written, unless there is a secret in it. */
 function exampleOf({ fields, text }: ReadLine): string {
-  const isClean = !SECRET_WORDS.test(text) || !holdsSecret(fields)
-  return (isClean ? text : jsonText('', fields)).slice(0, MAX_EXAMPLE)
+  return (holdsSecret(fields) ? jsonText('', fields) : text).slice(0, MAX_EXAMPLE)
 }
 
 function holdsSecret(root: Fields): boolean {
@@ -147,8 +146,9 @@ function holdsSecret(root: Fields): boolean {
     const [outer, value] = stack.pop()!
     if (typeof value === 'string' && isSecret(outer, value)) return true
     if (typeof value !== 'object' || value === null) continue
-    // What is in a list has the list's name.
-    for (const [name, inner] of Object.entries(value)) stack.push([Array.isArray(value) ? outer : name, inner])
+    // What is in a list has the list's name; what is under a name that tells of a secret is one.
+    for (const [name, inner] of Object.entries(value))
+      stack.push([Array.isArray(value) ? outer : `${outer}/${name}`, inner])
   }
   return false
 }

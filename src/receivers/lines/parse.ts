@@ -11,11 +11,11 @@ export interface ReadLine {
 /** What became of a line: the object on it, or why it is no event. */
 export type ParsedLine = ReadLine | LineFault
 
-/** Colour codes (SGR), as loguru and others wrap around a JSON message. */
+/** Control sequences (ECMA-48 CSI): colours around a JSON message, and what erases a progress bar before it. */
 // oxlint-disable-next-line no-control-regex -- the escape character is what is looked for
-const LEADING_NOISE = /^(?:[\s\uFEFF]|\x1b\[[\d;]*m)+/
+const LEADING_NOISE = /^(?:[\s\uFEFF]|\x1b\[[0-?]*[ -/]*[@-~])+/
 // oxlint-disable-next-line no-control-regex -- as above
-const COLOUR_AT_END = /\x1b\[[\d;]{0,32}m$/
+const CODE_AT_END = /\x1b\[[0-?]{0,32}[ -/]{0,2}[@-~]$/
 
 const OPEN_BRACE = 123
 const CLOSE_BRACE = 125
@@ -38,17 +38,17 @@ export function parseLine(line: string): ParsedLine | null {
 }
 
 function stripNoise(line: string): string {
-  const whole = line.endsWith('\r') ? line.slice(0, -1) : line
+  const whole = line.replace(/\r+$/, '')
   return trimEnd(whole.slice(whole.lastIndexOf('\r') + 1).replace(LEADING_NOISE, ''))
 }
 
-/** Takes blanks and colour codes off the end, one at a time: a single expression would need the square of a long tail. */
+/** Takes blanks and control sequences off the end, one at a time: a single expression would need the square of a long tail. */
 function trimEnd(line: string): string {
   for (let text = line; ;) {
     const trimmed = text.trimEnd()
-    const colour = trimmed.endsWith('m') ? COLOUR_AT_END.exec(trimmed.slice(-36)) : null
-    if (colour === null) return trimmed
-    text = trimmed.slice(0, trimmed.length - colour[0].length)
+    const code = trimmed.endsWith('}') ? null : CODE_AT_END.exec(trimmed.slice(-40))
+    if (code === null) return trimmed
+    text = trimmed.slice(0, trimmed.length - code[0].length)
   }
 }
 
