@@ -9,6 +9,9 @@ import { Renderer } from './console/render.ts'
 import { ConsoleStream, type ConsoleOptions } from './console/stream.ts'
 import { parseFilter } from './layer/filter.ts'
 import { compileRules } from './layer/rules.ts'
+import type { Encoding } from './otlp/status.ts'
+import type { OtlpParts } from './receivers/otlp-http/compose.ts'
+import type { SignalPath } from './receivers/otlp-http/server.ts'
 import { LineReader, type LineStream, type LineTap } from './receivers/lines/index.ts'
 import type { LineFilter } from './receivers/lines/origin.ts'
 import type { TeeSink } from './receivers/tee.ts'
@@ -20,7 +23,7 @@ import type { Output } from './telemetry/output.ts'
  *  bytes  ┌───────────┐ event ┌───────┐ points ┌─────────┐ chunk ┌─────────┐ batch ┌──────────┐ send  ┌───────────┐
  * ───────►│ receivers │──────►│ layer │───────►│ channel │──────►│ journal │──────►│ delivery │──────►│ exporters │──► MLflow
  *         └───────────┘       └───────┘        └─────────┘       └─────────┘       └──────────┘       └───────────┘
- *           stdin, child        synchronous,     bounded, in       SQLite, one       50 points or       encode + send
+ *       stdin, child, OTLP      synchronous,     bounded, in       SQLite, one       50 points or       encode + send
  *                               no I/O           memory            file per run      1 s, cursors       and nothing else
  */
 
@@ -60,12 +63,19 @@ export class Bridge {
   readonly #console: ((colour: boolean) => Pick<ConsoleOptions, 'renderer' | 'onSkipped'>) | null
   /** Whether reading stops while the channel is full. */
   readonly #blocks: boolean
+  readonly #settings: Settings
+  readonly #counters: Counters
+  readonly #say: (text: string) => void
+  #otlp: OtlpParts | null = null
   #closing = false
   readonly #finished = Promise.withResolvers<Outcome>()
 
   constructor(options: BridgeOptions) {
     const { settings, say } = options
     const counters = new Counters()
+    this.#settings = settings
+    this.#counters = counters
+    this.#say = say
     this.#worker = startWorker({ settings, stateDir: options.stateDir, command: options.command })
     const whenFull = options.mayWait ? 'block' : settings['channel.whenFull']
     const producer = new ChannelProducer(this.#worker, counters, settings['channel.capacity'], whenFull)
@@ -89,6 +99,7 @@ export class Bridge {
       : null
     this.#worker.on('message', (message: FromDelivery) => {
       if (message.kind === 'empty') producer.recycle(message.buffers)
+      else if (message.kind === 'committed') producer.committed(message.id, message.durable)
       else if (message.kind === 'ready') options.onReady()
       else if (message.kind === 'say') say(message.text)
       else if (message.kind === 'finished') this.#finished.resolve(message.outcome)
@@ -133,8 +144,30 @@ export class Bridge {
     }
   }
 
+  /** Takes one OTLP request. Resolves when all of it is in the journal. @throws Refusal */
+  async takeOtlp(path: SignalPath, body: Buffer, encoding: Encoding): Promise<void> {
+    this.#otlp ??= await this.#openOtlp()
+    await this.#otlp.intake.take(path, body, encoding)
+  }
+
+  /** Loaded with the first request: most runs have none. */
+  async #openOtlp(): Promise<OtlpParts> {
+    const { createIntake } = await import('./receivers/otlp-http/compose.ts')
+    const parts = createIntake({
+      settings: this.#settings,
+      producer: this.#producer,
+      counters: this.#counters,
+      layer: this.#reader.layer,
+      say: this.#say,
+    })
+    // Two first requests may have come at once.
+    return this.#otlp ?? parts
+  }
+
   /** The input is over: delivers what there is and ends. `limitMs` bounds all of it; a second call may set it. */
   finish(end: { status: EndStatus; time: number } | null, limitMs: number | null): Promise<Outcome> {
+    this.#otlp?.spans.end()
+    this.#otlp?.stop()
     if (end !== null) this.#producer.post({ kind: 'end', ...end })
     this.#producer.post({ kind: 'finish', limitMs })
     return this.#finished.promise

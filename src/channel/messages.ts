@@ -22,6 +22,15 @@ export interface RunStart {
   tags: readonly (readonly [name: string, value: string])[]
 }
 
+/** Spans as they came, one after the other in `bytes`. */
+export interface PackedSpans {
+  bytes: Uint8Array
+  /** Where each Span message ends. */
+  ends: Uint32Array
+  /** What each stands under, as `head` messages number it. */
+  heads: Uint32Array
+}
+
 export type ToDelivery =
   /** A run begins; `resume`: the journal of an earlier one that goes on instead. */
   | { kind: 'run'; start: RunStart; resume: string | null }
@@ -29,6 +38,11 @@ export type ToDelivery =
   /** Points of the run as columns (`chunk.ts`), with the counts since the last message that had some. */
   | { kind: 'points'; buffer: ArrayBuffer; count: number; counts: Float64Array | null }
   | { kind: 'counts'; counts: Float64Array }
+  /** What spans stand under: the fields of ResourceSpans and ScopeSpans around them, as they came. */
+  | { kind: 'head'; id: number; resource: Uint8Array; scope: Uint8Array }
+  | { kind: 'spans'; spans: PackedSpans }
+  /** Wants to hear when everything before it is committed. */
+  | { kind: 'barrier'; id: number }
   | { kind: 'params'; params: readonly (readonly [name: string, value: string])[] }
   /** The first line of the run that something was skipped of for a reason. */
   | { kind: 'example'; reason: string; line: string }
@@ -43,6 +57,8 @@ export type FromDelivery =
   | { kind: 'ready' }
   /** Buffers whose points are committed to the journal. */
   | { kind: 'empty'; buffers: ArrayBuffer[] }
+  /** Everything before a barrier is committed; `durable` false: to memory only, for the disk cannot take it. */
+  | { kind: 'committed'; id: number; durable: boolean }
   /** A line for standard error. */
   | { kind: 'say'; text: string }
   | { kind: 'finished'; outcome: Outcome }

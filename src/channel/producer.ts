@@ -1,7 +1,7 @@
 import type { Counters } from '../telemetry/counters.ts'
 import { dropped } from '../telemetry/counters.ts'
 import { CHUNK_POINTS, columnsOf, POINT_BYTES, type Columns } from './chunk.ts'
-import type { ToDelivery } from './messages.ts'
+import type { PackedSpans, ToDelivery } from './messages.ts'
 
 /** A partly filled chunk leaves after this long, ... */
 const FLUSH_MS = 5
@@ -17,6 +17,9 @@ export interface Port {
 
 export type WhenFull = 'drop-newest' | 'block'
 export type Offer = 'ok' | 'full' | 'closed'
+
+/** What a barrier came to: on disk, in memory only (the disk cannot take it), or nobody is there to commit it. */
+export type Committed = 'durable' | 'volatile' | 'closed'
 
 /**
  * The ingest thread's end of the channel. Bounded by its pool of chunk buffers: `capacity` points in all, 28 bytes
@@ -39,6 +42,11 @@ export class ChannelProducer {
   #timer: NodeJS.Timeout | null = null
   #closed = false
   #onRoom = new Set<() => void>()
+  /** What is taken must not be dropped: the pool may be exceeded. */
+  #isForced = false
+  #lastBarrier = 0
+  readonly #barriers = new Map<number, (outcome: Committed) => void>()
+  #spanBytes = 0
 
   constructor(port: Port, counters: Counters, capacity: number, whenFull: WhenFull) {
     this.#port = port
@@ -71,6 +79,45 @@ export class ChannelProducer {
     this.#count = at + 1
     if (this.#count === CHUNK_POINTS) this.#send()
     return 'ok'
+  }
+
+  /** Runs `take`, of whose points none is dropped: for input that is refused whole beforehand, or taken whole. */
+  whole(take: () => void): void {
+    this.#isForced = true
+    try {
+      take()
+    } finally {
+      this.#isForced = false
+    }
+  }
+
+  /** Spans that wait for the journal, in bytes. */
+  get spanBytes(): number {
+    return this.#spanBytes
+  }
+
+  /** Sends spans; `bytes` is given away. */
+  spans(spans: PackedSpans): void {
+    if (this.#closed) return
+    this.#spanBytes += spans.bytes.byteLength
+    this.#send()
+    this.#port.postMessage({ kind: 'spans', spans }, [spans.bytes.buffer as ArrayBuffer])
+    const { byteLength } = spans.bytes
+    void this.barrier().then(() => (this.#spanBytes -= byteLength))
+  }
+
+  /** Resolves when everything up to here is committed. */
+  barrier(): Promise<Committed> {
+    if (this.#closed) return Promise.resolve('closed')
+    const id = (this.#lastBarrier += 1)
+    this.post({ kind: 'barrier', id })
+    return new Promise((resolve) => this.#barriers.set(id, resolve))
+  }
+
+  /** A barrier has been passed. */
+  committed(id: number, durable: boolean): void {
+    this.#barriers.get(id)?.(durable ? 'durable' : 'volatile')
+    this.#barriers.delete(id)
   }
 
   /** Anything that must keep its place among the points: what stands in the open chunk goes first. */
@@ -113,6 +160,8 @@ export class ChannelProducer {
     if (this.#timer !== null) clearTimeout(this.#timer)
     this.#timer = null
     this.#tellRoom()
+    for (const resolve of this.#barriers.values()) resolve('closed')
+    this.#barriers.clear()
   }
 
   #tellRoom(): void {
@@ -129,7 +178,7 @@ export class ChannelProducer {
     if (this.#closed) return false
     let buffer = this.#idle.pop()
     if (buffer === undefined) {
-      if (this.#allocated >= this.#maxChunks && this.#whenFull === 'drop-newest') return false
+      if (this.#allocated >= this.#maxChunks && this.#whenFull === 'drop-newest' && !this.#isForced) return false
       this.#allocated += 1
       buffer = new ArrayBuffer(CHUNK_POINTS * POINT_BYTES)
     }

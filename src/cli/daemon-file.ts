@@ -18,8 +18,9 @@ export class DaemonFile {
     this.#startedAt = startedAt
   }
 
-  write(): void {
-    const content = { pid: process.pid, version: version(), startedAt: this.#startedAt, listeners: {}, webUrl: null }
+  /** `listeners`: addresses as `host:port`, by receiver. */
+  write(listeners: Readonly<Record<string, string>> = {}): void {
+    const content = { pid: process.pid, version: version(), startedAt: this.#startedAt, listeners, webUrl: null }
     try {
       makeDirectory(this.#directory)
       for (const name of readdirSync(this.#directory))

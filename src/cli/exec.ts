@@ -8,6 +8,7 @@ import { DaemonFile } from './daemon-file.ts'
 import { Ending } from './ending.ts'
 import { EXIT, exitCodeOf } from './exit-codes.ts'
 import { findResumable } from './resume.ts'
+import { listenersOf, openReceiver, otlpEnv } from './otlp.ts'
 import { newRun } from './start.ts'
 
 /** When the command has ended and its outputs have not (a process that it left behind), they are read this much longer. */
@@ -31,12 +32,19 @@ export async function exec(context: Context): Promise<number> {
   }
   const ignored = ignoredSignals(context.ignoredSignals)
   const signals = forwardSignals(ignored)
-  const child = startChild({ command: withIgnored(command, ignored), env, onError: say })
+  const receiver = await openReceiver(context, start.run, true)
+  if (receiver.problem !== null) {
+    say(receiver.problem)
+    await receiver.server?.close()
+    return EXIT.usage
+  }
+  const childEnv = otlpEnv(env, receiver.server, start.run, settings)
+  const child = startChild({ command: withIgnored(command, ignored), env: childEnv, onError: say })
   passOutput(child, context)
   signals.to(child)
   const daemon = new DaemonFile(stateDir, start.startedAt)
   const bridge = new Bridge({
-    settings,
+    settings: receiver.settings,
     stateDir,
     start,
     resume,
@@ -44,8 +52,9 @@ export async function exec(context: Context): Promise<number> {
     mayWait: false,
     console: settings.console,
     say,
-    onReady: () => daemon.write(),
+    onReady: () => daemon.write(listenersOf(receiver)),
   })
+  receiver.to(bridge)
   const ending = new Ending(bridge)
   signals.onEnding(() => ending.signal())
   const fault = (error: Error): void => {
@@ -62,6 +71,7 @@ export async function exec(context: Context): Promise<number> {
       `${command[0]!} has ended, but a process that it started still writes to its output: passed on by 'cat', not recorded any more`,
     )
   })
+  await receiver.server?.close()
   const outcome = await ending.finish(status)
   await bridge.close()
   daemon.remove()

@@ -5,6 +5,7 @@ import { DaemonFile } from './daemon-file.ts'
 import { Ending } from './ending.ts'
 import { EXIT, exitCodeOf } from './exit-codes.ts'
 import { findResumable } from './resume.ts'
+import { listenersOf, openReceiver } from './otlp.ts'
 import { newRun } from './start.ts'
 
 /** `run`: bridges standard input to its end. */
@@ -35,9 +36,16 @@ export async function run(context: Context): Promise<number> {
     await beCat(context)
     return EXIT.usage
   }
+  const receiver = await openReceiver(context, start.run, false)
+  if (receiver.problem !== null) {
+    voice.say(receiver.problem)
+    await receiver.server?.close()
+    await beCat(context)
+    return EXIT.usage
+  }
   const daemon = new DaemonFile(stateDir, start.startedAt)
   const bridge = new Bridge({
-    settings,
+    settings: receiver.settings,
     stateDir,
     start,
     resume,
@@ -45,8 +53,9 @@ export async function run(context: Context): Promise<number> {
     mayWait: kind === 'file',
     console: settings.console,
     say,
-    onReady: () => daemon.write(),
+    onReady: () => daemon.write(listenersOf(receiver)),
   })
+  receiver.to(bridge)
   const ending = new Ending(bridge)
   for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, () => ending.signal())
   tee.attach(bridge.stream(screenOf(context, 1)), (error) => {
@@ -54,6 +63,7 @@ export async function run(context: Context): Promise<number> {
     say(`a fault of ours, the input is only passed on from here: ${error.stack ?? error.message}`)
   })
   await tee.ended
+  await receiver.server?.close()
   const outcome = await ending.finish('FINISHED')
   await bridge.close()
   daemon.remove()

@@ -32,7 +32,7 @@ function describe(run: RunStatus): string {
   const parts = [`${number(run.points)} points`, ...reasons(run.skipped).map((text) => `skipped ${text}`)]
   const lines = [
     `${run.name} (${run.run}) ${run.status}, since ${new Date(run.startedAt).toLocaleString('sv-SE')}`,
-    `  received   ${number(run.received.numbers)} numbers in ${number(run.received.events)} events, ${number(run.received.lines)} lines`,
+    `  received   ${number(run.received.numbers)} numbers in ${number(run.received.events)} events, ${number(run.received.lines)} lines${run.received.spans === 0 ? '' : `, ${number(run.received.spans)} spans`}`,
     `             = ${parts.join(' + ')}`,
     `  journaled  ${number(run.journaled.points)} points of ${number(run.series)} series${reasons(run.dropped)
       .map((text) => `, dropped ${text}`)
@@ -41,14 +41,19 @@ function describe(run: RunStatus): string {
   ]
   for (const [reason, line] of Object.entries(run.examples))
     lines.push(`  ${reason.padEnd(10)} first in: ${escapeControl(line)}`)
+  if (run.received.spans > 0) lines.push(spanLine(run))
   const notEvents = reasons(run.notEvents)
   if (notEvents.length > 0) lines.push(`  no events  ${notEvents.join(', ')}`)
-  for (const { exporter, address, state, points, lastError, page } of run.destinations) {
+  for (const { exporter, address, state, points, spans, lastError, page } of run.destinations) {
+    const { delivered, rejected, pending } = spans ?? points
     lines.push(
-      `  ${exporter.padEnd(10)} ${address} ${state}: ${number(points.delivered)} delivered, ${number(points.rejected)} refused, ${number(points.pending)} pending`,
+      `  ${exporter.padEnd(10)} ${address} ${state}: ${number(delivered)} ${spans === null ? '' : 'spans '}delivered, ${number(rejected)} refused, ${number(pending)} pending`,
     )
     if (page !== null) lines.push(`             ${page}`)
     if (lastError !== null) lines.push(`             ${lastError}`)
   }
   return `${lines.join('\n')}\n`
 }
+
+const spanLine = ({ spanAccount, journaled }: RunStatus): string =>
+  `  spans      ${number(spanAccount.received)} received = ${number(journaled.spans)} journaled + ${number(spanAccount.duplicate)} duplicate`

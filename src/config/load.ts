@@ -158,6 +158,11 @@ function contradictions(settings: Settings): string[] {
   const problems: string[] = []
   const uri = settings['mlflow.trackingUri']
   if (uri !== null) problems.push(...problemsOfUri(uri))
+  for (const name of ['otlp.endpoint', 'otlp.tracesEndpoint'] as const) {
+    const endpoint = settings[name]
+    if (endpoint !== null && !isHttp(endpoint))
+      problems.push(`${name}: expected an address (http://... or https://...), got '${withoutCredentials(endpoint)}'`)
+  }
   const id = settings['mlflow.experimentId']
   if (id !== null && !/^\d+$/.test(id)) {
     problems.push(`mlflow.experimentId: expected a number, got '${id}'; a name goes into mlflow.experimentName`)

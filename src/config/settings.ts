@@ -2,9 +2,11 @@ import {
   bool,
   duration,
   filter,
+  headers,
   integer,
   labels,
   list,
+  listenAddress,
   listsByName,
   oneOf,
   pairs,
@@ -159,7 +161,37 @@ export const SETTINGS = {
     'When they are used up: drop-newest counts what it drops, block reads no further and so makes the trainer wait.',
   ),
   'shutdown.deadline': setting(duration, 10_000, 'At the end, give up after this long without any progress.'),
-  'otlpHttp.listen': setting(oneOf('off'), 'off', `OTLP/HTTP receiver. ${off}`),
+  'otlpHttp.listen': setting(
+    listenAddress,
+    { host: '127.0.0.1', port: 4318 },
+    'Where OTLP/HTTP traces and logs are received; under exec a free port, unless one is set. Port 0: a free one.',
+  ),
+  'otlpHttp.token': setting(text, null, 'What senders must show as Authorization: Bearer.', { secret: true }),
+  'layer.integerText': setting(
+    oneOf('auto', 'never', 'always'),
+    'auto',
+    "Whether text that is an integer counts as one in OTLP; auto: from Rust's SDK, which writes unsigned integers as text.",
+  ),
+  'spans.metrics': setting(
+    list,
+    ['*'],
+    'Names of spans whose duration is a metric, with * and ?; those behind an exclamation mark are left out.',
+  ),
+  'mlflow.traces': setting(bool, true, 'Send spans to the traces of MLflow, where no other OTLP destination is set.'),
+  'otlp.endpoint': setting(text, null, 'OTLP/HTTP destination of spans instead of MLflow; /v1/traces is added.', {
+    env: ['OTEL_EXPORTER_OTLP_ENDPOINT'],
+  }),
+  'otlp.tracesEndpoint': setting(text, null, 'The same as it is, without anything added.', {
+    env: ['OTEL_EXPORTER_OTLP_TRACES_ENDPOINT'],
+  }),
+  'otlp.headers': setting(headers, {}, 'Headers for it, NAME=VALUE with commas between them, percent-encoded.', {
+    env: ['OTEL_EXPORTER_OTLP_TRACES_HEADERS', 'OTEL_EXPORTER_OTLP_HEADERS'],
+    secret: true,
+  }),
+  'otlp.compression': setting(oneOf('none', 'gzip'), 'none', 'Whether spans are sent compressed.', {
+    env: ['OTEL_EXPORTER_OTLP_TRACES_COMPRESSION', 'OTEL_EXPORTER_OTLP_COMPRESSION'],
+    lenient: true,
+  }),
   'web.listen': setting(oneOf('off'), 'off', `Live page. ${off}`),
   'otel.serviceName': setting(text, null, 'Name of the run when runName is not set.', { env: ['OTEL_SERVICE_NAME'] }),
 } as const

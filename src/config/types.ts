@@ -90,6 +90,52 @@ export const oneOf = <const T extends string>(...choices: readonly T[]): Setting
   return { shape: choices.join('|'), schema, fromText: check, fromFile: (value) => check(word(value)) }
 }
 
+/** Where to listen: `host:port`, port 0 for a free one, or off. */
+export const listenAddress: SettingType<{ host: string; port: number } | null> = {
+  shape: 'HOST:PORT|off',
+  schema: { type: ['string', 'boolean'] },
+  toFile: (value) => (value === null ? 'off' : `${value.host}:${value.port}`),
+  fromText: (value) => {
+    if (['off', 'false', 'no'].includes(value.toLowerCase())) return null
+    const [, host, port] = /^(.*):(\d{1,5})$/.exec(value) ?? []
+    if (host === undefined || Number(port) > 65_535) return fail('host:port, or off', value)
+    return { host: host.replace(/^\[|\]$/g, '') || '127.0.0.1', port: Number(port) }
+  },
+  fromFile: (value) =>
+    value === false
+      ? null
+      : typeof value === 'string'
+        ? listenAddress.fromText(value)
+        : fail('host:port, or off', value),
+}
+
+/** Headers as OpenTelemetry writes them: `name=value` with commas between, values percent-encoded. */
+export const headers: SettingType<Readonly<Record<string, string>>> = {
+  shape: 'NAME=VALUE,...',
+  schema: { type: 'object' },
+  fromText: (value) =>
+    Object.fromEntries(
+      value
+        .split(',')
+        .filter((item) => item.trim() !== '')
+        .map((item) => {
+          const equals = item.indexOf('=')
+          return equals > 0
+            ? [item.slice(0, equals).trim().toLowerCase(), decoded(item.slice(equals + 1).trim())]
+            : fail('NAME=VALUE', withoutValue(item))
+        }),
+    ),
+  fromFile: (value, written) => pairs.fromFile(value, written),
+}
+
+const decoded = (text: string): string => {
+  try {
+    return decodeURIComponent(text)
+  } catch {
+    return text
+  }
+}
+
 const UNIT_MS: Readonly<Record<string, number>> = { ms: 1, s: 1000, m: 60_000, h: 3_600_000 }
 
 /** Milliseconds, written as `500ms`, `10s`, `2m`, `1h`; a bare number is seconds. */

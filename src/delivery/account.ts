@@ -9,6 +9,8 @@ export interface Cursor {
   rejected: number
   /** End of the batch that is, or is about to be, under way; not beyond `position` when there is none. */
   sending: number
+  /** Items that were sent again without knowing whether they were there. */
+  resent: number
 }
 
 /** What is known of a destination from earlier. */
@@ -99,11 +101,17 @@ export class DestinationAccount {
     this.#journal.run('INSERT INTO cursors (destination, kind) VALUES (?, ?) ON CONFLICT DO NOTHING', this.#id, kind)
     const row = this.#journal.get('SELECT * FROM cursors WHERE destination = ? AND kind = ?', this.#id, kind)!
     const n = (name: string): number => Number(row[name])
-    return { position: n('position'), delivered: n('delivered'), rejected: n('rejected'), sending: n('sending') }
+    return {
+      position: n('position'),
+      delivered: n('delivered'),
+      rejected: n('rejected'),
+      sending: n('sending'),
+      resent: n('resent'),
+    }
   }
 
   /** The tracker's run is known; `heights`: what it held before us, counted the first time only. */
-  opened(runId: string, made: boolean, page: string, heights: Heights): void {
+  opened(runId: string, made: boolean, page: string | null, heights: Heights): void {
     const isNew = this.known.runId === null
     this.#journal.transaction(() => {
       if (isNew) for (const [key, step] of heights) this.#raise(key, step)
@@ -150,11 +158,12 @@ export class DestinationAccount {
       for (const row of rejected) this.#journal.reject({ destination: this.#id, kind, ...row })
       for (const [key, step] of higher) this.#raise(key, step)
       this.#journal.run(
-        'UPDATE cursors SET position = ?, delivered = ?, rejected = ?, sending = ? WHERE destination = ? AND kind = ?',
+        'UPDATE cursors SET position = ?, delivered = ?, rejected = ?, sending = ?, resent = ? WHERE destination = ? AND kind = ?',
         cursor.position,
         cursor.delivered,
         cursor.rejected,
         cursor.sending,
+        cursor.resent,
         this.#id,
         kind,
       )

@@ -1,5 +1,8 @@
-import type { Batch, BatchKind, PointBatch, TextBatch } from '../exporters/exporter.ts'
+import type { Batch, BatchKind, PointBatch, SpanBatch, TextBatch } from '../exporters/exporter.ts'
 import type { RunJournal } from '../journal/journal.ts'
+
+/** Most bytes of spans in one request: a collector takes 20 MiB, gateways less. */
+const MAX_SPAN_BYTES = 4 << 20
 
 /** The next items of a kind behind sequence number `after`, or null when there are none. */
 export function nextBatch(journal: RunJournal, kind: BatchKind, after: number, limit: number): Batch | null {
@@ -7,6 +10,7 @@ export function nextBatch(journal: RunJournal, kind: BatchKind, after: number, l
     const points = journal.read(after, limit)
     return points === null ? null : { kind, keyOf: (series) => journal.keys[series]!, ...points }
   }
+  if (kind === 'spans') return nextSpans(journal, after, limit)
   const rows = journal.all(
     `SELECT sequence, name, value FROM ${kind} WHERE sequence > ? ORDER BY sequence LIMIT ?`,
     after,
@@ -17,8 +21,22 @@ export function nextBatch(journal: RunJournal, kind: BatchKind, after: number, l
   return { kind, first: Number(rows[0]!['sequence']), count: rows.length, entries }
 }
 
-/** Asks a run whether it takes anything: a refusal of nothing is no fault of the points. */
-export const emptyBatch = (journal: RunJournal): PointBatch => ({
+function nextSpans(journal: RunJournal, after: number, limit: number): SpanBatch | null {
+  const rows = journal.readSpans(after, limit)
+  if (rows.length === 0) return null
+  let bytes = 0
+  const over = rows.findIndex((row) => (bytes += row.bytes.byteLength) > MAX_SPAN_BYTES)
+  const taken = over < 0 ? rows : rows.slice(0, Math.max(1, over))
+  return { kind: 'spans', first: taken[0]!.sequence, count: taken.length, rows: taken }
+}
+
+const noSpans: SpanBatch = { kind: 'spans', first: 0, count: 0, rows: [] }
+
+/** Asks a run whether it takes anything: a refusal of nothing is no fault of what was sent. */
+export const emptyBatch = (journal: RunJournal, kind: 'points' | 'spans'): PointBatch | SpanBatch =>
+  kind === 'spans' ? noSpans : noPoints(journal)
+
+const noPoints = (journal: RunJournal): PointBatch => ({
   kind: 'points',
   first: 0,
   count: 0,
@@ -38,6 +56,7 @@ export function halves(batch: Batch): [Batch, Batch] {
 /** Items `from` up to but without `to` of a batch. */
 export function slice(batch: Batch, from: number, to: number): Batch {
   const at = { first: batch.first + from, count: to - from }
+  if (batch.kind === 'spans') return { ...batch, ...at, rows: batch.rows.slice(from, to) }
   if (batch.kind !== 'points') return { ...batch, ...at, entries: batch.entries.slice(from, to) } satisfies TextBatch
   return {
     kind: 'points',
@@ -84,6 +103,7 @@ export function itemOf(
   batch: Batch,
   i: number,
 ): { name: string; step?: number; time?: number; value: number | string } {
+  if (batch.kind === 'spans') return { name: 'span', value: Buffer.from(batch.rows[i]!.bytes).toString('base64') }
   if (batch.kind !== 'points') return { name: batch.entries[i]![0], value: batch.entries[i]![1] }
   return { name: batch.keyOf(batch.series[i]!), step: batch.step[i]!, time: batch.time[i]!, value: batch.value[i]! }
 }

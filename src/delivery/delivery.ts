@@ -1,11 +1,20 @@
 import type { EndStatus } from '../channel/messages.ts'
-import type { Batch, BatchKind, Exporter, Failure, PointBatch, RunToOpen, SendResult } from '../exporters/exporter.ts'
+import type {
+  Batch,
+  BatchKind,
+  Exporter,
+  Failure,
+  PeerRun,
+  PointBatch,
+  RunToOpen,
+  SendResult,
+} from '../exporters/exporter.ts'
 import type { RunJournal } from '../journal/journal.ts'
 import { DestinationAccount, type Cursor, type RejectedRow } from './account.ts'
 import { attempt, attempts, pause } from './attempts.ts'
 import { emptyBatch, halves, itemOf, lastOf, nextBatch, sequenceOf, sift, slice, untilNaN } from './batches.ts'
 import type { Clock } from './clock.ts'
-import { Sender } from './sender.ts'
+import { Sender, type Doubt } from './sender.ts'
 import { Trouble } from './trouble.ts'
 
 /** A flush is due when this many points wait, ... */
@@ -30,18 +39,22 @@ const PIECE_POINTS = 50
 const REFUSALS_OF_KEY = 2
 
 /** Small things first: they say what the points belong to. */
-const KINDS: readonly BatchKind[] = ['params', 'tags', 'points']
+const KINDS: readonly BatchKind[] = ['params', 'tags', 'points', 'spans']
 
 export interface DeliveryOptions {
   journal: RunJournal
   exporter: Exporter
-  run: Omit<RunToOpen, 'knownId' | 'knownMade' | 'making' | 'makingSince' | 'target'>
+  run: Omit<RunToOpen, 'knownId' | 'knownMade' | 'making' | 'makingSince' | 'target' | 'peer'>
   /** An orphan goes where its journal says; else what is set now counts before that. */
   isOrphan: boolean
   clock: Clock
   say: (text: string) => void
   /** Hears that the cursor of the points has moved. */
   onSettled: () => void
+  /** Hears that the tracker's run is known. */
+  onOpened: () => void
+  /** The delivery of the same run by another exporter, if there is one. */
+  peerOf: (exporter: string) => Delivery | undefined
 }
 
 type Refusal = Extract<Failure, { kind: 'drop' }>
@@ -68,6 +81,8 @@ interface UnderWay {
  */
 export class Delivery {
   readonly exporter: Exporter
+  /** What it is there for, and what its flushes wait for. */
+  readonly #main: 'points' | 'spans'
   readonly #journal: RunJournal
   #account: DestinationAccount
   readonly #options: DeliveryOptions
@@ -82,6 +97,7 @@ export class Delivery {
   readonly #refusals = new Map<number, number>()
   readonly #refusedFor = new Map<number, string>()
   #runId: string | null = null
+  #group: string | null = null
   #made = false
   #splitsNaN = false
   #ended = false
@@ -101,6 +117,7 @@ export class Delivery {
     this.#journal = options.journal
     this.#clock = options.clock
     this.exporter = options.exporter
+    this.#main = options.exporter.accepts.points === undefined ? 'spans' : 'points'
     const { name, address, target } = options.exporter
     this.#account = new DestinationAccount(options.journal, { exporter: name, address, target })
     this.#trouble = new Trouble({
@@ -108,7 +125,7 @@ export class Delivery {
       name,
       state: (state, lastError) => this.#account.state(state, lastError),
       cut: this.#cut.signal,
-      counts: () => ({ waiting: this.#waiting, delivered: this.#cursors.get('points')?.delivered ?? 0 }),
+      counts: () => ({ waiting: this.#waiting, delivered: this.#cursors.get(this.#main)?.delivered ?? 0 }),
     })
     this.#sender = new Sender({
       exporter: options.exporter,
@@ -116,6 +133,7 @@ export class Delivery {
       cut: this.#cut.signal,
       onFailed: (failure) => this.#trouble.tell(failure.error!),
       heightOf: (key) => this.#account.heightOf(key),
+      onResent: (count) => (this.#cursors.get('spans')!.resent += count),
     })
     this.#goOnFrom(this.#account)
     this.#progressAt = this.#clock.now()
@@ -131,10 +149,19 @@ export class Delivery {
       if (this.exporter.accepts[kind] !== undefined) this.#cursors.set(kind, account.cursor(kind))
     }
     // A batch that was under way when an earlier process died may be stored.
-    const points = this.#cursors.get('points')
-    if (points !== undefined && points.sending > points.position) {
-      this.#sender.doubt = this.exporter.confirm === undefined ? 'pieces' : 'ask'
-    }
+    const main = this.#cursors.get(this.#main)
+    if (main !== undefined && main.sending > main.position) this.#sender.doubt = this.#doubt
+  }
+
+  /** How a batch is treated of which it is not known whether it is stored. */
+  get #doubt(): Doubt {
+    if (this.#main === 'spans') return 'resend'
+    return this.exporter.confirm === undefined ? 'pieces' : 'ask'
+  }
+
+  /** The tracker's run once it is known. */
+  get peer(): PeerRun | null {
+    return this.#runId === null ? null : { runId: this.#runId, group: this.#group }
   }
 
   /** Monotonic time of the last step forward. */
@@ -177,12 +204,17 @@ export class Delivery {
   }
 
   get #waiting(): number {
-    return this.#journal.points - (this.#cursors.get('points')?.position ?? this.#journal.points)
+    return this.#total - (this.#cursors.get(this.#main)?.position ?? this.#total)
+  }
+
+  /** Items of the main kind in the journal. */
+  get #total(): number {
+    return this.#main === 'points' ? this.#journal.points : this.#journal.spans
   }
 
   get #isDrained(): boolean {
     return [...this.#cursors].every(([kind, { position }]) =>
-      kind === 'points' ? this.#waiting === 0 : nextBatch(this.#journal, kind, position, 1) === null,
+      kind === this.#main ? this.#waiting === 0 : nextBatch(this.#journal, kind, position, 1) === null,
     )
   }
 
@@ -196,7 +228,7 @@ export class Delivery {
         else await this.#suspend(failure)
       } catch (error) {
         // The journal could not be read or written; what was sent meanwhile is asked for.
-        if (this.#sender.doubt === 'none' && this.exporter.confirm !== undefined) this.#sender.doubt = 'ask'
+        if (this.#sender.doubt === 'none' && this.#doubt !== 'pieces') this.#sender.doubt = this.#doubt
         await this.#suspend({
           kind: 'retry',
           error: new Error(`the journal ${this.#journal.path} fails (${(error as Error).message})`),
@@ -207,15 +239,22 @@ export class Delivery {
 
   /** Does the next thing there is to do. `null`: done; `'idle'`: there was nothing; `'again'`: in another way; else what went wrong. */
   async #step(): Promise<StepResult | 'idle'> {
-    if (this.#runId === null) return this.#open()
+    if (this.#runId === null) return this.#isTooEarly ? 'idle' : this.#open()
     for (const [kind, cursor] of this.#cursors) {
-      if (kind === 'points' && !this.#isDue()) continue
+      if (kind === this.#main && !this.#isDue()) continue
       const batch = this.#next(kind, cursor)
-      if (kind === 'points' && batch !== null) this.#tookAll = lastOf(batch) === this.#journal.points
+      if (kind === this.#main && batch !== null) this.#tookAll = lastOf(batch) === this.#total
       if (batch !== null) return this.#deliver(this.#runId, batch, cursor)
     }
     if (this.#end !== null && !this.#ended && this.#isDrained) return this.#close(this.#runId, this.#end)
     return 'idle'
+  }
+
+  /** The run of the exporter that goes before is not known yet. */
+  get #isTooEarly(): boolean {
+    const { after } = this.exporter
+    const peer = after === undefined ? undefined : this.#options.peerOf(after)
+    return peer !== undefined && peer.peer === null
   }
 
   /** The batch that was begun, or the next one. */
@@ -252,6 +291,7 @@ export class Delivery {
       ...this.#options.run,
       knownId: account.known.runId,
       knownMade: account.known.made,
+      peer: this.exporter.after === undefined ? null : (this.#options.peerOf(this.exporter.after)?.peer ?? null),
       makingSince: account.makingSince,
       making: (since) => (account.makingSince = since),
       target: isSet && !this.#options.isOrphan ? target : account.known.target,
@@ -275,10 +315,12 @@ export class Delivery {
     this.#splitsNaN = result.splitsNaN ?? false
     account.opened(result.runId, this.#made, result.page, result.heights ?? new Map())
     this.#runId = result.runId
+    this.#group = result.group ?? null
+    this.#options.onOpened()
     // What an earlier process, or the slowness of this one, has noted is over.
     this.#tookAll = this.#waiting === 0
     if (!this.#trouble.isThere) account.state('ok', null)
-    this.#options.say(`${this.exporter.name}: run ${result.runId} · ${result.page}`)
+    if (result.page !== null) this.#options.say(`${this.exporter.name}: run ${result.runId} · ${result.page}`)
     return null
   }
 
@@ -305,7 +347,7 @@ export class Delivery {
     if (this.#sender.doubt === 'pieces' && kept.kind === 'points') return this.#deliverPiece(runId, kept, cursor, way)
     this.#begin(kept.kind, cursor, way.end)
     const result = await this.#sender.send(runId, kept, this.#isSuspended)
-    if (result.kind === 'ok') this.#settle(kept, cursor, way)
+    if (result.kind === 'ok') this.#settle(kept, cursor, way, result.refused)
     // Not known and nobody to ask: the next step goes piece by piece.
     if (result.kind === 'ok') return null
     if (result.kind === 'pieces') return 'again'
@@ -326,7 +368,7 @@ export class Delivery {
 
   /** Is it the run that takes nothing, or are there points that it does not take? */
   async #refused(runId: string, batch: Batch, refusal: Refusal, cursor: Cursor, way: UnderWay): Promise<StepResult> {
-    const probe = await this.#sender.send(runId, emptyBatch(this.#journal), this.#isSuspended)
+    const probe = await this.#sender.send(runId, emptyBatch(this.#journal, this.#main), this.#isSuspended)
     if (probe.kind !== 'ok' && probe.kind !== 'pieces') return probe
     return this.#bisect(runId, batch, refusal, cursor, way)
   }
@@ -375,7 +417,7 @@ export class Delivery {
   }
 
   /** A batch is there: the cursor moves past it, and the series have got higher. */
-  #settle(batch: Batch, cursor: Cursor, way: UnderWay): void {
+  #settle(batch: Batch, cursor: Cursor, way: UnderWay, refused?: { rejected: number; message: string }): void {
     const heights = new Map<string, number>()
     if (batch.kind === 'points' && this.exporter.confirm !== undefined) {
       // By series first: a batch has many points of few series, and names cost more than numbers.
@@ -390,7 +432,17 @@ export class Delivery {
         if (step > (heights.get(name) ?? this.#account.heightOf(name))) heights.set(name, step)
       }
     }
-    this.#move(batch.kind, { ...cursor, delivered: cursor.delivered + batch.count }, cursor, way, [], heights)
+    const rejected = Math.min(batch.count, refused?.rejected ?? 0)
+    if (refused !== undefined && cursor.rejected === 0)
+      this.#options.say(
+        `${this.exporter.name}: ${rejected} of ${batch.count} are refused, the others are taken: ${refused.message}`,
+      )
+    const next = {
+      ...cursor,
+      delivered: cursor.delivered + batch.count - rejected,
+      rejected: cursor.rejected + rejected,
+    }
+    this.#move(batch.kind, next, cursor, way, [], heights)
   }
 
   /** The destination's name of a series. */
@@ -429,16 +481,16 @@ export class Delivery {
     const passed = way.aside.splice(0, way.aside.filter(({ sequence }) => sequence <= way.end).length)
     const rejected = [...passed, ...refused].sort((a, b) => a.sequence - b.sequence)
     const moved = { ...next, position: way.end, rejected: next.rejected + rejected.length }
-    const waiting = kind === 'points' ? this.#journal.points - way.end : 0
+    const waiting = kind === this.#main ? this.#total - way.end : 0
     if (cursor.sending <= way.end && !this.#splitsNaN && (waiting >= FLUSH_POINTS || (this.#draining && waiting > 0))) {
       moved.sending = way.end + Math.min(waiting, this.exporter.accepts[kind]!)
     }
     this.#account.moved(kind, moved, rejected, heights)
     // Whatever was not known of a batch up to here is settled.
-    if (kind === 'points' && way.end >= cursor.sending) this.#sender.doubt = 'none'
+    if (kind === this.#main && way.end >= cursor.sending) this.#sender.doubt = 'none'
     Object.assign(cursor, moved)
     this.#progressAt = this.#clock.now()
-    if (kind !== 'points') return
+    if (kind !== this.#main) return
     this.#waitingSince = this.#waiting > 0 ? this.#clock.now() : null
     this.#options.onSettled()
   }

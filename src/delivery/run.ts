@@ -26,18 +26,43 @@ export interface RunOptions {
 /** A run with its journal, its lock and a delivery for each destination. */
 export class DeliveredRun {
   readonly journal: RunJournal
-  readonly deliveries: readonly Delivery[]
+  readonly #deliveries: Delivery[] = []
+  /** Exporters that take spans only, while there are none. */
+  #dormant: Exporter[] = []
+  #isDraining = false
+  readonly #options: RunOptions
   readonly #lock: JournalLock | null
 
-  constructor({ journal, lock, exporters, isOrphan, reopen, clock, say }: RunOptions) {
-    this.journal = journal
-    this.#lock = lock
-    const run = { ...journal.readStart(), reopen }
-    const onSettled = (): void => this.#forgetDelivered()
-    this.deliveries = exporters.map(
-      (exporter) => new Delivery({ journal, exporter, run, isOrphan, clock, say, onSettled }),
-    )
+  constructor(options: RunOptions) {
+    this.#options = options
+    this.journal = options.journal
+    this.#lock = options.lock
+    for (const exporter of options.exporters) {
+      if (exporter.accepts.points === undefined) this.#dormant.push(exporter)
+      else this.#start(exporter)
+    }
     this.wake()
+  }
+
+  get deliveries(): readonly Delivery[] {
+    return this.#deliveries
+  }
+
+  #start(exporter: Exporter): void {
+    const { journal, reopen, isOrphan, clock, say } = this.#options
+    const delivery = new Delivery({
+      journal,
+      exporter,
+      run: { ...journal.readStart(), reopen },
+      isOrphan,
+      clock,
+      say,
+      onSettled: () => this.#forgetDelivered(),
+      onOpened: () => this.wake(),
+      peerOf: (name) => this.#deliveries.find((other) => other.exporter.name === name),
+    })
+    this.#deliveries.push(delivery)
+    if (this.#isDraining) delivery.drain(journal.readEnd())
   }
 
   /** A journal in memory keeps only what somebody still wants. */
@@ -51,11 +76,13 @@ export class DeliveredRun {
   }
 
   wake(): void {
+    if (this.journal.spans > 0) for (const exporter of this.#dormant.splice(0)) this.#start(exporter)
     for (const delivery of this.deliveries) delivery.wake()
   }
 
   /** Nothing more will come: everything is delivered at once, and the end, if the journal has one, last. */
   drain(): void {
+    this.#isDraining = true
     const end = this.journal.readEnd()
     for (const delivery of this.deliveries) delivery.drain(end)
   }
@@ -66,7 +93,10 @@ export class DeliveredRun {
   }
 
   async stop(): Promise<void> {
-    await Promise.all(this.deliveries.map((delivery) => delivery.stop()))
+    await Promise.all([
+      ...this.deliveries.map((delivery) => delivery.stop()),
+      ...this.#dormant.map((exporter) => exporter.close()),
+    ])
   }
 
   close(): void {

@@ -9,8 +9,11 @@ const ATTEMPT_TIMEOUT_MS = 3000
 /** For what costs the server nothing to keep waiting: a read that asks, a piece that may be there already. */
 const LONG_TIMEOUT_MS = 30_000
 
-/** What is not known of the batch under way: nothing, whether it is stored, or that and nobody can be asked. */
-export type Doubt = 'none' | 'ask' | 'pieces'
+/**
+ * What is not known of the batch under way: nothing, whether it is stored, that and nobody can be asked, or that and
+ * sending it once more does no harm (spans have ids).
+ */
+export type Doubt = 'none' | 'ask' | 'pieces' | 'resend'
 
 export interface SenderOptions {
   exporter: Exporter
@@ -20,6 +23,8 @@ export interface SenderOptions {
   onFailed: (failure: { kind: string; error?: Error }) => void
   /** Highest delivered step of a series, by the destination's name of its key. */
   heightOf: (key: string) => number
+  /** That many items, which may be stored, are sent once more. */
+  onResent: (count: number) => void
 }
 
 /**
@@ -36,7 +41,7 @@ export class Sender {
 
   /** Sends a batch with up to three attempts, or one where `isProbe`. `'pieces'`: it has to go in pieces, see `sendPiece`. */
   async send(runId: string, batch: Batch, isProbe: boolean): Promise<SendResult | { kind: 'pieces' }> {
-    const { clock, cut, exporter, onFailed } = this.#options
+    const { clock, cut, exporter, onFailed, onResent } = this.#options
     // An empty batch, params and tags are repeated without harm.
     const isDoubtful = batch.kind === 'points' && batch.count > 0
     const result = await attempts<SendResult | { kind: 'pieces' }>(
@@ -48,7 +53,10 @@ export class Sender {
           if (known.kind !== 'missing') return known
           this.doubt = 'none'
         }
+        const isSpans = batch.kind === 'spans' && batch.count > 0
+        if (isSpans && this.doubt === 'resend') onResent(batch.count)
         const result = await attempt((abort) => exporter.send(runId, batch, abort), ATTEMPT_TIMEOUT_MS, clock, cut)
+        if (isSpans) this.doubt = result.kind === 'unanswered' ? 'resend' : 'none'
         if (result.kind === 'unanswered' && isDoubtful) {
           this.doubt = exporter.confirm === undefined ? 'pieces' : 'ask'
           return this.doubt === 'pieces' ? { kind: 'pieces' } : result

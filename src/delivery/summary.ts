@@ -29,7 +29,7 @@ export function accountLines(journal: RunJournal, { settings, command, isLost }:
   // What goes to others is no matter of ours.
   const configured = status.destinations.filter(({ state }) => state !== 'disabled')
   const lines = [
-    `run ${status.name} (${status.run}) ${status.status}: ${counted(received.numbers, 'number')} in ${counted(received.events, 'event')} = ${pointsOf(status.points)}` +
+    `run ${status.name} (${status.run}) ${status.status}: ${counted(received.numbers, 'number')} in ${counted(received.events, 'event')}${received.spans === 0 ? '' : ` and ${counted(received.spans, 'span')}`} = ${pointsOf(status.points)}` +
       (skipped === '' ? '' : ` + skipped (${skipped})`) +
       (dropped === '' ? '' : `; dropped (${dropped})`),
     ...exampleLines(status, settings),
@@ -50,10 +50,9 @@ export function accountLines(journal: RunJournal, { settings, command, isLost }:
       )
   } else if (left === undefined) lines.push(`journal ${journal.path}`)
   else {
-    const what =
-      left.points.pending > 0
-        ? `${pointsOf(left.points.pending)} ${left.points.pending === 1 ? 'waits' : 'wait'}`
-        : 'params, tags or the end wait'
+    const { pending } = left.spans ?? left.points
+    const items = left.spans === null ? pointsOf(pending) : counted(pending, 'span')
+    const what = pending > 0 ? `${items} ${pending === 1 ? 'waits' : 'wait'}` : 'params, tags or the end wait'
     lines.push(`${what} in ${journal.path}; to deliver them later: ${syncCommand(command, journal.path, settings)}`)
   }
   return lines
@@ -102,7 +101,7 @@ function exampleLines({ examples, skipped, notEvents, received }: RunStatus, set
     return `  ${count} ${reason}${reason === 'filtered' ? ` by ${by}` : ''}, the first in: ${line}`
   })
   // The likeliest mistake of somebody who is new.
-  if (received.events === 0 && received.lines > 0)
+  if (received.events === 0 && received.lines > 0 && received.spans === 0)
     lines.push('  no line was an event: expected one JSON object per line, with a step and numbers beside it')
   return lines
 }
@@ -127,11 +126,25 @@ function syncCommand(command: string, path: string, settings: Settings): string 
 /** A word as a shell takes it. */
 const quoted = (word: string): string => (/^[\w@%+=:,./-]+$/.test(word) ? word : `'${word.replaceAll("'", `'\\''`)}'`)
 
+const spanCounts = ({
+  delivered,
+  rejected,
+  pending,
+  resent,
+}: NonNullable<RunStatus['destinations'][number]['spans']>): string =>
+  `${counted(delivered, 'span')} delivered, ${number(rejected)} refused, ${number(pending)} pending${resent === 0 ? '' : `, ${number(resent)} sent twice`}`
+
 function destinationLine(destination: RunStatus['destinations'][number]): string {
   const { points, params } = destination
   const rejected = points.rejected + params.rejected
-  const counts = `${pointsOf(points.delivered)} delivered, ${number(rejected)} refused, ${number(points.pending)} pending`
+  const counts =
+    destination.spans === null
+      ? `${pointsOf(points.delivered)} delivered, ${number(rejected)} refused, ${number(points.pending)} pending`
+      : spanCounts(destination.spans)
   const page = destination.page === null ? '' : ` · ${destination.page}`
-  const error = points.pending > 0 && destination.lastError !== null ? ` · ${destination.lastError}` : ''
+  const error =
+    points.pending + (destination.spans?.pending ?? 0) > 0 && destination.lastError !== null
+      ? ` · ${destination.lastError}`
+      : ''
   return `${destination.exporter} ${destination.address}: ${counts}${page}${error}`
 }

@@ -43,6 +43,8 @@ export class DeliveryThread {
   #orphans: Orphans | null = null
   #inMemory = false
   #cancelCommit: (() => void) | null = null
+  /** Those who want to hear of the next commit. */
+  #barriers: number[] = []
   #triedDiskAt = 0
   #limitMs: number | null = null
   /** When the end began, or null while there is input. */
@@ -172,6 +174,9 @@ export class DeliveryThread {
     if (message.kind === 'points') journal.addPoints(message.buffer, message.count, message.counts)
     else if (message.kind === 'series') journal.addSeries(message.id, message.key)
     else if (message.kind === 'counts') journal.addCounts(message.counts)
+    else if (message.kind === 'head') journal.addHead(message.id, message.resource, message.scope)
+    else if (message.kind === 'spans') journal.addSpans(message.spans)
+    else if (message.kind === 'barrier') this.#barriers.push(message.id)
     else if (message.kind === 'params') journal.addParams(message.params)
     else if (message.kind === 'example') journal.addExample(message.reason, message.line)
     else journal.setEnd(message.status, message.time)
@@ -193,6 +198,7 @@ export class DeliveryThread {
         this.#overflow(run, error as Error)
       }
     }
+    this.#passBarriers(run)
     if (run.journal.isOverflowing && !this.#stopping)
       this.#cancelCommit ??= this.#clock.after(COMMIT_RETRY_MS, () => this.#commit())
   }
@@ -200,6 +206,13 @@ export class DeliveryThread {
   #written(run: DeliveredRun, buffers: ArrayBuffer[]): void {
     if (buffers.length > 0) this.#options.post({ kind: 'empty', buffers }, buffers)
     run.wake()
+  }
+
+  /** Everything that came before is committed. */
+  #passBarriers(run: DeliveredRun): void {
+    const durable = !run.journal.isOverflowing && !this.#inMemory
+    for (const id of this.#barriers) this.#options.post({ kind: 'committed', id, durable })
+    this.#barriers = []
   }
 
   #overflow(run: DeliveredRun, error: Error): void {

@@ -24,7 +24,22 @@ export interface TextBatch {
   readonly entries: readonly (readonly [name: string, value: string])[]
 }
 
-export type Batch = PointBatch | TextBatch
+/** A span as it came, with the fields of ResourceSpans and of ScopeSpans that stood around it. */
+export interface SpanRow {
+  readonly resourceHead: Uint8Array
+  readonly scopeHead: Uint8Array
+  readonly bytes: Uint8Array
+}
+
+/** Spans of one run for one request. */
+export interface SpanBatch {
+  readonly kind: 'spans'
+  readonly first: number
+  readonly count: number
+  readonly rows: readonly SpanRow[]
+}
+
+export type Batch = PointBatch | TextBatch | SpanBatch
 export type BatchKind = Batch['kind']
 
 /** Why a request did not do its work. `error.message` names the hop, the cause and the way out: users read it. */
@@ -39,7 +54,8 @@ export type Failure =
    */
   | { kind: 'drop'; error: Error; forKey?: boolean; noSuchRun?: boolean }
 
-export type SendResult = { kind: 'ok' } | Failure
+/** `refused`: taken but for some that nobody can name, with the words why. */
+export type SendResult = { kind: 'ok'; refused?: { rejected: number; message: string } } | Failure
 
 /** What is known of a batch whose answer was lost; `unknown`: the backend cannot tell. */
 export type Confirmation =
@@ -68,19 +84,36 @@ export interface RunToOpen {
   readonly makingSince: number | null
   /** Notes, before it leaves, that a request to make the run is under way; null: that it came to nothing. */
   readonly making: (since: number | null) => void
+  /** The run of the exporter that this one goes `after`. */
+  readonly peer: PeerRun | null
   /** Where the run was to go when it began, as `Exporter.target` said then. */
   readonly target: Readonly<Record<string, string | null>>
+}
+
+/** A tracker's run that another destination belongs to. */
+export interface PeerRun {
+  readonly runId: string
+  /** What the tracker keeps it in: the id of an experiment. */
+  readonly group: string | null
 }
 
 /** What a destination held when we came, as the highest step per metric key of the tracker. */
 export type Heights = ReadonlyMap<string, number>
 
 /**
- * `made`: by us, now or earlier; such a run is also ended by us. `page`: where a person looks at it. `heights`: of a
- * run that others made. `splitsNaN`: a NaN must be sent alone, since the backend knows no stored NaN again.
+ * `made`: by us, now or earlier; such a run is also ended by us. `page`: where a person looks at it, if there is such a
+ * place. `heights`: of a run that others made. `group`: what the tracker keeps it in. `splitsNaN`: a NaN must be sent alone, since the backend knows no stored NaN again.
  */
 export type OpenResult =
-  | { kind: 'ok'; runId: string; made: boolean; page: string; heights?: Heights; splitsNaN?: boolean }
+  | {
+      kind: 'ok'
+      runId: string
+      made: boolean
+      page: string | null
+      heights?: Heights
+      splitsNaN?: boolean
+      group?: string
+    }
   | Failure
 
 /**
@@ -95,6 +128,8 @@ export interface Exporter {
   readonly target: Readonly<Record<string, string | null>>
   /** Kinds it takes, with the most items of one request. */
   readonly accepts: Readonly<Partial<Record<BatchKind, number>>>
+  /** Name of an exporter whose run has to be there first. */
+  readonly after?: string
   /** Finds or makes the tracker's run; until it has, nothing is sent. */
   openRun(run: RunToOpen, abort: AbortSignal): Promise<OpenResult>
   /** An empty batch asks whether the run takes anything at all. */

@@ -1,11 +1,11 @@
 import { DatabaseSync, type StatementSync } from 'node:sqlite'
 import { columnsOf, POINT_BYTES, type Columns } from '../channel/chunk.ts'
-import type { EndStatus, RunStart } from '../channel/messages.ts'
-import { COUNTERS, dropped } from '../telemetry/counters.ts'
+import type { EndStatus, PackedSpans, RunStart } from '../channel/messages.ts'
+import { COUNTERS, dropped, skipped, SPANS_JOURNAL_FULL } from '../telemetry/counters.ts'
 import { copyColumns, joinChunks, type Chunk, type StoredPoints } from './blocks.ts'
 import { createPrivate } from './lock.ts'
 import { drainOverflow, openOverflow } from './overflow.ts'
-import { APPLICATION_ID, FORMAT, SCHEMA } from './schema.ts'
+import { APPLICATION_ID, FORMAT, SCHEMA, SPAN_TABLES } from './schema.ts'
 import { SeriesStatsTable, type SeriesStats } from './series-stats.ts'
 
 /** The write-ahead log is cut back to this size after a checkpoint. */
@@ -17,19 +17,45 @@ const BUSY_PATIENCE_MS = 2000
 /** Points ever written; blocks may have been forgotten since. */
 export const JOURNALED = 'journaled.points'
 
+/** Spans ever written. */
+export const JOURNALED_SPANS = 'journaled.spans'
+
 /** Before the reason, in the key of an example's row in `meta`. */
 export const EXAMPLE = 'example.'
 
 const ADD_TO_COUNTER =
   'INSERT INTO counters (name, value) VALUES (?, ?) ON CONFLICT (name) DO UPDATE SET value = value + excluded.value'
 
+const SET_COUNTER =
+  'INSERT INTO counters (name, value) VALUES (?, ?) ON CONFLICT (name) DO UPDATE SET value = excluded.value'
+
 const JOURNAL_FULL = COUNTERS[dropped('journal_full')]!
+
+/** A span as it came, with what stands around it. */
+export interface StoredSpan {
+  sequence: number
+  resourceHead: Uint8Array
+  scopeHead: Uint8Array
+  bytes: Uint8Array
+}
+
+/** Journals from this format on are brought up to date when they are opened. */
+const OLDEST_FORMAT = 1
+
+/** Format 2 came with spans. */
+function migrateFrom1(database: DatabaseSync): void {
+  database.exec(`BEGIN IMMEDIATE; ${SPAN_TABLES}
+    ALTER TABLE cursors ADD COLUMN resent INTEGER NOT NULL DEFAULT 0; PRAGMA user_version = 2; COMMIT`)
+}
 
 /** What waits for the next commit. */
 interface Pending {
   series: { id: number; key: string }[]
   chunks: Chunk[]
   points: number
+  heads: { id: number; resource: Uint8Array; scope: Uint8Array }[]
+  spans: PackedSpans[]
+  spanBytes: number
   counts: Float64Array
   params: (readonly [string, string])[]
   examples: (readonly [string, string])[]
@@ -47,6 +73,9 @@ const nothingPending = (): Pending => ({
   series: [],
   chunks: [],
   points: 0,
+  heads: [],
+  spans: [],
+  spanBytes: 0,
   counts: new Float64Array(COUNTERS.length),
   params: [],
   examples: [],
@@ -65,6 +94,7 @@ export class RunJournal {
   #overflow: DatabaseSync | null = null
   /** Last point on disk while there is an overflow. */
   #onDisk = 0
+  #spansOnDisk = 0
   readonly path: string
   /** Key of each series, by id. */
   readonly keys: string[] = []
@@ -77,6 +107,9 @@ export class RunJournal {
   readonly #statements = new Map<string, StatementSync>()
   #pending = nothingPending()
   #points = 0
+  #spans = 0
+  /** Row of each head, by its id in the channel. */
+  readonly #heads: number[] = []
   #block: StoredPoints | null = null
   #heldBytes = 0
 
@@ -106,6 +139,7 @@ export class RunJournal {
     this.#overflow = openOverflow(this.#disk)
     this.#statements.clear()
     this.#onDisk = this.#points
+    this.#spansOnDisk = this.#spans
     this.#memoryLimit = limit
     this.#heldBytes = 0
   }
@@ -144,7 +178,7 @@ export class RunJournal {
         pid: String(process.pid),
       }
       for (const [key, value] of Object.entries(meta)) journal.setMeta(key, value)
-      for (const name of [...COUNTERS, JOURNALED])
+      for (const name of [...COUNTERS, JOURNALED, JOURNALED_SPANS])
         journal.#run('INSERT INTO counters (name, value) VALUES (?, 0)', name)
       journal.#writeParams(params)
       for (const tag of tags) journal.#writeTag(tag)
@@ -157,17 +191,21 @@ export class RunJournal {
     const database = new DatabaseSync(path, { timeout: BUSY_PATIENCE_MS })
     const { user_version: format } = database.prepare('PRAGMA user_version').get() as { user_version: number }
     const { application_id: id } = database.prepare('PRAGMA application_id').get() as { application_id: number }
-    if (id !== APPLICATION_ID || format !== FORMAT) {
+    if (id !== APPLICATION_ID || format < OLDEST_FORMAT || format > FORMAT) {
       database.close()
       throw new Error(
         `${path} is no journal of this version: expected format ${FORMAT}, found ${id === APPLICATION_ID ? format : 'another kind of file'}`,
       )
     }
     database.exec(`PRAGMA synchronous = FULL; PRAGMA journal_size_limit = ${WAL_LIMIT_BYTES};`)
+    if (format === 1) migrateFrom1(database)
     const journal = new RunJournal(database, path, null)
     for (const { id, key } of database.prepare('SELECT id, key FROM series').all() as { id: number; key: string }[])
       journal.#know(id, key)
-    journal.#points = Number(journal.get('SELECT value FROM counters WHERE name = ?', JOURNALED)!['value'])
+    const counter = (name: string): number =>
+      Number(journal.get('SELECT value FROM counters WHERE name = ?', name)?.['value'] ?? 0)
+    journal.#points = counter(JOURNALED)
+    journal.#spans = counter(JOURNALED_SPANS)
     journal.setMeta('pid', String(process.pid))
     return journal
   }
@@ -199,9 +237,18 @@ export class RunJournal {
   /** Takes back the end: the run goes on. */
   reopen(): void {
     this.transaction(() => {
+      this.#settleWaiting()
       this.#run("DELETE FROM meta WHERE key IN ('status', 'endedAt', 'closedBy')")
       this.#run('UPDATE destinations SET ended = 0')
     })
+  }
+
+  /** What waited for the spans around it waited in the memory of a process that is gone: nobody can tell its step. */
+  #settleWaiting(): void {
+    const waiting = Number(this.get("SELECT value FROM counters WHERE name = 'waiting'")?.['value'] ?? 0)
+    if (waiting === 0) return
+    this.#run(ADD_TO_COUNTER, COUNTERS[skipped('no_step')]!, waiting)
+    this.#run(ADD_TO_COUNTER, 'waiting', -waiting)
   }
 
   /** Ends a run whose process died without a word: killed, at the time of its last point. */
@@ -212,6 +259,7 @@ export class RunJournal {
         ? Number(this.get("SELECT value FROM meta WHERE key = 'startedAt'")!['value'])
         : last.time[0]!
     this.transaction(() => {
+      this.#settleWaiting()
       this.setMeta('status', 'KILLED')
       this.setMeta('endedAt', String(Math.trunc(time)))
       this.setMeta('closedBy', 'take-over')
@@ -223,6 +271,11 @@ export class RunJournal {
     return this.#points
   }
 
+  /** Sequence number of the last committed span, which is also their number. */
+  get spans(): number {
+    return this.#spans
+  }
+
   /** What this process has written of each series, by key. */
   get seriesStats(): (SeriesStats & { key: string })[] {
     return this.#stats.list().map((stats) => ({ ...stats, key: this.keys[stats.series]! }))
@@ -230,7 +283,7 @@ export class RunJournal {
 
   /** Bytes that wait for the next commit. */
   get pendingBytes(): number {
-    return this.#pending.points * POINT_BYTES
+    return this.#pending.points * POINT_BYTES + this.#pending.spanBytes
   }
 
   get isDirty(): boolean {
@@ -254,6 +307,17 @@ export class RunJournal {
     this.#pending.points += count
     this.#pending.dirty = true
     if (counts !== null) this.addCounts(counts)
+  }
+
+  addHead(id: number, resource: Uint8Array, scope: Uint8Array): void {
+    this.#pending.heads.push({ id, resource, scope })
+    this.#pending.dirty = true
+  }
+
+  addSpans(spans: PackedSpans): void {
+    this.#pending.spans.push(spans)
+    this.#pending.spanBytes += spans.bytes.byteLength
+    this.#pending.dirty = true
   }
 
   addCounts(counts: Float64Array): void {
@@ -286,19 +350,25 @@ export class RunJournal {
     const pending = this.#pending
     if (!pending.dirty) return []
     const before = this.#points
+    const spansBefore = this.#spans
     const heldBefore = this.#heldBytes
     let lost = 0
+    let lostSpans = 0
     const written: WrittenPoints[] = []
     try {
       this.transaction(() => {
         for (const { id, key } of pending.series) this.#run('INSERT INTO series (id, key) VALUES (?, ?)', id, key)
         lost = this.#writePoints(pending.chunks, pending.points, written)
+        for (const head of pending.heads) this.#writeHead(head)
+        lostSpans = this.#writeSpans(pending.spans)
         pending.counts.forEach((n, i) => {
           // A journal of an earlier version lacks the counters that came since.
           if (n !== 0) this.#run(ADD_TO_COUNTER, COUNTERS[i]!, n)
         })
         this.#run('UPDATE counters SET value = ? WHERE name = ?', this.#points, JOURNALED)
-        if (lost > 0) this.#run('UPDATE counters SET value = value + ? WHERE name = ?', lost, JOURNAL_FULL)
+        this.#run(SET_COUNTER, JOURNALED_SPANS, this.#spans)
+        if (lost > 0) this.#run(ADD_TO_COUNTER, JOURNAL_FULL, lost)
+        if (lostSpans > 0) this.#run(ADD_TO_COUNTER, COUNTERS[SPANS_JOURNAL_FULL]!, lostSpans)
         this.#writeParams(pending.params)
         for (const [reason, line] of pending.examples)
           this.#run('INSERT INTO meta (key, value) VALUES (?, ?) ON CONFLICT (key) DO NOTHING', EXAMPLE + reason, line)
@@ -309,6 +379,7 @@ export class RunJournal {
       })
     } catch (error) {
       this.#points = before
+      this.#spans = spansBefore
       this.#heldBytes = heldBefore
       throw error
     }
@@ -333,6 +404,20 @@ export class RunJournal {
       filled += n
     }
     return out
+  }
+
+  /** Up to `limit` committed spans behind sequence number `after`, with what stands around them. */
+  readSpans(after: number, limit: number): StoredSpan[] {
+    const sql = `SELECT sequence, resource, scope, data FROM spans JOIN span_heads ON span_heads.id = head
+      WHERE sequence > ? AND sequence <= ? ORDER BY sequence LIMIT ?`
+    const onDisk = this.#overflow === null || after >= this.#spansOnDisk ? null : this.#disk.prepare(sql)
+    const rows = (onDisk ?? this.#prepared(sql)).all(after, onDisk === null ? this.#spans : this.#spansOnDisk, limit)
+    return rows.map((row) => ({
+      sequence: Number(row['sequence']),
+      resourceHead: row['resource'] as Uint8Array,
+      scopeHead: row['scope'] as Uint8Array,
+      bytes: row['data'] as Uint8Array,
+    }))
   }
 
   /** Memory journals only: forgets blocks that every destination has. */
@@ -446,6 +531,32 @@ export class RunJournal {
       )
       this.#points += count
       this.#heldBytes += data.byteLength
+    }
+    return lost
+  }
+
+  #writeHead({ id, resource, scope }: { id: number; resource: Uint8Array; scope: Uint8Array }): void {
+    this.#prepared('INSERT INTO span_heads (resource, scope) VALUES (?, ?) ON CONFLICT DO NOTHING').run(resource, scope)
+    const row = this.#prepared('SELECT id FROM span_heads WHERE resource = ? AND scope = ?').get(resource, scope)!
+    this.#heads[id] = Number(row['id'])
+  }
+
+  /** Returns how many spans a full memory journal refused. */
+  #writeSpans(packed: readonly PackedSpans[]): number {
+    let lost = 0
+    const insert = this.#prepared('INSERT INTO spans (sequence, head, data) VALUES (?, ?, ?)')
+    for (const { bytes, ends, heads } of packed) {
+      for (let i = 0, from = 0; i < ends.length; i += 1) {
+        const data = bytes.subarray(from, ends[i])
+        from = ends[i]!
+        if (this.#memoryLimit !== null && this.#heldBytes + data.byteLength > this.#memoryLimit) {
+          lost += 1
+          continue
+        }
+        this.#spans += 1
+        insert.run(this.#spans, this.#heads[heads[i]!]!, data)
+        if (this.#memoryLimit !== null) this.#heldBytes += data.byteLength
+      }
     }
     return lost
   }

@@ -12,10 +12,11 @@ const CARRIED = [
   'cursors',
   'heights',
   'reasons',
+  'span_heads',
 ] as const
 
 /** Tables that only grow: the overflow holds what is new. */
-const GROWING = ['blocks', 'rejected'] as const
+const GROWING = ['blocks', 'spans', 'rejected'] as const
 
 /**
  * A journal in memory that goes on where one on disk had to stop (a full disk). It has the small tables as they are;
@@ -41,7 +42,8 @@ export function openOverflow(disk: DatabaseSync): DatabaseSync {
 export function drainOverflow(memory: DatabaseSync, disk: DatabaseSync, withPoints: boolean): void {
   disk.exec('BEGIN IMMEDIATE')
   try {
-    for (const table of [...CARRIED, ...GROWING]) if (withPoints || table !== 'blocks') copy(table, memory, disk)
+    for (const table of [...CARRIED, ...GROWING])
+      if (withPoints || (table !== 'blocks' && table !== 'spans')) copy(table, memory, disk)
     disk.exec('COMMIT')
   } catch (error) {
     try {

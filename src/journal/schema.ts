@@ -1,5 +1,5 @@
 /** Format of a journal file; `docs/journal.md` describes it for readers in other languages. */
-export const FORMAT = 1
+export const FORMAT = 2
 
 /** `SpBr`, in the header of every journal: `file` and SQLite show it. */
 export const APPLICATION_ID = 0x53704272
@@ -10,7 +10,14 @@ export const APPLICATION_ID = 0x53704272
  * `cursors.position` is the sequence number up to which a destination is served; `sending` the end of the batch that
  * was under way when the row was written. `heights` is the highest step of each metric (under the destination's name for
  * it) that is delivered: a stored point beyond it tells that a batch whose answer was lost has arrived.
+ * `spans.data` is a Span message of OTLP as it came; `span_heads` holds what stood around it: the fields of ResourceSpans
+ * but for its scope_spans, and those of ScopeSpans but for its spans. `cursors.resent` counts what was sent again unasked.
  */
+export const SPAN_TABLES = `
+CREATE TABLE span_heads (id INTEGER PRIMARY KEY, resource BLOB NOT NULL, scope BLOB NOT NULL, UNIQUE (resource, scope));
+CREATE TABLE spans (sequence INTEGER PRIMARY KEY, head INTEGER NOT NULL REFERENCES span_heads, data BLOB NOT NULL);
+`
+
 export const SCHEMA = `
 CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
 CREATE TABLE series (id INTEGER PRIMARY KEY, key TEXT NOT NULL UNIQUE);
@@ -24,7 +31,7 @@ CREATE TABLE destinations (
 CREATE TABLE cursors (
   destination INTEGER NOT NULL REFERENCES destinations, kind TEXT NOT NULL, position INTEGER NOT NULL DEFAULT 0,
   delivered INTEGER NOT NULL DEFAULT 0, rejected INTEGER NOT NULL DEFAULT 0, evicted INTEGER NOT NULL DEFAULT 0,
-  sending INTEGER NOT NULL DEFAULT 0, PRIMARY KEY (destination, kind)) WITHOUT ROWID;
+  sending INTEGER NOT NULL DEFAULT 0, resent INTEGER NOT NULL DEFAULT 0, PRIMARY KEY (destination, kind)) WITHOUT ROWID;
 CREATE TABLE heights (
   destination INTEGER NOT NULL REFERENCES destinations, key TEXT NOT NULL, step INTEGER NOT NULL,
   PRIMARY KEY (destination, key)) WITHOUT ROWID;
@@ -32,4 +39,4 @@ CREATE TABLE reasons (id INTEGER PRIMARY KEY, text TEXT NOT NULL UNIQUE);
 CREATE TABLE rejected (
   id INTEGER PRIMARY KEY, destination INTEGER, kind TEXT NOT NULL, sequence INTEGER NOT NULL, name TEXT NOT NULL,
   step INTEGER, time INTEGER, value, reason INTEGER NOT NULL REFERENCES reasons);
-`
+${SPAN_TABLES}`

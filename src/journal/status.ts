@@ -1,7 +1,8 @@
 import { readdirSync, type Dirent } from 'node:fs'
 import { join } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
-import { EXAMPLE, JOURNALED } from './journal.ts'
+import type { BatchKind } from '../exporters/exporter.ts'
+import { EXAMPLE, JOURNALED, JOURNALED_SPANS } from './journal.ts'
 import { isLocked } from './lock.ts'
 import { APPLICATION_ID } from './schema.ts'
 
@@ -18,7 +19,8 @@ export interface DestinationStatus {
   points: { delivered: number; rejected: number; evicted: number; pending: number }
   params: { delivered: number; rejected: number; pending: number }
   tags: { delivered: number; rejected: number; pending: number }
-  spans: null
+  /** Null where the destination takes none. */
+  spans: { delivered: number; rejected: number; evicted: number; pending: number; resent: number } | null
 }
 
 /** The account of one run: `received.numbers = points + skipped + waiting`, `points = inChannel + dropped + journaled`. */
@@ -63,9 +65,9 @@ export interface RunStatus {
   destinations: DestinationStatus[]
 }
 
-/** Whether a destination lacks something of the run: points, params, tags or the end. */
-export const lacksSomething = ({ points, params, tags, ended }: DestinationStatus): boolean =>
-  points.pending + params.pending + tags.pending > 0 || !ended
+/** Whether a destination lacks something of the run: points, spans, params, tags or the end. */
+export const lacksSomething = ({ points, spans, params, tags, ended }: DestinationStatus): boolean =>
+  points.pending + (spans?.pending ?? 0) + params.pending + tags.pending > 0 || !ended
 
 /** Whether something has still to get to a destination. One that the run has been moved away from wants nothing. */
 export const isOwed = (destination: DestinationStatus): boolean =>
@@ -93,6 +95,7 @@ export function readStatus(database: DatabaseSync, path: string, isLive: boolean
     const journaled = counter.get(JOURNALED) ?? 0
     const totals = {
       points: journaled,
+      spans: counter.get(JOURNALED_SPANS) ?? 0,
       params: count('SELECT count(*) FROM params'),
       tags: count('SELECT count(*) FROM tags'),
     }
@@ -113,14 +116,14 @@ export function readStatus(database: DatabaseSync, path: string, isLive: boolean
       received: {
         lines: counter.get('received.lines') ?? 0,
         events: counter.get('received.events') ?? 0,
-        spans: 0,
+        spans: counter.get('received.spans') ?? 0,
         numbers: counter.get('received.numbers') ?? 0,
         roundedIntegers: counter.get('received.rounded_integers') ?? 0,
         invalidUtf8: counter.get('received.invalid_utf8') ?? 0,
       },
       notEvents: group('not_events.'),
       skipped: group('skipped.'),
-      waiting: 0,
+      waiting: counter.get('waiting') ?? 0,
       points: counter.get('points') ?? 0,
       inChannel: 0,
       dropped: group('dropped.'),
@@ -129,8 +132,13 @@ export function readStatus(database: DatabaseSync, path: string, isLive: boolean
       ),
       console: { skipped: counter.get('console.skipped') ?? 0 },
       series: count('SELECT count(*) FROM series'),
-      journaled: { points: journaled, spans: 0 },
-      spanAccount: { received: 0, duplicate: 0, inChannel: 0, dropped: {} },
+      journaled: { points: journaled, spans: totals.spans },
+      spanAccount: {
+        received: counter.get('received.spans') ?? 0,
+        duplicate: counter.get('spans.duplicate') ?? 0,
+        inChannel: 0,
+        dropped: group('spans.dropped.'),
+      },
       rejectedParams: count("SELECT count(*) FROM rejected WHERE destination IS NULL AND kind = 'params'"),
       destinations: all('SELECT * FROM destinations ORDER BY id').map((row) => destinationStatus(row, cursors, totals)),
     }
@@ -139,22 +147,19 @@ export function readStatus(database: DatabaseSync, path: string, isLive: boolean
   }
 }
 
-function destinationStatus(
-  row: Row,
-  cursors: readonly Row[],
-  totals: Record<'points' | 'params' | 'tags', number>,
-): DestinationStatus {
-  const of = (
-    kind: 'points' | 'params' | 'tags',
-  ): { delivered: number; rejected: number; evicted: number; pending: number } => {
-    const cursor = cursors.find((candidate) => candidate['destination'] === row['id'] && candidate['kind'] === kind)
+function destinationStatus(row: Row, cursors: readonly Row[], totals: Record<BatchKind, number>): DestinationStatus {
+  const cursorOf = (kind: BatchKind): Row | undefined =>
+    cursors.find((candidate) => candidate['destination'] === row['id'] && candidate['kind'] === kind)
+  const of = (kind: BatchKind): { delivered: number; rejected: number; evicted: number; pending: number } => {
+    const cursor = cursorOf(kind)
     const n = (name: string): number => Number(cursor?.[name] ?? 0)
     // Counted from the position and not as what the others leave over: the law is there to be checked.
     return {
       delivered: n('delivered'),
       rejected: n('rejected'),
       evicted: n('evicted'),
-      pending: totals[kind] - n('position'),
+      // Without a cursor the destination does not take the kind, or has not been reached by anybody yet.
+      pending: cursor === undefined ? 0 : totals[kind] - n('position'),
     }
   }
   const text = (name: string): string | null => (typeof row[name] === 'string' ? row[name] : null)
@@ -178,7 +183,8 @@ function destinationStatus(
     points: of('points'),
     params: without(of('params')),
     tags: without(of('tags')),
-    spans: null,
+    spans:
+      cursorOf('spans') === undefined ? null : { ...of('spans'), resent: Number(cursorOf('spans')!['resent'] ?? 0) },
   }
 }
 

@@ -23,7 +23,7 @@ export interface TracingEvent {
 export type AsWritten = Pick<TracingEvent, 'wrapped' | 'line'>
 
 export const isFields = (value: unknown): value is Fields =>
-  typeof value === 'object' && value !== null && !Array.isArray(value)
+  typeof value === 'object' && value !== null && !Array.isArray(value) && !ArrayBuffer.isView(value)
 
 /** The own field `name`, never one of the prototype's. */
 export const own = (fields: Fields, name: string): unknown => (Object.hasOwn(fields, name) ? fields[name] : undefined)

@@ -73,6 +73,10 @@ function stepIn(names: readonly string[], wrapped: readonly Fields[], line: Fiel
   return undefined
 }
 
+/** Whether an event has a step already, of its own or by what is known of the spans around it. */
+export const hasStep = (event: TracingEvent, rules: Rules): boolean =>
+  stepOf(event, rules, prefixOf(event, rules)) !== undefined
+
 /** A field as people see it: nested objects are paths. */
 export interface Field {
   name: string

@@ -15,7 +15,7 @@ export interface LayerOutput {
   point(series: number, step: number, time: number, value: number): void
   params(params: readonly (readonly [name: string, text: string])[]): void
   /** Numbers of the event under way are skipped for a reason that no event before it had. */
-  firstSkipped(reason: SkipReason): void
+  firstSkipped(reason: SkipReason, event: TracingEvent): void
 }
 
 const REASON_OF_SLOT: Readonly<Record<number, SkipReason>> = {
@@ -46,6 +46,8 @@ export class Layer {
   /** Name of a top-level field -> series id or the reason for none; per category, apart for wrapped and line. */
   readonly #slots: readonly Record<Source, Map<string, number>>[]
   readonly #seenReasons = new Set<SkipReason>()
+  /** The event that numbers are taken of. */
+  #underWay: TracingEvent | null = null
   #big = false
 
   constructor(rules: Rules, out: LayerOutput, counters: Counters) {
@@ -63,13 +65,20 @@ export class Layer {
    * @returns whether a point was taken whose value may be an integer beyond 2^53
    */
   event(event: TracingEvent, receivedAt: number, asWritten?: () => AsWritten): boolean {
-    this.#big = false
     this.#counters.add(EVENTS, 1)
+    this.#underWay = event
     if (event.message !== null && CONFIG_MESSAGES.has(event.message)) {
       this.#skip(event, 'config')
       this.#params(event, asWritten?.() ?? event)
       return false
     }
+    return this.numbers(event, receivedAt)
+  }
+
+  /** The same without counting an event: for what is none, such as the attributes of a span. */
+  numbers(event: TracingEvent, receivedAt: number): boolean {
+    this.#big = false
+    this.#underWay = event
     const prefix = prefixOf(event, this.#rules)
     const step = stepOf(event, this.#rules, prefix)
     if (typeof step !== 'number') {
@@ -82,18 +91,36 @@ export class Layer {
     return this.#big
   }
 
+  /** One number more at the step and in the category of an event, under a path of its own; null: its names are too many. */
+  measure(event: TracingEvent, path: string | null, value: number, receivedAt: number): void {
+    this.#underWay = event
+    const prefix = prefixOf(event, this.#rules)
+    const step = stepOf(event, this.#rules, prefix)
+    if (typeof step !== 'number') this.#skipNumbers(step ?? 'no_step', 1)
+    else if (path === null) this.#skipNumbers('series_cap', 1)
+    else {
+      const slot = this.#series.intern(`${this.#rules.prefixes[prefix]!}/${path}`)
+      this.#number(slot, step, event.time ?? receivedAt, value)
+    }
+  }
+
+  /** How many numbers an event holds. */
+  count(event: TracingEvent): number {
+    let numbers = 0
+    for (const fields of event.wrapped) numbers += this.#count(event, fields, 'wrapped')
+    return event.line === null ? numbers : numbers + this.#count(event, event.line, 'line')
+  }
+
   /** Counts an event that the filter keeps out: nothing of it is taken. */
   filtered(event: TracingEvent): void {
+    this.#underWay = event
     this.#counters.add(EVENTS, 1)
     this.#skip(event, 'filtered')
   }
 
   /** Counts the numbers of an event that becomes no points. */
   #skip(event: TracingEvent, reason: Stepless): void {
-    let numbers = 0
-    for (const fields of event.wrapped) numbers += this.#count(event, fields, 'wrapped')
-    if (event.line !== null) numbers += this.#count(event, event.line, 'line')
-    this.#skipNumbers(reason, numbers)
+    this.#skipNumbers(reason, this.count(event))
   }
 
   #skipNumbers(reason: SkipReason, numbers: number): void {
@@ -102,7 +129,7 @@ export class Layer {
     this.#counters.add(skipped(reason), numbers)
     if (this.#seenReasons.has(reason)) return
     this.#seenReasons.add(reason)
-    this.#out.firstSkipped(reason)
+    this.#out.firstSkipped(reason, this.#underWay!)
   }
 
   #count(event: TracingEvent, fields: Fields, source: Source): number {

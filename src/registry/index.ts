@@ -22,12 +22,21 @@ const titleCased = (name: string): string =>
     )
     .join(' / ')
 
+/** The duration of spans of one name. */
+const SPAN_DURATION = /^span\/(.+)\/duration_ms$/
+
 /** Describes a key: the labels that the user set, else what is known, else the key itself in capitals. */
 export function describeMetric(key: string, labels: Readonly<Record<string, string>>): RegistryEntry {
   const slash = key.indexOf('/')
   const category = slash < 0 ? '' : key.slice(0, slash)
   const name = key.slice(slash + 1)
-  const known: KnownMetric | undefined = Object.hasOwn(KNOWN, name) ? KNOWN[name] : undefined
+  const span = SPAN_DURATION.exec(name)?.[1]
+  const known: KnownMetric | undefined =
+    span !== undefined
+      ? { label: `${titleCased(span)} Duration`, unit: 'ms' }
+      : Object.hasOwn(KNOWN, name)
+        ? KNOWN[name]
+        : undefined
   const label = Object.hasOwn(labels, key) ? labels[key] : Object.hasOwn(labels, name) ? labels[name] : undefined
   return {
     category,

@@ -26,7 +26,10 @@ export type SkipReason = (typeof SKIP_REASONS)[number]
 export type DropReason = (typeof DROP_REASONS)[number]
 export type LineFault = (typeof LINE_FAULTS)[number]
 
-const RECEIVED = ['lines', 'events', 'numbers', 'rounded_integers', 'invalid_utf8'] as const
+const RECEIVED = ['lines', 'events', 'spans', 'numbers', 'rounded_integers', 'invalid_utf8'] as const
+
+/** Why a span never reached the journal. */
+export const SPAN_DROP_REASONS = ['journal_full'] as const
 
 /** Every counter by its name in the journal, in the order of its index. */
 export const COUNTERS: readonly string[] = [
@@ -36,6 +39,9 @@ export const COUNTERS: readonly string[] = [
   ...DROP_REASONS.map((reason) => `dropped.${reason}`),
   ...LINE_FAULTS.map((fault) => `not_events.${fault}`),
   'console.skipped',
+  'waiting',
+  'spans.duplicate',
+  ...SPAN_DROP_REASONS.map((reason) => `spans.dropped.${reason}`),
 ]
 
 const INDEX = new Map(COUNTERS.map((name, i) => [name, i]))
@@ -44,10 +50,16 @@ const index = (name: string): number => INDEX.get(name)!
 /** Indexes of the counters that the hot path touches. */
 export const LINES = index('received.lines')
 export const EVENTS = index('received.events')
+export const SPANS = index('received.spans')
 export const NUMBERS = index('received.numbers')
 export const ROUNDED_INTEGERS = index('received.rounded_integers')
 export const INVALID_UTF8 = index('received.invalid_utf8')
 export const POINTS = index('points')
+/** Numbers that wait for the spans around them to tell their step; what has ended its waiting is taken off. */
+export const WAITING = index('waiting')
+/** Spans that came again: not taken twice. */
+export const DUPLICATE_SPANS = index('spans.duplicate')
+export const SPANS_JOURNAL_FULL = index('spans.dropped.journal_full')
 /** Events that the console did not show because the terminal was slow. */
 export const CONSOLE_SKIPPED = index('console.skipped')
 

@@ -25,6 +25,8 @@ const VALUES: Readonly<Record<string, readonly [text: string, file: unknown]>> =
   DURATION: ['1500ms', '1500ms'],
   'A,B,...': ['a,b', ['a', 'b']],
   'NAME=VALUE': ['a=1,b=2', { a: '1', b: '2' }],
+  'NAME=VALUE,...': ['a=1,b=2', { a: '1', b: '2' }],
+  'HOST:PORT|off': ['127.0.0.1:4400', '127.0.0.1:4400'],
   'NAME=A+B': ['a=x+y', { a: ['x', 'y'] }],
   'KEY=LABEL,...': ['a=A,b=B', { a: 'A', b: 'B' }],
   DIRECTIVES: ['info,a::b=off', 'info,a::b=off'],

@@ -33,6 +33,8 @@ function deliver(exporter: MemoryExporter, journal = RunJournal.create(':memory:
       run: { ...start, reopen: false },
       isOrphan: false,
       onSettled: () => {},
+      onOpened: () => {},
+      peerOf: () => undefined,
       clock: systemClock,
       say: (text) => said.push(text),
     })

@@ -1,4 +1,12 @@
-import type { Batch, Confirmation, Exporter, OpenResult, PointBatch, SendResult } from '../../src/exporters/exporter.ts'
+import type {
+  Batch,
+  Confirmation,
+  Exporter,
+  OpenResult,
+  PointBatch,
+  SendResult,
+  SpanRow,
+} from '../../src/exporters/exporter.ts'
 
 /** An exporter that keeps what it is sent; what it answers is the test's to say. */
 export class MemoryExporter implements Exporter {
@@ -9,6 +17,7 @@ export class MemoryExporter implements Exporter {
   /** Points taken, as `key@step`. */
   readonly taken: string[] = []
   readonly texts: string[] = []
+  readonly spans: SpanRow[] = []
   /** Sizes of the batches of points, in order, refused ones too. */
   readonly sizes: number[] = []
   opens = 0
@@ -26,7 +35,8 @@ export class MemoryExporter implements Exporter {
     if (batch.kind === 'points') this.sizes.push(batch.count)
     const result = await this.onSend(batch, abort)
     if (result.kind !== 'ok') return result
-    if (batch.kind !== 'points') this.texts.push(...batch.entries.map(([name, value]) => `${name}=${value}`))
+    if (batch.kind === 'spans') this.spans.push(...batch.rows)
+    else if (batch.kind !== 'points') this.texts.push(...batch.entries.map(([name, value]) => `${name}=${value}`))
     else for (let i = 0; i < batch.count; i += 1) this.taken.push(`${batch.keyOf(batch.series[i]!)}@${batch.step[i]}`)
     return result
   }

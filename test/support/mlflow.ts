@@ -125,6 +125,28 @@ export class MlflowApi {
     }
   }
 
+  /** Traces that are linked to a run, with their spans. */
+  async traces(runId: string): Promise<{ id: string; spans: Record<string, any>[] }[]> {
+    const v3 = this.#base.replace('/api/2.0/', '/api/3.0/')
+    const answer = await fetch(`${v3}/traces/search`, {
+      method: 'POST',
+      headers: { 'content-type': 'application/json' },
+      body: JSON.stringify({
+        locations: [{ type: 'MLFLOW_EXPERIMENT', mlflow_experiment: { experiment_id: '0' } }],
+        filter: `attributes.run_id = '${runId}'`,
+        max_results: 100,
+      }),
+    })
+    const { traces = [] } = await this.#read('traces/search', answer)
+    const found = []
+    for (const { trace_id: id } of traces as { trace_id: string }[]) {
+      const got = await fetch(`${v3}/traces/get?${new URLSearchParams({ trace_id: id }).toString()}`)
+      const { trace } = await this.#read('traces/get', got)
+      found.push({ id, spans: trace.spans ?? [] })
+    }
+    return found
+  }
+
   /** Every row of every metric of a run. */
   async points(runId: string): Promise<{ key: string; step: number; time: number; value: number }[]> {
     const keys: string[] = ((await this.run(runId)).data.metrics ?? []).map((metric: { key: string }) => metric.key)

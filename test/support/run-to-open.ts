@@ -13,5 +13,6 @@ export const runToOpen: Omit<RunToOpen, 'target'> = {
   knownMade: false,
   reopen: false,
   makingSince: null,
+  peer: null,
   making: () => {},
 }

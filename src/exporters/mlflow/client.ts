@@ -1,35 +1,60 @@
-import { readFileSync } from 'node:fs'
-import { Agent, EnvHttpProxyAgent, request, type Dispatcher } from 'undici'
+import { request, type Dispatcher } from 'undici'
+import type { Settings } from '../../config/settings.ts'
 import type { Failure } from '../exporter.ts'
+import {
+  createDispatcher,
+  oneLine,
+  proxiesOf,
+  retryAfterMs,
+  textOf,
+  unreachable,
+  type TransportOptions,
+} from '../http.ts'
 
-/** How to reach the server. */
-export interface ClientOptions {
+/** How to reach the server, and as whom. */
+export interface ClientOptions extends TransportOptions {
   trackingUri: string
   username: string | null
   password: string | null
   token: string | null
-  insecureTls: boolean
-  serverCertPath: string | null
-  clientCertPath: string | null
-  proxy: { http: string | null; https: string | null; none: string | null }
 }
-
-/** Longest answer that is read; MLflow's own are far below. */
-const MAX_ANSWER_BYTES = 8 << 20
 
 /** MLflow's words when the name of a metric is at fault: `metrics[3].name`, `'Metric name' exceeds ...`. */
 const ABOUT_KEY = /metrics\[\d+\]\.(?:name|key)|metric name/i
 
-const UNREACHABLE: ReadonlySet<string> = new Set([
-  'EHOSTUNREACH',
-  'ENETUNREACH',
-  'ETIMEDOUT',
-  'UND_ERR_CONNECT_TIMEOUT',
-])
-const CLOSED: ReadonlySet<string> = new Set(['UND_ERR_SOCKET', 'ECONNRESET', 'EPIPE'])
-
 /** An answer of MLflow's, or the failure to get one. */
 export type Answer = { kind: 'ok'; json: Record<string, unknown> } | (Failure & { code?: string; status?: number })
+
+/** A tracking URI as the beginning of addresses: without credentials, and without `/v1/traces` at its end. */
+export function baseOf(trackingUri: string): string {
+  const url = new URL(trackingUri)
+  url.username = ''
+  url.password = ''
+  url.search = ''
+  url.hash = ''
+  return url.href.replace(/\/+$/, '').replace(/\/v1\/traces$/, '')
+}
+
+/** The header with credentials, if there are any: from the settings, else from the address. */
+export function authorizationOf(options: ClientOptions): Record<string, string> {
+  const url = new URL(options.trackingUri)
+  const user = options.username ?? (url.username === '' ? null : decodeURIComponent(url.username))
+  const password = options.password ?? (url.password === '' ? null : decodeURIComponent(url.password))
+  if (user !== null) return { authorization: `Basic ${Buffer.from(`${user}:${password ?? ''}`).toString('base64')}` }
+  return options.token === null ? {} : { authorization: `Bearer ${options.token}` }
+}
+
+/** What the settings say of the server. */
+export const clientOptionsOf = (settings: Settings): ClientOptions => ({
+  trackingUri: settings['mlflow.trackingUri']!,
+  username: settings['mlflow.username'],
+  password: settings['mlflow.password'],
+  token: settings['mlflow.token'],
+  insecureTls: settings['mlflow.insecureTls'],
+  serverCertPath: settings['mlflow.serverCertPath'],
+  clientCertPath: settings['mlflow.clientCertPath'],
+  proxy: proxiesOf(settings),
+})
 
 /** Speaks MLflow's REST protocol: one request, one answer, told apart by status, code and shape. Never throws. */
 export class MlflowClient {
@@ -41,21 +66,9 @@ export class MlflowClient {
 
   /** @throws when a certificate file cannot be read */
   constructor(options: ClientOptions) {
-    const url = new URL(options.trackingUri)
-    const user = options.username ?? (url.username === '' ? null : decodeURIComponent(url.username))
-    const password = options.password ?? (url.password === '' ? null : decodeURIComponent(url.password))
-    url.username = ''
-    url.password = ''
-    url.search = ''
-    url.hash = ''
-    this.base = url.href.replace(/\/+$/, '')
+    this.base = baseOf(options.trackingUri)
     this.address = this.base
-    this.#headers = { 'user-agent': 'spanbridge', accept: 'application/json' }
-    if (user !== null) {
-      this.#headers['authorization'] = `Basic ${Buffer.from(`${user}:${password ?? ''}`).toString('base64')}`
-    } else if (options.token !== null) {
-      this.#headers['authorization'] = `Bearer ${options.token}`
-    }
+    this.#headers = { 'user-agent': 'spanbridge', accept: 'application/json', ...authorizationOf(options) }
     this.#dispatcher = createDispatcher(options)
   }
 
@@ -98,7 +111,7 @@ export class MlflowClient {
       answered = true
       return this.#judge(response.statusCode, response.headers, await textOf(response.body))
     } catch (error) {
-      return this.#unreachable(error as NodeJS.ErrnoException, abort, answered)
+      return unreachable(`MLflow at ${this.address}`, error as NodeJS.ErrnoException, abort, answered)
     }
   }
 
@@ -149,70 +162,6 @@ export class MlflowClient {
     if (code !== undefined) return retry(`cannot take it (${said})`)
     return retry(`does not answer like MLflow (${status}, ${said}): does the address lead to another server?`)
   }
-
-  /** `answered`: the beginning of an answer had come. */
-  #unreachable(error: NodeJS.ErrnoException, abort: AbortSignal, answered: boolean): Failure {
-    const words = (text: string): Error => new Error(`MLflow at ${this.address} ${text}`, { cause: error })
-    if (abort.aborted) {
-      return { kind: 'unanswered', error: words('does not answer: does the server hang, or the tunnel lead nowhere?') }
-    }
-    const code = error.code ?? (error.cause as NodeJS.ErrnoException | undefined)?.code ?? ''
-    if (code === 'ECONNREFUSED') {
-      const text = 'is not there (connection refused): is the server running, and the tunnel up?'
-      return { kind: 'retry', error: words(text), absent: true }
-    }
-    if (code === 'ENOTFOUND' || code === 'EAI_AGAIN') {
-      return {
-        kind: 'retry',
-        error: words(`cannot be found (${code}: no address for the host name): is it spelt right?`),
-      }
-    }
-    if (UNREACHABLE.has(code)) return { kind: 'retry', error: words(`cannot be reached (${code})`) }
-    if (/WRONG_VERSION_NUMBER|PACKET_LENGTH_TOO_LONG/.test(code))
-      return { kind: 'retry', error: words(`speaks no TLS (${code}): is its address http:// and not https://?`) }
-    if (/CERT|TLS|SSL|SELF_SIGNED|ISSUER/.test(code)) {
-      const text = `shows a certificate that does not hold (${code}): set MLFLOW_TRACKING_SERVER_CERT_PATH, or MLFLOW_TRACKING_INSECURE_TLS=true`
-      return { kind: 'retry', error: words(text) }
-    }
-    if (!answered && CLOSED.has(code)) {
-      const text = `closed the connection before it answered (${code}): is anything running at the tunnel's other end?`
-      return { kind: 'unanswered', error: words(text), absent: true }
-    }
-    return { kind: 'unanswered', error: words(`broke off its answer (${code === '' ? error.message : code})`) }
-  }
-}
-
-function createDispatcher(options: ClientOptions): Dispatcher {
-  const tls = {
-    rejectUnauthorized: !options.insecureTls,
-    ...(options.serverCertPath === null ? {} : { ca: readFileSync(options.serverCertPath) }),
-    ...(options.clientCertPath === null ? {} : pem(readFileSync(options.clientCertPath))),
-  }
-  // Time-outs are the delivery's: one for the whole of an attempt. uvicorn closes idle connections after 5 s.
-  const common = { connect: tls, headersTimeout: 0, bodyTimeout: 0, keepAliveTimeout: 3000, keepAliveMaxTimeout: 4000 }
-  const { http, https, none } = options.proxy
-  if (http === null && https === null) return new Agent(common)
-  return new EnvHttpProxyAgent({
-    ...common,
-    requestTls: tls,
-    ...(http === null ? {} : { httpProxy: http }),
-    ...(https === null ? {} : { httpsProxy: https }),
-    noProxy: none ?? '',
-  })
-}
-
-/** MLflow's client certificate is one file with both, as requests takes it. */
-const pem = (bytes: Buffer): { cert: Buffer; key: Buffer } => ({ cert: bytes, key: bytes })
-
-async function textOf(body: AsyncIterable<Buffer>): Promise<string> {
-  const chunks: Buffer[] = []
-  let bytes = 0
-  for await (const chunk of body) {
-    bytes += chunk.length
-    if (bytes > MAX_ANSWER_BYTES) throw new Error('the answer is longer than 8 MiB')
-    chunks.push(chunk)
-  }
-  return Buffer.concat(chunks).toString()
 }
 
 function parseObject(text: string): Record<string, unknown> | null {
@@ -224,21 +173,4 @@ function parseObject(text: string): Record<string, unknown> | null {
   } catch {
     return null
   }
-}
-
-/** The beginning of an answer, without markup, on one line. */
-const oneLine = (text: string): string =>
-  text
-    .slice(0, 4000)
-    .replace(/<(?:style|script)[^>]*>.*?<\/(?:style|script)>|<[^>]*>/gs, ' ')
-    .replace(/\s+/g, ' ')
-    .trim()
-    .slice(0, 240) || 'no words'
-
-/** `Retry-After` as seconds or a date. */
-function retryAfterMs(header: string | string[] | undefined): number | null {
-  if (typeof header !== 'string') return null
-  if (/^\d+$/.test(header.trim())) return Number(header) * 1000
-  const date = Date.parse(header)
-  return Number.isNaN(date) ? null : Math.max(0, date - Date.now())
 }

@@ -1,7 +1,6 @@
-import { proxyUrl } from '../../config/load.ts'
 import type { Settings } from '../../config/settings.ts'
 import type { Batch, Exporter, OpenResult, PointBatch, RunToOpen, SendResult } from '../exporter.ts'
-import { MlflowClient } from './client.ts'
+import { clientOptionsOf, MlflowClient } from './client.ts'
 import { encodeTexts, MetricEncoder, refusedPoint } from './encode.ts'
 import { confirmBatch } from './confirm.ts'
 import { mlflowKey, originalKeyTag } from './keys.ts'
@@ -11,9 +10,6 @@ import { closeRun, openRun, type OpenedRun, type RunTarget } from './run.ts'
 const MAX_METRICS = 1000
 const MAX_PARAMS = 100
 const MAX_TAGS = 100
-
-const orNull = (convert: (text: string) => string, text: string | null): string | null =>
-  text === null ? null : convert(text)
 
 export const isMlflowConfigured = (settings: Settings): boolean => settings['mlflow.trackingUri'] !== null
 
@@ -29,20 +25,7 @@ const isKnownNaN = (batch: PointBatch, result: SendResult): boolean =>
 
 /** Sends the points, params and tags of one run to an MLflow tracking server. @throws when a certificate file cannot be read */
 export function createMlflow(settings: Settings): Exporter {
-  const client = new MlflowClient({
-    trackingUri: settings['mlflow.trackingUri']!,
-    username: settings['mlflow.username'],
-    password: settings['mlflow.password'],
-    token: settings['mlflow.token'],
-    insecureTls: settings['mlflow.insecureTls'],
-    serverCertPath: settings['mlflow.serverCertPath'],
-    clientCertPath: settings['mlflow.clientCertPath'],
-    proxy: {
-      http: orNull(proxyUrl, settings['proxy.http']),
-      https: orNull(proxyUrl, settings['proxy.https']),
-      none: settings['proxy.none'],
-    },
-  })
+  const client = new MlflowClient(clientOptionsOf(settings))
   const target: RunTarget = {
     runId: settings['mlflow.runId'],
     experimentId: settings['mlflow.experimentId'],
@@ -77,7 +60,7 @@ export function createMlflow(settings: Settings): Exporter {
     const result = await openRun(client, run, abort)
     if (result.kind !== 'ok') return result
     openedRuns.set(result.runId, { runId: result.runId, experiment: result.experiment, run: run.run })
-    return { ...result, splitsNaN: await client.isBefore(3, 16, abort) }
+    return { ...result, group: result.experiment, splitsNaN: await client.isBefore(3, 16, abort) }
   }
 
   return {
@@ -86,8 +69,11 @@ export function createMlflow(settings: Settings): Exporter {
     target,
     accepts: { points: MAX_METRICS, params: MAX_PARAMS, tags: MAX_TAGS },
     openRun: open,
-    send: (runId: string, batch: Batch, abort) =>
-      batch.kind === 'points' ? sendPoints(runId, batch, abort) : logBatch(encodeTexts(runId, batch), abort),
+    send: async (runId: string, batch: Batch, abort) => {
+      if (batch.kind === 'points') return sendPoints(runId, batch, abort)
+      if (batch.kind === 'spans') return { kind: 'drop', error: new Error('spans go to MLflow by the exporter otlp') }
+      return logBatch(encodeTexts(runId, batch), abort)
+    },
     confirm: (runId, batch, heightOf, abort) => confirmBatch(client, runId, batch, heightOf, abort),
     keyAt: mlflowKey,
     closeRun: async (runId, end, abort) => {

@@ -54,7 +54,8 @@ export interface LineStream {
  * `stream()` of its own, so that their unfinished lines never mix.
  */
 export class LineReader {
-  readonly #layer: Layer
+  /** The layer of the run, which other receivers of it share. */
+  readonly layer: Layer
   readonly #shapes: LineShapes
   readonly #filter: ((line: Fields) => boolean) | null
   readonly #counters: Counters
@@ -64,12 +65,13 @@ export class LineReader {
   #current: ReadLine | null = null
 
   constructor({ rules, wrappers, filter }: ReaderOptions, out: ReaderOutput, counters: Counters) {
-    const firstSkipped = (reason: SkipReason): void => {
-      // Configuration is no loss: it becomes params.
-      if (reason !== 'config') out.example(reason, exampleOf(this.#current!))
+    const firstSkipped = (reason: SkipReason, event: TracingEvent): void => {
+      // Configuration is no loss: it becomes params. An event without a line came by another receiver.
+      if (reason === 'config') return
+      out.example(reason, this.#current === null ? exampleOfEvent(event) : exampleOf(this.#current))
     }
     const { series, point, params } = out
-    this.#layer = new Layer(rules, { series, point, params, firstSkipped }, counters)
+    this.layer = new Layer(rules, { series, point, params, firstSkipped }, counters)
     this.#shapes = new LineShapes(rules, wrappers)
     this.#filter = filter === undefined ? null : compileFilter(filter)
     this.#counters = counters
@@ -115,25 +117,27 @@ export class LineReader {
   }
 
   #event(line: ReadLine, receivedAt: number, tap: LineTap | null): void {
-    this.#current = line
     const event = this.#shapes.read(line.fields)
     const written = (): AsWritten => orElse(() => asWritten(event, line.text), event)
-    if (this.#filter !== null && !this.#filter(line.fields)) {
-      this.#layer.filtered(event)
-      tap?.(null, line.text, written)
-      return
+    const isTaken = this.#filter === null || this.#filter(line.fields)
+    this.#current = line
+    const mayBeBig = isTaken && this.layer.event(event, receivedAt, written)
+    if (!isTaken) this.layer.filtered(event)
+    this.#current = null
+    if (mayBeBig) {
+      const big = orElse(() => countBigIntegers(line.text), 0)
+      this.#counters.add(ROUNDED_INTEGERS, big)
     }
-    if (this.#layer.event(event, receivedAt, written))
-      this.#counters.add(
-        ROUNDED_INTEGERS,
-        orElse(() => countBigIntegers(line.text), 0),
-      )
-    tap?.(event, line.text, written)
+    tap?.(isTaken ? event : null, line.text, written)
   }
 }
 
 /** Without any of these there is no secret in a line. */
 const SECRET_WORDS = /password|secret|credential|token|key/i
+
+/** An event that came otherwise than on a line, as one. */
+const exampleOfEvent = ({ message, wrapped }: TracingEvent): string =>
+  jsonText('', { ...(message === null ? {} : { message }), ...wrapped[0] }).slice(0, MAX_EXAMPLE)
 
 /** The line as it may be shown and kept: as it was written, unless there is a secret in it. */
 function exampleOf({ fields, text }: ReadLine): string {

@@ -1,0 +1,116 @@
+import { readFileSync } from 'node:fs'
+import { Agent, EnvHttpProxyAgent, type Dispatcher } from 'undici'
+import { proxyUrl } from '../config/load.ts'
+import type { Settings } from '../config/settings.ts'
+import type { Failure } from './exporter.ts'
+
+/** How to reach a server: whom to trust, and by way of whom. */
+export interface TransportOptions {
+  insecureTls: boolean
+  serverCertPath: string | null
+  clientCertPath: string | null
+  proxy: { http: string | null; https: string | null; none: string | null }
+}
+
+const orNull = (text: string | null): string | null => (text === null ? null : proxyUrl(text))
+
+/** The proxies that the settings name. */
+export const proxiesOf = (settings: Settings): TransportOptions['proxy'] => ({
+  http: orNull(settings['proxy.http']),
+  https: orNull(settings['proxy.https']),
+  none: settings['proxy.none'],
+})
+
+/** Longest answer that is read. */
+const MAX_ANSWER_BYTES = 8 << 20
+
+const UNREACHABLE: ReadonlySet<string> = new Set([
+  'EHOSTUNREACH',
+  'ENETUNREACH',
+  'ETIMEDOUT',
+  'UND_ERR_CONNECT_TIMEOUT',
+])
+const CLOSED: ReadonlySet<string> = new Set(['UND_ERR_SOCKET', 'ECONNRESET', 'EPIPE'])
+
+/** Why no answer came from `who`, in words; `answered`: the beginning of one had come. */
+export function unreachable(who: string, error: NodeJS.ErrnoException, abort: AbortSignal, answered: boolean): Failure {
+  const words = (text: string): Error => new Error(`${who} ${text}`, { cause: error })
+  if (abort.aborted) {
+    return { kind: 'unanswered', error: words('does not answer: does the server hang, or the tunnel lead nowhere?') }
+  }
+  const code = error.code ?? (error.cause as NodeJS.ErrnoException | undefined)?.code ?? ''
+  if (code === 'ECONNREFUSED') {
+    const text = 'is not there (connection refused): is the server running, and the tunnel up?'
+    return { kind: 'retry', error: words(text), absent: true }
+  }
+  if (code === 'ENOTFOUND' || code === 'EAI_AGAIN') {
+    return {
+      kind: 'retry',
+      error: words(`cannot be found (${code}: no address for the host name): is it spelt right?`),
+    }
+  }
+  if (UNREACHABLE.has(code)) return { kind: 'retry', error: words(`cannot be reached (${code})`) }
+  if (/WRONG_VERSION_NUMBER|PACKET_LENGTH_TOO_LONG/.test(code))
+    return { kind: 'retry', error: words(`speaks no TLS (${code}): is its address http:// and not https://?`) }
+  if (/CERT|TLS|SSL|SELF_SIGNED|ISSUER/.test(code)) {
+    const text = `shows a certificate that does not hold (${code}): set MLFLOW_TRACKING_SERVER_CERT_PATH, or MLFLOW_TRACKING_INSECURE_TLS=true`
+    return { kind: 'retry', error: words(text) }
+  }
+  if (!answered && CLOSED.has(code)) {
+    const text = `closed the connection before it answered (${code}): is anything running at the tunnel's other end?`
+    return { kind: 'unanswered', error: words(text), absent: true }
+  }
+  return { kind: 'unanswered', error: words(`broke off its answer (${code === '' ? error.message : code})`) }
+}
+
+/** Connections as the options say. @throws when a certificate file cannot be read */
+export function createDispatcher(options: TransportOptions): Dispatcher {
+  const tls = {
+    rejectUnauthorized: !options.insecureTls,
+    ...(options.serverCertPath === null ? {} : { ca: readFileSync(options.serverCertPath) }),
+    ...(options.clientCertPath === null ? {} : pem(readFileSync(options.clientCertPath))),
+  }
+  // Time-outs are the delivery's: one for the whole of an attempt. uvicorn closes idle connections after 5 s.
+  const common = { connect: tls, headersTimeout: 0, bodyTimeout: 0, keepAliveTimeout: 3000, keepAliveMaxTimeout: 4000 }
+  const { http, https, none } = options.proxy
+  if (http === null && https === null) return new Agent(common)
+  return new EnvHttpProxyAgent({
+    ...common,
+    requestTls: tls,
+    ...(http === null ? {} : { httpProxy: http }),
+    ...(https === null ? {} : { httpsProxy: https }),
+    noProxy: none ?? '',
+  })
+}
+
+/** MLflow's client certificate is one file with both, as requests takes it. */
+const pem = (bytes: Buffer): { cert: Buffer; key: Buffer } => ({ cert: bytes, key: bytes })
+
+/** The text of a body. @throws when it is longer than 8 MiB */
+export async function textOf(body: AsyncIterable<Buffer>): Promise<string> {
+  const chunks: Buffer[] = []
+  let bytes = 0
+  for await (const chunk of body) {
+    bytes += chunk.length
+    if (bytes > MAX_ANSWER_BYTES) throw new Error('the answer is longer than 8 MiB')
+    chunks.push(chunk)
+  }
+  return Buffer.concat(chunks).toString()
+}
+
+/** The beginning of an answer, without markup, on one line. */
+export const oneLine = (text: string): string =>
+  text
+    .slice(0, 4000)
+    .replace(/<(?:style|script)[^>]*>.*?<\/(?:style|script)>|<[^>]*>/gs, ' ')
+    .replace(/\s+/g, ' ')
+    .trim()
+    .slice(0, 240) || 'no words'
+
+/** `Retry-After` as seconds or a date. */
+export function retryAfterMs(header: string | string[] | undefined): number | null {
+  if (typeof header !== 'string') return null
+  if (/^\d+$/.test(header.trim())) return Number(header) * 1000
+  const date = Date.parse(header)
+  return Number.isNaN(date) ? null : Math.max(0, date - Date.now())
+}

@@ -1,0 +1,155 @@
+import { promisify } from 'node:util'
+import { gzip } from 'node:zlib'
+import { request, type Dispatcher } from 'undici'
+import type { Settings } from '../../config/settings.ts'
+import { wrapTraces } from '../../otlp/rewrap.ts'
+import { readPartialSuccess } from '../../otlp/status.ts'
+import { VIA_HEADER } from '../../otlp/via.ts'
+import type { Exporter, Failure, OpenResult, RunToOpen, SendResult, SpanBatch } from '../exporter.ts'
+import { createDispatcher, oneLine, proxiesOf, retryAfterMs, unreachable } from '../http.ts'
+import { authorizationOf, baseOf, clientOptionsOf } from '../mlflow/client.ts'
+
+/** A request of MLflow's costs it 0.4 ms a span, and locks its database meanwhile. */
+const MAX_SPANS = 1000
+
+/** Longest answer that is looked at. */
+const MAX_ANSWER_BYTES = 1 << 20
+
+const compressed = promisify(gzip)
+
+/** Where spans go, and how. */
+interface Target {
+  url: string
+  headers: Record<string, string>
+  dispatcher: Dispatcher
+  isMlflow: boolean
+}
+
+export const isOtlpConfigured = (settings: Settings): boolean =>
+  settings['otlp.tracesEndpoint'] !== null ||
+  settings['otlp.endpoint'] !== null ||
+  (settings['mlflow.trackingUri'] !== null && settings['mlflow.traces'])
+
+/** Where the settings send spans: as is, the endpoint and `/v1/traces`, or MLflow's. */
+export function tracesUrl(settings: Settings): string {
+  const endpoint = settings['otlp.endpoint']
+  return (
+    settings['otlp.tracesEndpoint'] ??
+    (endpoint === null
+      ? `${baseOf(settings['mlflow.trackingUri']!)}/v1/traces`
+      : `${endpoint.replace(/\/+$/, '')}/v1/traces`)
+  )
+}
+
+function targetOf(settings: Settings): Target {
+  const isMlflow = settings['otlp.tracesEndpoint'] === null && settings['otlp.endpoint'] === null
+  const url = tracesUrl(settings)
+  if (isMlflow) {
+    const options = clientOptionsOf(settings)
+    return { url, headers: authorizationOf(options), dispatcher: createDispatcher(options), isMlflow }
+  }
+  const none = { insecureTls: false, serverCertPath: null, clientCertPath: null }
+  const dispatcher = createDispatcher({ ...none, proxy: proxiesOf(settings) })
+  return { url, headers: { ...settings['otlp.headers'] }, dispatcher, isMlflow }
+}
+
+/** Sends spans as they came, by OTLP/HTTP in protobuf, to MLflow's traces or to any collector. */
+export function createOtlp(settings: Settings): Exporter {
+  const { url, headers, dispatcher, isMlflow } = targetOf(settings)
+  const isCompressed = settings['otlp.compression'] === 'gzip'
+  const address = url.replace(/\/\/[^/@]*@/, '//')
+  const who = isMlflow ? `MLflow at ${address}` : `the OTLP destination ${address}`
+  let runHeaders: Record<string, string> = {}
+
+  const send = async (batch: SpanBatch, abort: AbortSignal): Promise<SendResult> => {
+    const bytes = batch.count === 0 ? NO_SPANS : wrapTraces(batch.rows)
+    const body = isCompressed ? await compressed(bytes) : bytes
+    let isAnswered = false
+    try {
+      const response = await request(url, {
+        method: 'POST',
+        headers: {
+          ...headers,
+          ...runHeaders,
+          'user-agent': 'spanbridge',
+          'content-type': 'application/x-protobuf',
+          ...(isCompressed ? { 'content-encoding': 'gzip' } : {}),
+        },
+        body,
+        dispatcher,
+        signal: abort,
+      })
+      isAnswered = true
+      const answer = Buffer.from(await response.body.arrayBuffer()).subarray(0, MAX_ANSWER_BYTES)
+      return judge(who, response, answer)
+    } catch (error) {
+      return unreachable(who, error as NodeJS.ErrnoException, abort, isAnswered)
+    }
+  }
+
+  return {
+    name: 'otlp',
+    address,
+    target: {},
+    accepts: { spans: MAX_SPANS },
+    ...(isMlflow ? { after: 'mlflow' } : {}),
+    openRun: async (run: RunToOpen): Promise<OpenResult> => {
+      if (isMlflow && run.peer === null)
+        return { kind: 'retry', error: new Error(`${who}: there is no run to put the spans into`) }
+      runHeaders = {
+        [VIA_HEADER]: run.run,
+        ...(run.peer === null
+          ? {}
+          : { 'x-mlflow-run-id': run.peer.runId, 'x-mlflow-experiment-id': run.peer.group ?? '0' }),
+      }
+      return { kind: 'ok', runId: run.peer?.runId ?? run.run, made: false, page: null }
+    },
+    send: async (_runId, batch, abort) =>
+      batch.kind === 'spans' ? send(batch, abort) : batch.count === 0 ? send(NOTHING, abort) : notSpans(batch.kind),
+    closeRun: async () => ({ kind: 'ok' }),
+    close: () => dispatcher.destroy(),
+  }
+}
+
+const NOTHING: SpanBatch = { kind: 'spans', first: 0, count: 0, rows: [] }
+
+/** A request with a resource and no spans: MLflow takes an empty one for a mistake. */
+const NO_SPANS = new Uint8Array([0x0a, 0x02, 0x0a, 0x00])
+
+const notSpans = (kind: string): Failure => ({ kind: 'drop', error: new Error(`OTLP traces take no ${kind}`) })
+
+/** Which answers are worth another try, as the specification lists them. */
+const RETRYABLE: ReadonlySet<number> = new Set([429, 502, 503, 504])
+
+function judge(who: string, { statusCode: status, headers }: Dispatcher.ResponseData, body: Buffer): SendResult {
+  if (status === 200) return partialOf(body, headers['content-type'])
+  const said = oneLine(textOf(body))
+  const afterMs = retryAfterMs(headers['retry-after'])
+  if (status === 502 || status === 504)
+    return {
+      kind: 'unanswered',
+      error: new Error(`${who} is behind a gateway that got no answer (${status}, ${said})`),
+    }
+  if (RETRYABLE.has(status))
+    return {
+      kind: 'retry',
+      error: new Error(`${who} cannot take spans now (${status}, ${said})`),
+      ...(afterMs === null ? {} : { afterMs }),
+    }
+  if (status === 401 || status === 403)
+    return { kind: 'retry', error: new Error(`${who} forbids spans (${status}, ${said}): look at its credentials`) }
+  return { kind: 'drop', error: new Error(`${who} refuses spans (${status}, ${said})`) }
+}
+
+/** What a partial success refused, nobody can tell one by one. */
+function partialOf(body: Buffer, type: string | string[] | undefined): SendResult {
+  try {
+    const partial = readPartialSuccess(body, typeof type === 'string' ? type : '')
+    return partial === null || partial.rejected === 0 ? { kind: 'ok' } : { kind: 'ok', refused: partial }
+  } catch {
+    return { kind: 'ok' } // MLflow has answered JSON under a protobuf type; 200 is 200
+  }
+}
+
+/** The words of an error: text, JSON, or a google.rpc.Status, whose message shows among the bytes. */
+const textOf = (body: Buffer): string => body.toString().replace(/[^\x20-\x7e]+/g, ' ')

@@ -1,0 +1,123 @@
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
+import type { AddressInfo } from 'node:net'
+import { encodeStatus, encodeSuccess, type Encoding } from '../../otlp/status.ts'
+import { VIA_HEADER } from '../../otlp/via.ts'
+import { BodyBudget, readBody, Refusal } from './body.ts'
+
+/** What all bodies being received may hold together. */
+const BUDGET_BYTES = 256 << 20
+/** A sender that has not sent its headers, or its whole request, by then is cut off. */
+const HEADERS_TIMEOUT_MS = 10_000
+const REQUEST_TIMEOUT_MS = 60_000
+/** A connection without requests is closed after this long. */
+const IDLE_MS = 60_000
+const MAX_CONNECTIONS = 1024
+/** Sent with 503: when to come again, in seconds. */
+const RETRY_AFTER = '1'
+
+/** Codes of google.rpc.Status for the answers that are given here. */
+const RPC_CODE: Readonly<Record<number, number>> = { 400: 3, 401: 16, 403: 7, 404: 5, 405: 12, 413: 3, 415: 3, 503: 14 }
+
+const SIGNALS = ['/v1/traces', '/v1/logs', '/v1/metrics'] as const
+export type SignalPath = (typeof SIGNALS)[number]
+
+export interface OtlpHttpOptions {
+  host: string
+  /** 0: a free one. */
+  port: number
+  /** What a sender must show as `Authorization: Bearer`; null: nothing. */
+  token: string | null
+  /** Takes a decompressed body. Resolves when all of it is durable; @throws Refusal */
+  take: (path: SignalPath, body: Buffer, encoding: Encoding) => Promise<void>
+  /** Whether a run that spans have come through is one of ours. */
+  isOwn: (via: string) => boolean
+  /** A throw that was no refusal: a fault of ours. */
+  onFault: (error: Error) => void
+}
+
+/** A listening receiver. */
+export interface OtlpHttpServer {
+  /** As `host:port`. */
+  readonly address: string
+  /** Takes no new requests; resolves when those under way are answered. */
+  close(): Promise<void>
+}
+
+/** Listens for OTLP/HTTP (opentelemetry.io/docs/specs/otlp). @throws what the system says when it cannot listen */
+export async function listenOtlpHttp(options: OtlpHttpOptions): Promise<OtlpHttpServer> {
+  const budget = new BodyBudget(BUDGET_BYTES)
+  const server = createServer((request, response) => void serve(request, response, options, budget))
+  server.headersTimeout = HEADERS_TIMEOUT_MS
+  server.requestTimeout = REQUEST_TIMEOUT_MS
+  server.keepAliveTimeout = IDLE_MS
+  server.maxConnections = MAX_CONNECTIONS
+  await new Promise<void>((resolve, reject) => {
+    server.once('error', reject)
+    server.listen(options.port, options.host, resolve)
+  })
+  server.on('error', () => {}) // a connection that could not be accepted is the sender's to try again
+  const { port } = server.address() as AddressInfo
+  return {
+    address: `${options.host.includes(':') ? `[${options.host}]` : options.host}:${port}`,
+    close: () => close(server),
+  }
+}
+
+function close(server: Server): Promise<void> {
+  return new Promise((resolve) => {
+    server.close(() => resolve())
+    server.closeIdleConnections()
+  })
+}
+
+async function serve(
+  request: IncomingMessage,
+  response: ServerResponse,
+  options: OtlpHttpOptions,
+  budget: BodyBudget,
+): Promise<void> {
+  const type = (request.headers['content-type'] ?? '').split(';')[0]!.trim().toLowerCase()
+  const encoding: Encoding = type === 'application/json' ? 'json' : 'protobuf'
+  try {
+    const path = pathOf(request, options)
+    if (type !== 'application/json' && type !== 'application/x-protobuf')
+      throw new Refusal(415, `expected the content type application/x-protobuf or application/json, got '${type}'`)
+    const body = await readBody(request, budget)
+    await options.take(path, body, encoding)
+    answer(response, 200, encodeSuccess(encoding), encoding)
+  } catch (error) {
+    if (response.destroyed) return // whoever asked has gone
+    if (!(error instanceof Refusal)) options.onFault(error as Error)
+    const { status, message } = error instanceof Refusal ? error : new Refusal(503, 'a fault of ours; come again')
+    if (status === 405) response.setHeader('allow', 'POST')
+    if (status === 503) response.setHeader('retry-after', RETRY_AFTER)
+    // What is left of a body is not read.
+    if (!request.complete) response.setHeader('connection', 'close')
+    answer(response, status, encodeStatus(RPC_CODE[status] ?? 13, message, encoding), encoding)
+  }
+}
+
+function answer(response: ServerResponse, status: number, body: Uint8Array, encoding: Encoding): void {
+  const type = encoding === 'json' ? 'application/json' : 'application/x-protobuf'
+  response.writeHead(status, { 'content-type': type, 'content-length': body.byteLength }).end(body)
+}
+
+/** The signal that a request is for. @throws Refusal */
+function pathOf(request: IncomingMessage, { host, token, isOwn }: OtlpHttpOptions): SignalPath {
+  const named = (request.headers.host ?? '').replace(/:\d+$/, '')
+  if (!LOOPBACK.has(named) && named !== host && LOOPBACK.has(host))
+    throw new Refusal(403, `expected a Host header of this machine (127.0.0.1 or localhost), got '${named}'`)
+  if (token !== null && request.headers.authorization !== `Bearer ${token}`)
+    throw new Refusal(401, 'expected the token of this receiver as Authorization: Bearer')
+  const via = request.headers[VIA_HEADER]
+  if (typeof via === 'string' && isOwn(via))
+    throw new Refusal(508, 'these spans come from this Spanbridge itself: a destination of spans leads back here')
+  const path = (request.url ?? '').split('?')[0]!
+  const signal = SIGNALS.find((known) => known === path)
+  if (signal === undefined) throw new Refusal(404, `expected one of ${SIGNALS.join(', ')}, got '${path}'`)
+  if (request.method !== 'POST') throw new Refusal(405, `expected POST, got ${request.method}`)
+  return signal
+}
+
+/** Names of this machine: another one in a request comes from a page that a browser was lured to (DNS rebinding). */
+const LOOPBACK: ReadonlySet<string> = new Set(['127.0.0.1', 'localhost', '[::1]', '::1', ''])

@@ -1,0 +1,371 @@
+import { createServer, type IncomingMessage } from 'node:http'
+import type { AddressInfo } from 'node:net'
+import { gunzipSync } from 'node:zlib'
+import { describe, expect, inject, it, onTestFinished } from 'vitest'
+import { tracesFromJson } from '../../src/otlp/json.ts'
+import { decode, encode, flat, TraceRequest, type Json } from '../otlp/oracle.ts'
+import { expectConserved } from '../support/account.ts'
+import { expectedOf, recordings, requestsOf, type Recorded } from '../support/otlp.ts'
+import { MlflowApi } from '../support/mlflow.ts'
+import { startBridge, statusOf, temporaryDirectory, type Running } from '../support/spanbridge.ts'
+
+/** A collector that notes every request; what it answers is the test's to say. */
+async function collector(answer: (n: number) => number = () => 200) {
+  const requests: { body: Buffer; headers: IncomingMessage['headers'] }[] = []
+  const found = {
+    url: '',
+    requests,
+    answer,
+    port: 0,
+    spans: () => requests.flatMap(({ body }) => flat(decode(TraceRequest, body))),
+  }
+  const server = createServer((request, response) => {
+    const chunks: Buffer[] = []
+    request.on('data', (chunk: Buffer) => chunks.push(chunk))
+    request.on('end', () => {
+      const sent = Buffer.concat(chunks)
+      const body = request.headers['content-encoding'] === 'gzip' ? gunzipSync(sent) : sent
+      const status = found.answer(requests.length)
+      if (status === 200) requests.push({ body, headers: request.headers })
+      if (status === 0) request.socket.destroy()
+      else response.writeHead(status, { 'content-type': 'application/x-protobuf' }).end()
+    })
+  })
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
+  onTestFinished(() => {
+    server.closeAllConnections()
+    server.close()
+  })
+  found.port = (server.address() as AddressInfo).port
+  found.url = `http://127.0.0.1:${found.port}`
+  return found
+}
+
+/** A daemon behind an open pipe, and its receiver. */
+async function daemon(args: readonly string[], stateDir = temporaryDirectory(), env: Record<string, string> = {}) {
+  const running = startBridge(['--state-dir', stateDir, '--otlp-http-listen', '127.0.0.1:0', ...args], { env })
+  const file = async (): Promise<string | undefined> => {
+    const { readdirSync, readFileSync } = await import('node:fs')
+    try {
+      const directory = `${stateDir}/daemons`
+      const name = `${running.child.pid}.json`
+      return readdirSync(directory).includes(name) ? readFileSync(`${directory}/${name}`, 'utf8') : undefined
+    } catch {
+      return undefined
+    }
+  }
+  await expect.poll(file, { timeout: 20_000 }).toBeDefined()
+  const { listeners } = JSON.parse((await file())!) as { listeners: Record<string, string> }
+  return { running, stateDir, url: `http://${listeners['otlp-http']!}` }
+}
+
+const post = async (
+  url: string,
+  { path, sent, contentType, contentEncoding }: Omit<Recorded, 'body'>,
+): Promise<number> => {
+  const headers = {
+    'content-type': contentType,
+    ...(contentEncoding === null ? {} : { 'content-encoding': contentEncoding }),
+  }
+  return (await fetch(url + path, { method: 'POST', headers, body: new Uint8Array(sent) })).status
+}
+
+const ended = async ({ child, finished }: Running) => {
+  child.stdin.end()
+  return finished
+}
+
+const hex = (n: number, bytes: number): Buffer => Buffer.from(n.toString(16).padStart(bytes * 2, '0'), 'hex')
+
+/** A request with spans of one trace: `[id, parent, attributes]`. */
+function traceOf(
+  trace: number,
+  spans: [id: number, parent: number, attributes: Record<string, number>][],
+): Omit<Recorded, 'body'> {
+  const message = {
+    resourceSpans: [
+      {
+        resource: { attributes: [{ key: 'service.name', value: { stringValue: 'test' } }] },
+        scopeSpans: [
+          {
+            scope: { name: 'test' },
+            spans: spans.map(([id, parent, attributes]) => ({
+              traceId: hex(trace, 16),
+              spanId: hex(id, 8),
+              ...(parent === 0 ? {} : { parentSpanId: hex(parent, 8) }),
+              name: `span ${id}`,
+              startTimeUnixNano: '1700000000000000000',
+              endTimeUnixNano: '1700000000005000000',
+              attributes: Object.entries(attributes).map(([key, value]) => ({
+                key,
+                value: Number.isInteger(value) ? { intValue: value } : { doubleValue: value },
+              })),
+            })),
+          },
+        ],
+      },
+    ],
+  }
+  const sent = Buffer.from(encode(TraceRequest, message))
+  return { path: '/v1/traces', sent, contentType: 'application/x-protobuf', contentEncoding: null }
+}
+
+const sorted = (spans: readonly Json[]): string[] => spans.map((span) => JSON.stringify(span)).sort()
+
+describe('spans that come by OTLP', () => {
+  it('leave as they came, field for field, and every number of every recording is accounted for', async () => {
+    const sink = await collector()
+    const { running, stateDir, url } = await daemon(['--otlp-endpoint', sink.url])
+    const sent: Json[] = []
+    for (const name of recordings) {
+      for (const request of requestsOf(name)) {
+        expect(await post(url, request), name).toBe(200)
+        if (request.path !== '/v1/traces') continue
+        const isJson = request.contentType.startsWith('application/json')
+        sent.push(...flat(decode(TraceRequest, isJson ? tracesFromJson(request.body.toString()) : request.body)))
+      }
+    }
+    const { code, stderr } = await ended(running)
+    expect(code, stderr).toBe(0)
+    const [run] = await statusOf(stateDir)
+    expectConserved(run!)
+    const { received, duplicate } = run!.spanAccount
+    // Recordings of one program in several encodings have the same ids: taken once.
+    expect(received).toBe(sent.length)
+    expect(run!.journaled.spans).toBe(received - duplicate)
+    const known = new Set<string>()
+    const first = sent.filter(({ span }) => {
+      const id = JSON.stringify([span.traceId, span.spanId])
+      return known.has(id) ? false : known.add(id)
+    })
+    expect(sorted(sink.spans())).toEqual(sorted(first))
+    expect(run!.destinations.find(({ exporter }) => exporter === 'otlp')!.spans).toMatchObject({
+      delivered: first.length,
+      pending: 0,
+    })
+    expect(expectedOf(recordings[0]!)).toBeDefined()
+  })
+
+  it('that were answered 200 are in the journal after kill -9, and the next start delivers them once', async () => {
+    const sink = await collector(() => 503)
+    const stateDir = temporaryDirectory()
+    const { running, url } = await daemon(['--otlp-endpoint', sink.url], stateDir)
+    for (let i = 1; i <= 20; i += 1) expect(await post(url, traceOf(i, [[1, 0, { step: i, loss: 0.5 }]]))).toBe(200)
+    running.child.kill('SIGKILL')
+    await running.finished
+    const [killed] = await statusOf(stateDir)
+    expect(killed).toMatchObject({ journaled: { spans: 20, points: 40 }, status: 'interrupted' })
+    sink.answer = () => 200
+    const next = await daemon(['--otlp-endpoint', sink.url], stateDir)
+    await next.running.seen('of the earlier process is delivered')
+    await ended(next.running)
+    expect(sink.spans().length).toBe(20)
+  })
+
+  it('wait while the sink is away, are sent again unchanged when an answer was lost, and then counted as resent', async () => {
+    const sink = await collector((n) => (n === 0 ? 0 : 200))
+    sink.answer = () => 0
+    const { running, stateDir, url } = await daemon(['--otlp-endpoint', sink.url])
+    for (let i = 1; i <= 100; i += 1) expect(await post(url, traceOf(i, [[1, 0, { step: i, loss: 0.5 }]]))).toBe(200)
+    await running.seen('closed the connection before it answered')
+    sink.answer = () => 200
+    const { code, stderr } = await ended(running)
+    expect(code, stderr).toBe(0)
+    expect(sink.spans().length).toBe(100)
+    const [run] = await statusOf(stateDir)
+    const { spans } = run!.destinations[0]!
+    expect(spans).toMatchObject({ delivered: 100, pending: 0 })
+    expect(spans!.resent).toBeGreaterThan(0)
+  })
+
+  it('of which a collector refuses one are all delivered but that one', async () => {
+    const sink = await collector()
+    const isPoison = (body: Buffer): boolean => body.includes('poison')
+    const server = createServer((request, response) => {
+      const chunks: Buffer[] = []
+      request.on('data', (chunk: Buffer) => chunks.push(chunk))
+      request.on('end', () => {
+        const body = Buffer.concat(chunks)
+        if (!isPoison(body)) sink.requests.push({ body, headers: request.headers })
+        response.writeHead(isPoison(body) ? 400 : 200).end(isPoison(body) ? 'bad span' : '')
+      })
+    })
+    await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
+    onTestFinished(() => void server.close())
+    const { running, stateDir, url } = await daemon([
+      '--otlp-endpoint',
+      `http://127.0.0.1:${(server.address() as AddressInfo).port}`,
+    ])
+    for (let i = 1; i <= 20; i += 1)
+      expect(await post(url, traceOf(i, [[1, 0, i === 7 ? { step: i, poison: 1 } : { step: i, loss: 1 }]]))).toBe(200)
+    await ended(running)
+    expect(sink.spans().filter(({ span }) => span !== undefined).length).toBe(19)
+    const [run] = await statusOf(stateDir)
+    expect(run!.destinations[0]!.spans).toMatchObject({ delivered: 19, rejected: 1, pending: 0 })
+  })
+})
+
+describe('steps', () => {
+  it('come from parents in the same request, an earlier one, or a later one; without any, numbers are no_step', async () => {
+    const { running, stateDir, url } = await daemon([])
+    expect(
+      await post(
+        url,
+        traceOf(1, [
+          [2, 1, { a: 1.5 }],
+          [1, 0, { step: 10 }],
+        ]),
+      ),
+    ).toBe(200)
+    expect(await post(url, traceOf(1, [[3, 2, { b: 1.5 }]]))).toBe(200)
+    expect(await post(url, traceOf(2, [[2, 1, { c: 1.5 }]]))).toBe(200)
+    const [waiting] = await statusOf(stateDir)
+    expect(waiting).toMatchObject({ waiting: 2, points: 5 })
+    expectConserved(waiting!)
+    expect(await post(url, traceOf(2, [[1, 0, { step: 20 }]]))).toBe(200)
+    // A circle of parents, and a parent that never comes.
+    expect(
+      await post(
+        url,
+        traceOf(3, [
+          [1, 2, { d: 1.5 }],
+          [2, 1, { e: 1.5 }],
+        ]),
+      ),
+    ).toBe(200)
+    expect(await post(url, traceOf(4, [[2, 9, { f: 1.5 }]]))).toBe(200)
+    const { code } = await ended(running)
+    const [run] = await statusOf(stateDir)
+    expectConserved(run!)
+    expect([code, run!.points, run!.waiting, run!.skipped['no_step']]).toEqual([0, 8, 0, 6])
+  })
+
+  it('are not taken twice of a span that comes again', async () => {
+    const { running, stateDir, url } = await daemon([])
+    for (let times = 0; times < 3; times += 1)
+      expect(await post(url, traceOf(1, [[1, 0, { step: 1, a: 1.5 }]]))).toBe(200)
+    await ended(running)
+    const [run] = await statusOf(stateDir)
+    expect(run).toMatchObject({ points: 2, spanAccount: { received: 3, duplicate: 2 }, journaled: { spans: 1 } })
+  })
+})
+
+describe('bad input', () => {
+  it('is refused whole, and others go on', async () => {
+    const { running, stateDir, url } = await daemon([])
+    const good = traceOf(1, [[1, 0, { step: 1, a: 1.5 }]])
+    expect(await post(url, { ...good, sent: good.sent.subarray(0, -3) })).toBe(400)
+    expect(
+      await post(url, { ...good, contentType: 'application/json', sent: Buffer.from('{"resourceSpans":7}') }),
+    ).toBe(400)
+    expect(await post(url, good)).toBe(200)
+    expect(
+      (await fetch(`${url}/v1/metrics`, { method: 'POST', headers: { 'content-type': 'application/x-protobuf' } }))
+        .status,
+    ).toBe(200)
+    const { code, stderr } = await ended(running)
+    expect([code, stderr]).toEqual([0, expect.stringContaining('metrics came by OTLP')])
+    expect((await statusOf(stateDir))[0]!.points).toBe(2)
+  })
+})
+
+describe('a destination that is this receiver itself', () => {
+  it('is an error from a flag, and a notice from the environment', async () => {
+    const own = 'http://127.0.0.1:14318'
+    const args = ['--state-dir', temporaryDirectory(), '--otlp-http-listen', '127.0.0.1:14318']
+    const flagged = startBridge([...args, '--otlp-endpoint', own])
+    flagged.child.stdin.end('passes\n')
+    const refused = await flagged.finished
+    expect([refused.code, refused.stdout.toString()]).toEqual([2, 'passes\n'])
+    expect(refused.stderr).toContain(
+      "--otlp-endpoint: 'http://127.0.0.1:14318' is where this Spanbridge receives OTLP itself",
+    )
+    const noticed = startBridge(args, { env: { OTEL_EXPORTER_OTLP_ENDPOINT: own } })
+    noticed.child.stdin.end('{"step":1,"a":1}\n')
+    const { code, stderr } = await noticed.finished
+    expect([code, stderr]).toEqual([0, expect.stringContaining('it is not taken for a destination of spans')])
+  })
+})
+
+it('exec points the SDK of its command at itself, and what was set there becomes the destination', async () => {
+  const sink = await collector()
+  const command = ['sh', '-c', 'env | grep ^OTEL_ | sort']
+  const running = startBridge(['exec', '--state-dir', temporaryDirectory(), '--', ...command], {
+    env: {
+      OTEL_EXPORTER_OTLP_TRACES_ENDPOINT: `${sink.url}/v1/traces`,
+      OTEL_EXPORTER_OTLP_TRACES_PROTOCOL: 'grpc',
+      OTEL_RESOURCE_ATTRIBUTES: 'team=rl',
+    },
+  })
+  const { stdout } = await running.finished
+  expect(stdout.toString()).toMatch(
+    /^OTEL_EXPORTER_OTLP_ENDPOINT=http:\/\/127\.0\.0\.1:\d+\nOTEL_EXPORTER_OTLP_PROTOCOL=http\/protobuf\nOTEL_RESOURCE_ATTRIBUTES=team=rl,spanbridge\.run=[0-9A-Z]{26}\n$/,
+  )
+})
+
+const PYTHON = `
+import time
+from opentelemetry import trace
+from opentelemetry.sdk.trace import TracerProvider
+from opentelemetry.sdk.trace.export import BatchSpanProcessor
+from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
+provider = TracerProvider()
+provider.add_span_processor(BatchSpanProcessor(OTLPSpanExporter()))
+tracer = provider.get_tracer("trainer")
+with tracer.start_as_current_span("training"):
+    for step in range(1, 11):
+        with tracer.start_as_current_span("update", attributes={"category": "TRAINER", "step": step, "loss": 1 / step}):
+            with tracer.start_as_current_span("rollout") as span:
+                span.add_event("rollout finished", {"category": "ACTOR", "mean_return": step * 10.0})
+provider.shutdown()
+`
+
+const JAVASCRIPT = `
+import { OTLPTraceExporter } from '@opentelemetry/exporter-trace-otlp-proto'
+import { BasicTracerProvider, BatchSpanProcessor } from '@opentelemetry/sdk-trace-base'
+const provider = new BasicTracerProvider({ spanProcessors: [new BatchSpanProcessor(new OTLPTraceExporter())] })
+const tracer = provider.getTracer('trainer')
+for (let step = 1; step <= 10; step += 1) {
+  const span = tracer.startSpan('update', { attributes: { category: 'TRAINER', step, loss: 1 / step } })
+  span.addEvent('rollout finished', { category: 'ACTOR', mean_return: step * 10 })
+  span.end()
+}
+await provider.shutdown()
+`
+
+describe('a live program with an official SDK', () => {
+  const programs: [string, string[], number][] = [
+    ['Python', [new URL('../../.venv/bin/python', import.meta.url).pathname, '-c', PYTHON], 21],
+    ['JavaScript', [process.execPath, '--input-type=module', '-e', JAVASCRIPT], 10],
+  ]
+  it.each(programs)(
+    'in %s has its timeline in MLflow, linked to the run, and its numbers in the charts',
+    async (name, command, spans) => {
+      const url = inject('mlflowUrl')
+      const stateDir = temporaryDirectory()
+      const running = startBridge(['exec', '--state-dir', stateDir, '--mlflow-tracking-uri', url, '--', ...command])
+      const { code, stderr } = await running.finished
+      expect(code, stderr).toBe(0)
+      const [run] = await statusOf(stateDir)
+      expectConserved(run!)
+      expect(run!.journaled.spans).toBe(spans)
+      const { runId } = run!.destinations[0]!
+      const api = new MlflowApi(url)
+      const steps = (await api.history(runId!, 'trainer/loss')).map(({ step }) => step).sort((a, b) => a - b)
+      expect(steps).toEqual(Array.from({ length: 10 }, (_, i) => i + 1))
+      expect((await api.history(runId!, 'actor/mean_return')).length).toBe(10)
+      expect((await api.history(runId!, 'trainer/span/update/duration_ms')).length).toBe(10)
+      const traces = await api.traces(runId!)
+      const found = traces.flatMap((trace) => trace.spans)
+      expect(found.length, name).toBe(spans)
+      expect(new Set(found.map((span) => span.name))).toEqual(
+        new Set(name === 'Python' ? ['training', 'update', 'rollout'] : ['update']),
+      )
+      const rollout = found.find((span) => span.name === 'rollout')
+      if (rollout !== undefined) {
+        const parent = found.find((span) => span.span_id === rollout.parent_span_id)
+        expect(parent!.name).toBe('update')
+      }
+    },
+  )
+})

@@ -1,0 +1,91 @@
+import { readdirSync, readFileSync } from 'node:fs'
+import { gunzipSync } from 'node:zlib'
+import { globs } from '../../src/layer/globs.ts'
+import { compileRules, type LayerSettings } from '../../src/layer/rules.ts'
+import { SpanLayer } from '../../src/layer/spans.ts'
+import { Layer } from '../../src/layer/layer.ts'
+import { logsFromJson, tracesFromJson } from '../../src/otlp/json.ts'
+import { readLogs } from '../../src/otlp/logs.ts'
+import { readTraces, type OtlpSpan } from '../../src/otlp/traces.ts'
+import { COUNTERS, Counters } from '../../src/telemetry/counters.ts'
+import { defaultLayer, RECEIVED_AT } from './extract.ts'
+
+const ROOT = new URL('../fixtures/otlp/', import.meta.url)
+
+/** A recorded request, decompressed; JSON is still JSON. */
+export interface Recorded {
+  path: string
+  contentType: string
+  contentEncoding: string | null
+  /** As it was sent. */
+  sent: Buffer
+  body: Buffer
+}
+
+type Json = Record<string, any>
+
+export const recordings: string[] = readdirSync(ROOT).filter((name) => !name.includes('.'))
+
+export const expectedOf = (name: string): Json =>
+  JSON.parse(readFileSync(new URL(`${name}/expected.json`, ROOT), 'utf8')) as Json
+
+/** The requests of a recording, in order. */
+export const requestsOf = (name: string): Recorded[] =>
+  readdirSync(new URL(name, ROOT))
+    .filter((file) => file.endsWith('.body'))
+    .sort()
+    .map((file) => {
+      const head = JSON.parse(readFileSync(new URL(`${name}/${file.replace('.body', '.json')}`, ROOT), 'utf8')) as Json
+      const headers = new Map((head['headers'] as [string, string][]).map(([key, value]) => [key.toLowerCase(), value]))
+      const sent = readFileSync(new URL(`${name}/${file}`, ROOT))
+      const contentEncoding = headers.get('content-encoding') ?? null
+      return {
+        path: head['path'] as string,
+        contentType: headers.get('content-type')!,
+        contentEncoding,
+        sent,
+        body: contentEncoding === 'gzip' ? gunzipSync(sent) : sent,
+      }
+    })
+
+export interface Taken {
+  points: { key: string; step: number; time: number; value: number }[]
+  params: [string, string][]
+  counts: Record<string, number>
+  spans: OtlpSpan[]
+}
+
+/** A run that takes OTLP; `now` is the time of receipt. */
+export function otlpRun({ settings = {} }: { settings?: Partial<LayerSettings> } = {}) {
+  const counters = new Counters()
+  const keys: string[] = []
+  const taken: Taken = { points: [], params: [], counts: {}, spans: [] }
+  const rules = compileRules({ ...defaultLayer, ...settings })
+  const out = {
+    series: (id: number, key: string): void => void (keys[id] = key),
+    point: (series: number, step: number, time: number, value: number): void =>
+      void taken.points.push({ key: keys[series]!, step, time, value }),
+    params: (params: readonly (readonly [string, string])[]): void =>
+      void taken.params.push(...params.map(([name, value]): [string, string] => [name, value])),
+    firstSkipped: (): void => {},
+  }
+  const layer = new Layer(rules, out, counters)
+  const spans = new SpanLayer({ rules, layer, counters, isMeasured: globs(['*']), allows: () => true })
+  return {
+    layer: spans,
+    traces: (body: Uint8Array, now = RECEIVED_AT): void => void taken.spans.push(...spans.spans(readTraces(body), now)),
+    logs: (body: Uint8Array, now = RECEIVED_AT): void => spans.logs(readLogs(body), now),
+    take(request: Recorded): void {
+      const isJson = request.contentType.startsWith('application/json')
+      const text = request.body.toString()
+      if (request.path === '/v1/traces') this.traces(isJson ? tracesFromJson(text) : request.body)
+      else this.logs(isJson ? logsFromJson(text) : request.body)
+    },
+    get taken(): Taken {
+      taken.counts = Object.fromEntries(
+        COUNTERS.map((name, i) => [name, counters.values[i]!] as const).filter(([, n]) => n !== 0),
+      )
+      return taken
+    },
+  }
+}
