@@ -14,7 +14,7 @@ const NAMES = ['policy_loss', 'value_loss', 'entropy', 'approx_kl', 'clip_fracti
 
 type Json = Record<string, any>
 const require = createRequire(import.meta.url)
-const { opentelemetry } = require('@opentelemetry/otlp-transformer/build/src/generated/root.js') as Json
+const { opentelemetry } = require('otlp-transformer-oracle/build/src/generated/root.js') as Json
 const Request = opentelemetry.proto.collector.trace.v1.ExportTraceServiceRequest as {
   decode(bytes: Uint8Array): Json
   encode(message: Json): { finish(): Uint8Array }

@@ -1,5 +1,6 @@
 /**
- * A trainer that trains nothing: a PPO run with seeded, realistic curves, written as tracing lines on standard output.
+ * A trainer that trains nothing: a PPO run with seeded, realistic curves, written as tracing lines on standard output, with
+ * the spans that they are in, as Rust's tracing-subscriber writes them.
  * Around two thirds of the run the update grows too large, the loss becomes NaN, and training goes on from a checkpoint.
  *
  *     node examples/ppo.ts [seconds, 20 by default]
@@ -25,12 +26,16 @@ const noise = (size: number): number => size * (random() + random() + random() -
 const number = (value: number): string =>
   Number.isInteger(value) ? String(value) : Number.isNaN(value) ? 'NaN' : String(Number(value.toPrecision(9)))
 
+/** Spans that the next event is in, from the root inwards. */
+let spans: readonly Record<string, number | string>[] = []
+
 function event(message: string, fields: Record<string, number | string | boolean>, level = 'INFO'): void {
   const body = Object.entries({ message, ...fields }).map(
     ([key, value]) => `${JSON.stringify(key)}:${typeof value === 'number' ? number(value) : JSON.stringify(value)}`,
   )
+  const around = spans.length === 0 ? '' : `,"span":${JSON.stringify(spans.at(-1))},"spans":${JSON.stringify(spans)}`
   process.stdout.write(
-    `{"timestamp":"${new Date().toISOString()}","level":"${level}","target":"ppo","fields":{${body.join(',')}}}\n`,
+    `{"timestamp":"${new Date().toISOString()}","level":"${level}","target":"ppo","fields":{${body.join(',')}}${around}}\n`,
   )
 }
 
@@ -70,6 +75,22 @@ for (let update = 1; update <= UPDATES; update += 1) {
   const criticLoss = (0.9 * Math.exp(-update / 50) + 0.08 + Math.abs(noise(0.02))) * blowUp
   const meanReturn = 20 + 460 * progress * (diverging ? 0.9 ** age : 1) + noise(14)
 
+  const around = { update, name: 'update' }
+  spans = [around, { envs: ENVS, name: 'rollout' }]
+  event('rollout begins', { category: 'ACTOR' })
+  await sleep((seconds * 500) / UPDATES)
+  event('rollout finished', {
+    category: 'ACTOR',
+    timesteps,
+    mean_return: meanReturn,
+    max_return: Math.min(500, meanReturn + 60 + noise(10)),
+    min_return: Math.max(8, meanReturn - 80 + noise(10)),
+    ...episodeLengths(meanReturn),
+    phase: 'Training/Actor',
+  })
+  spans = [around, { minibatches: 4, name: 'optimization' }]
+  event('optimization begins', { category: 'TRAINER' })
+  await sleep((seconds * 500) / UPDATES)
   event('update done', {
     category: 'TRAINER',
     policy_version: update,
@@ -82,15 +103,7 @@ for (let update = 1; update <= UPDATES; update += 1) {
     global_grad_norm: (0.4 + Math.abs(noise(0.1))) * blowUp,
     explained_variance: Math.max(-1, progress * 0.95 + noise(0.02) - (diverging ? 0.2 * age : 0)),
   })
-  event('rollout finished', {
-    category: 'ACTOR',
-    timesteps,
-    mean_return: meanReturn,
-    max_return: Math.min(500, meanReturn + 60 + noise(10)),
-    min_return: Math.max(8, meanReturn - 80 + noise(10)),
-    ...episodeLengths(meanReturn),
-    phase: 'Training/Actor',
-  })
+  spans = [around]
   event('throughput', {
     category: 'MISC',
     timesteps,
@@ -113,5 +126,5 @@ for (let update = 1; update <= UPDATES; update += 1) {
   }
   if (age === 6) event('loss is not a number', { category: 'TRAINER', update }, 'WARN')
   if (update === RESTORED) event('restored checkpoint', { update: DIVERGES - 1 }, 'WARN')
-  await sleep((seconds * 1000) / UPDATES)
+  spans = []
 }

@@ -14,6 +14,9 @@ import type { OtlpParts } from './receivers/otlp-http/compose.ts'
 import type { SignalPath } from './receivers/otlp-http/server.ts'
 import { LineReader, type LineStream, type LineTap } from './receivers/lines/index.ts'
 import type { LineFilter } from './receivers/lines/origin.ts'
+import { LineSpans } from './receivers/lines/spans.ts'
+import { Timeline } from './receivers/lines/timeline.ts'
+import { SpanPacker } from './receivers/otlp-http/packer.ts'
 import type { TeeSink } from './receivers/tee.ts'
 import { CONSOLE_SKIPPED, Counters } from './telemetry/counters.ts'
 import type { Output } from './telemetry/output.ts'
@@ -66,6 +69,9 @@ export class Bridge {
   readonly #settings: Settings
   readonly #counters: Counters
   readonly #say: (text: string) => void
+  readonly #packer: SpanPacker
+  readonly #timeline: Timeline
+  readonly #lineSpans: LineSpans | null
   #otlp: OtlpParts | null = null
   #closing = false
   readonly #finished = Promise.withResolvers<Outcome>()
@@ -90,7 +96,21 @@ export class Bridge {
       example: (reason: string, line: string): void => producer.post({ kind: 'example', reason, line }),
     }
     const filter: LineFilter = { all: parseFilter(settings.filter ?? ''), rust: parseFilter(settings.rustFilter ?? '') }
-    this.#reader = new LineReader({ rules, wrappers: settings['layer.wrappers'], filter }, output, counters)
+    this.#packer = new SpanPacker(producer)
+    const onFault = (error: unknown): void =>
+      say(
+        `a fault of ours: spans of lines are lost (${error instanceof Error ? error.message : 'unknown'}). Please report this.`,
+      )
+    const resource = {
+      'service.name': settings['otel.serviceName'] ?? options.start.name,
+      'spanbridge.run': options.start.run,
+    }
+    this.#timeline = new Timeline({ producer, packer: this.#packer, counters, resource, onFault })
+    this.#lineSpans = settings['spans.fromLines']
+      ? new LineSpans(options.start.run, [...new Set(rules.stepFields.flat())], (span) => this.#timeline.add(span))
+      : null
+    const reading = { rules, wrappers: settings['layer.wrappers'], filter, spans: this.#lineSpans }
+    this.#reader = new LineReader(reading, output, counters)
     this.#console = options.console
       ? (colour) => ({
           renderer: new Renderer({ rules, labels: settings.labels, colour }),
@@ -156,6 +176,7 @@ export class Bridge {
     const parts = createIntake({
       settings: this.#settings,
       producer: this.#producer,
+      packer: this.#packer,
       counters: this.#counters,
       layer: this.#reader.layer,
       say: this.#say,
@@ -168,9 +189,16 @@ export class Bridge {
   finish(end: { status: EndStatus; time: number } | null, limitMs: number | null): Promise<Outcome> {
     this.#otlp?.spans.end()
     this.#otlp?.stop()
+    this.#lineSpans?.end()
+    void this.#drain(end, limitMs)
+    return this.#finished.promise
+  }
+
+  /** Spans that are still being encoded go first. */
+  async #drain(end: { status: EndStatus; time: number } | null, limitMs: number | null): Promise<void> {
+    await this.#timeline.flush()
     if (end !== null) this.#producer.post({ kind: 'end', ...end })
     this.#producer.post({ kind: 'finish', limitMs })
-    return this.#finished.promise
   }
 
   /** Commits and ends now; a thread that cannot (a disk that hangs) is not waited for. */

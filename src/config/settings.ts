@@ -177,6 +177,11 @@ export const SETTINGS = {
     ['*'],
     'Names of spans whose duration is a metric, with * and ?; those behind an exclamation mark are left out.',
   ),
+  'spans.fromLines': setting(
+    bool,
+    true,
+    'Make spans of lines that show their enclosing spans, as those of tracing-subscriber do.',
+  ),
   'mlflow.traces': setting(bool, true, 'Send spans to the traces of MLflow, where no other OTLP destination is set.'),
   'otlp.endpoint': setting(text, null, 'OTLP/HTTP destination of spans instead of MLflow; /v1/traces is added.', {
     env: ['OTEL_EXPORTER_OTLP_ENDPOINT'],

@@ -29,7 +29,7 @@ export type LineFault = (typeof LINE_FAULTS)[number]
 const RECEIVED = ['lines', 'events', 'spans', 'numbers', 'rounded_integers', 'invalid_utf8'] as const
 
 /** Why a span never reached the journal. */
-export const SPAN_DROP_REASONS = ['journal_full'] as const
+export const SPAN_DROP_REASONS = ['channel_full', 'journal_full'] as const
 
 /** Every counter by its name in the journal, in the order of its index. */
 export const COUNTERS: readonly string[] = [
@@ -59,6 +59,7 @@ export const POINTS = index('points')
 export const WAITING = index('waiting')
 /** Spans that came again: not taken twice. */
 export const DUPLICATE_SPANS = index('spans.duplicate')
+export const SPANS_CHANNEL_FULL = index('spans.dropped.channel_full')
 export const SPANS_JOURNAL_FULL = index('spans.dropped.journal_full')
 /** Events that the console did not show because the terminal was slow. */
 export const CONSOLE_SKIPPED = index('console.skipped')

@@ -55,7 +55,9 @@ it('the demo ends with an account in which no number is missing', async () => {
     '1',
   ])
   expect(code).toBe(0)
-  expect(stderr).toMatch(/run ppo .* finished: 3,089 numbers in 614 events = 3,080 points \+ skipped \(9 config\)/)
+  expect(stderr).toMatch(
+    /run ppo .* finished: 3,089 numbers in 1,014 events and 600 spans = 3,080 points \+ skipped \(9 config\)/,
+  )
   const [run] = await statusOf(stateDir)
   expect(run).toMatchObject({ journaled: { points: 3080 }, skipped: { config: 9, no_step: 0 }, notEvents: { text: 1 } })
 })

@@ -16,7 +16,7 @@ export interface Codec {
 export type Json = Record<string, any>
 
 const require = createRequire(import.meta.url)
-const { opentelemetry } = require('@opentelemetry/otlp-transformer/build/src/generated/root.js') as Json
+const { opentelemetry } = require('otlp-transformer-oracle/build/src/generated/root.js') as Json
 const { collector } = opentelemetry.proto as Json
 
 export const TraceRequest = collector['trace'].v1.ExportTraceServiceRequest as Codec

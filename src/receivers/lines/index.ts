@@ -14,6 +14,7 @@ import {
 import { compileFilter, type LineFilter } from './origin.ts'
 import { countBigIntegers, parseLine, withNumbersAsWritten, type ReadLine } from './parse.ts'
 import { LineShapes } from './shape.ts'
+import type { LineSpans } from './spans.ts'
 import { LineSplitter, type LineSink } from './split.ts'
 
 const FAULT: Readonly<Record<LineFault, number>> = {
@@ -38,6 +39,8 @@ export interface ReaderOptions {
   /** Names of the objects whose name is no part of the key. */
   wrappers: readonly string[]
   filter?: LineFilter
+  /** Makes spans of lines that show some. */
+  spans?: LineSpans | null
 }
 
 /** Hears of each line that is an event; null: the filter keeps it out. */
@@ -60,11 +63,12 @@ export class LineReader {
   readonly #filter: ((line: Fields) => boolean) | null
   readonly #counters: Counters
   readonly #out: ReaderOutput
+  readonly #spans: LineSpans | null
   readonly #seenFaults = new Set<LineFault>()
   /** The line under way. */
   #current: ReadLine | null = null
 
-  constructor({ rules, wrappers, filter }: ReaderOptions, out: ReaderOutput, counters: Counters) {
+  constructor({ rules, wrappers, filter, spans = null }: ReaderOptions, out: ReaderOutput, counters: Counters) {
     const firstSkipped = (reason: SkipReason, event: TracingEvent): void => {
       // Configuration is no loss: it becomes params. An event without a line came by another receiver.
       if (reason === 'config') return
@@ -74,6 +78,7 @@ export class LineReader {
     this.layer = new Layer(rules, { series, point, params, firstSkipped }, counters)
     this.#shapes = new LineShapes(rules, wrappers)
     this.#filter = filter === undefined ? null : compileFilter(filter)
+    this.#spans = spans
     this.#counters = counters
     this.#out = out
   }
@@ -128,6 +133,8 @@ export class LineReader {
       const big = orElse(() => countBigIntegers(line.text), 0)
       this.#counters.add(ROUNDED_INTEGERS, big)
     }
+    if (this.#spans !== null && event.spans.length > 0)
+      this.#spans.line(line.fields, event, event.time ?? receivedAt, isTaken)
     tap?.(isTaken ? event : null, line.text, written)
   }
 }

@@ -8,6 +8,7 @@ import { compileRules } from '../../layer/rules.ts'
 import { SpanLayer } from '../../layer/spans.ts'
 import type { Counters } from '../../telemetry/counters.ts'
 import { OtlpIntake } from './intake.ts'
+import type { SpanPacker } from './packer.ts'
 
 /** How often it is looked whether what waits for other spans has waited too long. */
 const EXPIRE_MS = 10_000
@@ -22,6 +23,7 @@ export interface OtlpParts {
 export interface ComposeOptions {
   settings: Settings
   producer: ChannelProducer
+  packer: SpanPacker
   counters: Counters
   /** The layer of the run, which the lines share. */
   layer: Layer
@@ -29,7 +31,7 @@ export interface ComposeOptions {
 }
 
 /** Puts the parts together that take OTLP requests into a run. */
-export function createIntake({ settings, producer, counters, layer, say }: ComposeOptions): OtlpParts {
+export function createIntake({ settings, producer, packer, counters, layer, say }: ComposeOptions): OtlpParts {
   const all = parseFilter(settings.filter ?? '')
   const rust = parseFilter(settings.rustFilter ?? '')
   const spans = new SpanLayer({
@@ -53,7 +55,7 @@ export function createIntake({ settings, producer, counters, layer, say }: Compo
   const timer = setInterval(() => spans.expire(Date.now()), EXPIRE_MS)
   timer.unref()
   return {
-    intake: new OtlpIntake({ producer, layer: spans, reading, onMetrics }),
+    intake: new OtlpIntake({ producer, packer, layer: spans, reading, onMetrics }),
     spans,
     stop: () => clearInterval(timer),
   }

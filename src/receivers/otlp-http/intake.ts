@@ -3,19 +3,18 @@ import type { SpanLayer } from '../../layer/spans.ts'
 import { logsFromJson, tracesFromJson } from '../../otlp/json.ts'
 import { readLogs } from '../../otlp/logs.ts'
 import type { Encoding } from '../../otlp/status.ts'
-import { readTraces, type OtlpSpan, type ReadOptions } from '../../otlp/traces.ts'
+import { readTraces, type ReadOptions } from '../../otlp/traces.ts'
 import { WireError } from '../../otlp/wire.ts'
 import { Refusal } from './body.ts'
+import type { SpanPacker } from './packer.ts'
 import type { SignalPath } from './server.ts'
 
 /** Spans that may wait for the journal, in bytes. */
 const MAX_WAITING_BYTES = 64 << 20
 
-/** Most pairs of resource and scope that are remembered. */
-const MAX_HEADS = 10_000
-
 export interface IntakeOptions {
   producer: ChannelProducer
+  packer: SpanPacker
   layer: SpanLayer
   reading: ReadOptions
   /** Metrics came: said once. */
@@ -25,9 +24,6 @@ export interface IntakeOptions {
 /** Takes OTLP requests into a run: whole or not at all, and answers when all of it is in the journal. */
 export class OtlpIntake {
   readonly #options: IntakeOptions
-  /** Number in the channel of each pair of resource and scope, by their bytes. */
-  readonly #heads = new Map<string, number>()
-  #nextHead = 0
 
   constructor(options: IntakeOptions) {
     this.#options = options
@@ -35,7 +31,7 @@ export class OtlpIntake {
 
   /** @throws Refusal 400 (no OTLP), 503 (full, or the disk cannot take it) */
   async take(path: SignalPath, body: Buffer, encoding: Encoding): Promise<void> {
-    const { producer, layer, onMetrics } = this.#options
+    const { producer, packer, layer, onMetrics } = this.#options
     if (path === '/v1/metrics') {
       onMetrics()
       return
@@ -45,7 +41,7 @@ export class OtlpIntake {
     const read = this.#readerOf(path, body, encoding)
     producer.whole(() => {
       if (read.kind === 'logs') layer.logs(read.logs, now)
-      else this.#pass(layer.spans(read.spans, now))
+      else packer.pass(layer.spans(read.spans, now))
     })
     producer.touch()
     const committed = await producer.barrier()
@@ -63,35 +59,6 @@ export class OtlpIntake {
       if (error instanceof WireError) throw new Refusal(400, error.message)
       throw error
     }
-  }
-
-  /** Gives the bytes of spans to the channel, those of one request in one piece. */
-  #pass(spans: readonly OtlpSpan[]): void {
-    if (spans.length === 0) return
-    const bytes = new Uint8Array(spans.reduce((sum, span) => sum + span.bytes.byteLength, 0))
-    const ends = new Uint32Array(spans.length)
-    const heads = new Uint32Array(spans.length)
-    let at = 0
-    for (const [i, span] of spans.entries()) {
-      bytes.set(span.bytes, at)
-      at += span.bytes.byteLength
-      ends[i] = at
-      heads[i] = this.#headOf(span)
-    }
-    this.#options.producer.spans({ bytes, ends, heads })
-  }
-
-  #headOf({ resourceHead, scopeHead }: OtlpSpan): number {
-    const key = `${Buffer.from(resourceHead).toString('latin1')}\0${Buffer.from(scopeHead).toString('latin1')}`
-    const known = this.#heads.get(key)
-    if (known !== undefined) return known
-    if (this.#heads.size >= MAX_HEADS) this.#heads.clear()
-    const id = this.#nextHead
-    this.#nextHead += 1
-    this.#heads.set(key, id)
-    // Copies: the views are of a whole request.
-    this.#options.producer.post({ kind: 'head', id, resource: resourceHead.slice(), scope: scopeHead.slice() })
-    return id
   }
 }
 
