@@ -18,7 +18,7 @@ import { LineSpans } from './receivers/lines/spans.ts'
 import { Timeline } from './receivers/lines/timeline.ts'
 import { SpanPacker } from './receivers/otlp-http/packer.ts'
 import type { TeeSink } from './receivers/tee.ts'
-import { CONSOLE_SKIPPED, Counters } from './telemetry/counters.ts'
+import { CONSOLE_SKIPPED, Counters, SPANS, SPANS_CHANNEL_FULL } from './telemetry/counters.ts'
 import type { Output } from './telemetry/output.ts'
 
 /*
@@ -207,6 +207,22 @@ export class Bridge {
     setTimeout(() => this.#finished.resolve({ complete: false, inMemory: false }), STOP_PATIENCE_MS).unref()
   }
 
+  /** Spans that the run cannot take: they are counted as dropped. */
+  dropSpans(count: number): void {
+    this.#counters.add(SPANS, count)
+    this.#counters.add(SPANS_CHANNEL_FULL, count)
+    this.#producer.touch()
+  }
+
+  /** The process may end while the thread is idle. */
+  unref(): void {
+    this.#worker.unref()
+  }
+
+  ref(): void {
+    this.#worker.ref()
+  }
+
   /** Lets go of the thread. */
   async close(): Promise<void> {
     this.#closing = true
@@ -223,5 +239,6 @@ function startWorker(workerData: WorkerData): Worker {
   } catch {
     process.chdir('/') // a worker does not start in a directory that has been deleted; the command has started there
   }
-  return new Worker(file, { workerData })
+  // Not the flags of this process: with the library they are somebody else's (`--input-type`, `--import`).
+  return new Worker(file, { workerData, execArgv: ['--disable-warning=ExperimentalWarning'] })
 }

@@ -20,18 +20,24 @@ export interface LoadedSettings {
   notices: readonly string[]
 }
 
-/** Reads flags > environment > file > defaults. Never throws: what is wrong stands in `problems`. */
-export function loadSettings(flags: Flags, env: Env): LoadedSettings {
+/**
+ * Reads flags > environment > file > defaults. `given` are values by name that a program sets, before all of these.
+ * Never throws: what is wrong stands in `problems`.
+ */
+export function loadSettings(flags: Flags, env: Env, given: ReadonlyMap<string, unknown> = new Map()): LoadedSettings {
   const problems = [...flags.problems]
   const notices: string[] = []
   const file = flags.config === null ? new Map<SettingName, FileValue>() : readFile(flags.config, problems)
   const settings: Record<string, unknown> = {}
   const sources: Record<string, string> = {}
   for (const name of SETTING_NAMES) {
-    const { value, source } = valueOf(name, { flags, env, file, problems, notices })
+    const { value, source } = valueOf(name, { flags, env, file, given, problems, notices })
     settings[name] = value
     sources[name] = source
   }
+  for (const name of given.keys())
+    if (!(SETTING_NAMES as string[]).includes(name))
+      problems.push(`${name}: there is no such setting${nearest(name, SETTING_NAMES)}`)
   const known = SETTING_NAMES.map(envOf)
   for (const variable of Object.keys(env)) {
     if (variable.startsWith('SPANBRIDGE_') && !known.includes(variable)) {
@@ -48,6 +54,7 @@ interface Sources {
   flags: Flags
   env: Env
   file: ReadonlyMap<SettingName, FileValue>
+  given: ReadonlyMap<string, unknown>
   problems: string[]
   notices: string[]
 }
@@ -55,7 +62,7 @@ interface Sources {
 /** The value of one setting and where it comes from. What is wrong counts as not said, and stands among the problems. */
 function valueOf(
   name: SettingName,
-  { flags, env, file, problems, notices }: Sources,
+  { flags, env, file, given, problems, notices }: Sources,
 ): { value: unknown; source: string } {
   const setting = settingOf(name)
   const fallback = { value: setting.default, source: 'default' }
@@ -67,10 +74,11 @@ function valueOf(
       return fallback
     }
   }
-  const given = flags.values.get(name)
-  if (given !== undefined) {
+  if (given.has(name)) return read(name, () => setting.type.fromFile(given.get(name)))
+  const flagged = flags.values.get(name)
+  if (flagged !== undefined) {
     return read(setting.flag === undefined ? flagOf(name) : `--${setting.flag}`, () =>
-      merged(given.map((text) => setting.type.fromText(text))),
+      merged(flagged.map((text) => setting.type.fromText(text))),
     )
   }
   const isSet = (variable: string): boolean => env[variable] !== undefined && env[variable] !== ''

@@ -1,0 +1,77 @@
+import { TraceFlags, type Context } from '@opentelemetry/api'
+import { ProtobufTraceSerializer } from '@opentelemetry/otlp-transformer'
+import type { ReadableSpan, Span, SpanProcessor } from '@opentelemetry/sdk-trace-base'
+import type { Bridge } from '../bridge.ts'
+
+/** Spans are handed over together: as many as this, ... */
+const MAX_BATCH = 512
+/** ... or what there is after this long. */
+const FLUSH_MS = 1000
+/** Spans that wait where the run cannot take them; beyond it the newest are dropped and counted. */
+const MAX_WAITING = 20_000
+
+/**
+ * A span processor of the OpenTelemetry SDK that puts the spans of this process into a run: their timeline goes where the
+ * run goes, their numbers become metrics. `onEnd` never waits and never throws.
+ *
+ * @example new BasicTracerProvider({ spanProcessors: [bridge.spanProcessor] })
+ */
+export class BridgeSpanProcessor implements SpanProcessor {
+  readonly #bridge: Bridge
+  #waiting: ReadableSpan[] = []
+  #timer: NodeJS.Timeout | null = null
+  #underWay: Promise<void> | null = null
+  #isShutDown = false
+
+  /** @param bridge the run that `startBridge` has begun */
+  constructor(bridge: Bridge) {
+    this.#bridge = bridge
+  }
+
+  onStart(_span: Span, _parentContext: Context): void {}
+
+  onEnd(span: ReadableSpan): void {
+    if (this.#isShutDown || (span.spanContext().traceFlags & TraceFlags.SAMPLED) === 0) return
+    if (this.#waiting.length >= MAX_WAITING) {
+      this.#bridge.dropSpans(1)
+      return
+    }
+    this.#waiting.push(span)
+    if (this.#waiting.length >= MAX_BATCH) void this.#next()
+    else this.#timer ??= setTimeout(() => void this.#next(), FLUSH_MS).unref()
+  }
+
+  /** Resolves when every span that has ended is in the journal, or the run cannot take it. */
+  async forceFlush(): Promise<void> {
+    while (this.#waiting.length > 0 || this.#underWay !== null) {
+      const before = this.#waiting.length
+      await this.#next()
+      if (this.#waiting.length >= before && before > 0) return // it is tried again with the next span
+    }
+  }
+
+  async shutdown(): Promise<void> {
+    await this.forceFlush()
+    this.#isShutDown = true
+  }
+
+  #next(): Promise<void> {
+    if (this.#timer !== null) clearTimeout(this.#timer)
+    this.#timer = null
+    this.#underWay ??= this.#pass().finally(() => (this.#underWay = null))
+    return this.#underWay
+  }
+
+  async #pass(): Promise<void> {
+    const spans = this.#waiting.slice(0, MAX_BATCH)
+    if (spans.length === 0) return
+    try {
+      const body = ProtobufTraceSerializer.serializeRequest(spans)!
+      await this.#bridge.takeOtlp('/v1/traces', Buffer.from(body), 'protobuf')
+      this.#waiting.splice(0, spans.length)
+    } catch {
+      // Full, or a disk that is: they stay, and a later flush tries again.
+      this.#timer ??= setTimeout(() => void this.#next(), FLUSH_MS).unref()
+    }
+  }
+}

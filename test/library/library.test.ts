@@ -1,0 +1,70 @@
+import { readFileSync } from 'node:fs'
+import { fileURLToPath } from 'node:url'
+import { describe, expect, inject, it } from 'vitest'
+import { expectConserved } from '../support/account.ts'
+import { MlflowApi } from '../support/mlflow.ts'
+import { start, statusOf, temporaryDirectory } from '../support/spanbridge.ts'
+
+const root = new URL('../../', import.meta.url)
+const entry = new URL('src/index.ts', root).href
+const example = readFileSync(new URL('examples/library.mjs', root), 'utf8')
+
+/** Runs a program that imports the library from the sources. */
+const run = (program: string, env: Record<string, string>) =>
+  start(
+    process.execPath,
+    [
+      '--disable-warning=ExperimentalWarning',
+      '--input-type=module',
+      '-e',
+      program.replace("'spanbridge'", `'${entry}'`),
+    ],
+    {
+      cwd: fileURLToPath(root),
+      env,
+    },
+  ).finished
+
+describe('the library', () => {
+  it('puts the spans of a process into a run of its own: timeline and charts in MLflow', async () => {
+    const stateDir = temporaryDirectory()
+    const url = inject('mlflowUrl')
+    const { code, stderr } = await run(example, { SPANBRIDGE_STATE_DIR: stateDir, MLFLOW_TRACKING_URI: url })
+    expect(code, stderr).toBe(0)
+    const [found] = await statusOf(stateDir)
+    expectConserved(found!)
+    expect(found).toMatchObject({
+      name: 'library',
+      source: 'library',
+      status: 'finished',
+      points: 300,
+      journaled: { spans: 100 },
+    })
+    const api = new MlflowApi(url)
+    const { runId } = found!.destinations[0]!
+    const steps = (await api.history(runId!, 'trainer/loss')).map(({ step }) => step).sort((a, b) => a - b)
+    expect(steps).toEqual(Array.from({ length: 100 }, (_, i) => i + 1))
+    expect((await api.run(runId!)).data.params).toContainEqual({ key: 'learning_rate', value: '0.1' })
+    expect((await api.traces(runId!)).length).toBe(100)
+  })
+
+  it('finishes the run of a process that forgets to, and keeps none from ending', async () => {
+    const stateDir = temporaryDirectory()
+    const { code, stderr } = await run(example.replace('await bridge.finish()', ''), { SPANBRIDGE_STATE_DIR: stateDir })
+    expect(code, stderr).toBe(0)
+    expect((await statusOf(stateDir))[0]).toMatchObject({ status: 'finished', points: 300 })
+  })
+
+  it('tells everything that is wrong with its settings', async () => {
+    const program = "import { startBridge } from 'spanbridge'\nstartBridge({ settings: { runnName: 'x', quiet: 7 } })"
+    const { code, stderr } = await run(program, { SPANBRIDGE_STATE_DIR: temporaryDirectory() })
+    expect(code).toBe(1)
+    expect(stderr).toContain('quiet: expected true or false, got 7')
+    expect(stderr).toContain('runnName: there is no such setting; did you mean runName?')
+  })
+
+  it('is documented with the example that runs here', () => {
+    const [, block] = /```js\n(.*?)```/s.exec(readFileSync(new URL('docs/library.md', root), 'utf8'))!
+    expect(example).toContain(block)
+  })
+})
