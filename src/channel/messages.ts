@@ -11,7 +11,7 @@ export interface RunStart {
   /** ULID; also the idempotency tag on the tracker's run. */
   run: string
   name: string
-  /** `stdin`, `exec` or `library`. */
+  /** `stdin`, `exec`, `network` or `library`. */
   source: string
   /** What is bridged: the command under `exec`, else empty. */
   command: readonly string[]

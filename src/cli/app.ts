@@ -38,7 +38,7 @@ type Verb = (context: Context) => Promise<number>
 /** Loaded when called: a trainer in the pipe does not wait for what its verb does not need. */
 const VERBS: Readonly<Record<string, { help: string; load: () => Promise<Verb> }>> = {
   run: {
-    help: 'Bridge standard input (the default): trainer | spanbridge',
+    help: 'Bridge standard input (the default): trainer | spanbridge; without one, receive OTLP',
     load: async () => (await import('./run.ts')).run,
   },
   exec: {

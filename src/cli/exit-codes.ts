@@ -7,7 +7,7 @@ export const EXIT = {
   incomplete: 1,
   /** Configuration or usage. */
   usage: 2,
-  /** No state directory to write to. */
+  /** Could not listen, where nothing else is to be read; or no state directory to write to. */
   noState: 3,
 } as const
 

@@ -19,6 +19,7 @@ export function help(verbs: Readonly<Record<string, { help: string }>>): string 
   return `spanbridge ${version()}: turns the numbers in a trainer's tracing lines into MLflow charts, and loses none of them.
 
   trainer | spanbridge [FLAGS]
+  spanbridge [FLAGS]                             (receives OTLP until Ctrl-C)
   spanbridge exec [FLAGS] -- COMMAND [ARGUMENTS]
 
 Verbs
@@ -34,6 +35,6 @@ Flags (each is also a name in the file given with --config, and an environment v
 ${settingLines.join('\n')}
 
 Exit codes: 0 all well; 1 not all delivered, the rest is in the journal; 2 configuration or usage;
-3 no state directory to write to. Under exec: the command's own, 128+n for signal n.
+3 no state directory to write to, or nothing to listen on. Under exec: the command's own, 128+n for signal n.
 `
 }

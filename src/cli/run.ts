@@ -1,47 +1,31 @@
 import { Bridge } from '../bridge.ts'
-import { beCat, type Context } from './app.ts'
+import { beCat, type Context, type Input } from './app.ts'
 import { screenOf } from './console.ts'
 import { DaemonFile } from './daemon-file.ts'
 import { Ending } from './ending.ts'
 import { EXIT, exitCodeOf } from './exit-codes.ts'
 import { findResumable } from './resume.ts'
-import { listenersOf, openReceiver } from './otlp.ts'
+import { listenersOf, openReceiver, type OtlpReceiver } from './otlp.ts'
 import { newRun } from './start.ts'
 
-/** `run`: bridges standard input to its end. */
+const NOTHING_TO_READ =
+  'there is nothing to read: put it behind a trainer (trainer | spanbridge), before one (spanbridge exec -- trainer), feed it a file (spanbridge < log.jsonl), or let it receive OTLP (--otlp-http-listen)'
+
+/** `run`: bridges standard input to its end; without one, what comes by OTLP until a signal ends it. */
 export async function run(context: Context): Promise<number> {
-  const { loaded, stateDir, directory, stdout, voice } = context
+  const { loaded, stateDir, directory, voice } = context
   const { settings } = loaded
-  let { input } = context
-  if (settings.stdin === 'on' && input === null) {
-    const { Tee } = await import('../receivers/tee.ts')
-    input = { kind: 'stream', tee: new Tee(process.stdin) }
-  }
-  if (input === null || settings.stdin === 'off') {
-    voice.say(
-      'there is nothing to read: put it behind a trainer (trainer | spanbridge), before one (spanbridge exec -- trainer), or feed it a file (spanbridge < log.jsonl)',
-    )
-    await beCat(context)
-    return EXIT.usage
-  }
-  const { tee, kind } = input
-  const output = settings.quiet ? null : stdout
-  if (settings.console) tee.renderTo(output)
-  else tee.passTo(output)
-  const start = newRun(settings, 'stdin', [], directory)
+  const input = await inputOf(context)
   const say = (text: string): void => voice.say(text)
+  if (input === null && settings['otlpHttp.listen'] === null) return refuse(context, NOTHING_TO_READ)
+  if (input !== null) show(input, context)
+  const start = newRun(settings, input === null ? 'network' : 'stdin', [], directory)
   const resume = findResumable(settings, stateDir, start, say)
-  if (resume instanceof Error) {
-    voice.say(resume.message)
-    await beCat(context)
-    return EXIT.usage
-  }
+  if (resume instanceof Error) return refuse(context, resume.message)
   const receiver = await openReceiver(context, start.run, false)
-  if (receiver.problem !== null) {
-    voice.say(receiver.problem)
+  if (receiver.problem !== null || (input === null && receiver.server === null)) {
     await receiver.server?.close()
-    await beCat(context)
-    return EXIT.usage
+    return refuse(context, receiver.problem ?? NOTHING_TO_READ, receiver.problem === null ? EXIT.noState : EXIT.usage)
   }
   const daemon = new DaemonFile(stateDir, start.startedAt)
   const bridge = new Bridge({
@@ -50,22 +34,67 @@ export async function run(context: Context): Promise<number> {
     start,
     resume,
     command: context.command,
-    mayWait: kind === 'file',
+    mayWait: input?.kind === 'file',
     console: settings.console,
     say,
     onReady: () => daemon.write(listenersOf(receiver)),
   })
   receiver.to(bridge)
   const ending = new Ending(bridge)
-  for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, () => ending.signal())
-  tee.attach(bridge.stream(screenOf(context, 1)), (error) => {
-    ending.fault()
-    say(`a fault of ours, the input is only passed on from here: ${error.stack ?? error.message}`)
-  })
-  await tee.ended
+  const signalled = onSignal(ending, receiver)
+  if (input === null) {
+    say(`receiving OTLP at http://${receiver.server!.address}; Ctrl-C ends the run`)
+    await signalled
+  } else {
+    input.tee.attach(bridge.stream(screenOf(context, 1)), (error) => {
+      ending.fault()
+      say(`a fault of ours, the input is only passed on from here: ${error.stack ?? error.message}`)
+    })
+    await input.tee.ended
+  }
   await receiver.server?.close()
   const outcome = await ending.finish('FINISHED')
   await bridge.close()
   daemon.remove()
   return exitCodeOf(outcome)
+}
+
+/** Standard input, if it is to be read. */
+async function inputOf({ input, loaded, stdout }: Context): Promise<Input | null> {
+  const { stdin } = loaded.settings
+  if (stdin === 'off') {
+    // It is read all the same, and passed on: whoever writes there must not wait.
+    input?.tee.passTo(loaded.settings.quiet ? null : stdout)
+    input?.tee.attach(null)
+    return null
+  }
+  if (stdin !== 'on' || input !== null) return input
+  const { Tee } = await import('../receivers/tee.ts')
+  return { kind: 'stream', tee: new Tee(process.stdin) }
+}
+
+function show({ tee }: Input, { loaded, stdout }: Context): void {
+  const output = loaded.settings.quiet ? null : stdout
+  if (loaded.settings.console) tee.renderTo(output)
+  else tee.passTo(output)
+}
+
+/** Says why there is no run, and lets a trainer in the pipe not notice. */
+async function refuse(context: Context, words: string, code: number = EXIT.usage): Promise<number> {
+  context.voice.say(words)
+  await beCat(context)
+  return code
+}
+
+/** Resolves with the first signal that ends a run; from then on nothing is received from the network. */
+function onSignal(ending: Ending, { server }: OtlpReceiver): Promise<void> {
+  return new Promise((resolve) => {
+    for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
+      process.on(signal, () => {
+        ending.signal()
+        void server?.close()
+        resolve()
+      })
+    }
+  })
 }

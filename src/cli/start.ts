@@ -29,7 +29,7 @@ function defaultName(command: readonly string[], directory: string, now: Date): 
 
 export function newRun(
   settings: Settings,
-  source: 'stdin' | 'exec' | 'library',
+  source: 'stdin' | 'exec' | 'network' | 'library',
   command: readonly string[],
   directory: string,
 ): RunStart {

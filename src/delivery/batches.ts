@@ -1,5 +1,6 @@
 import type { Batch, BatchKind, PointBatch, SpanBatch, TextBatch } from '../exporters/exporter.ts'
 import type { RunJournal } from '../journal/journal.ts'
+import { spanName } from '../otlp/traces.ts'
 
 /** Most bytes of spans in one request: a collector takes 20 MiB, gateways less. */
 const MAX_SPAN_BYTES = 4 << 20
@@ -103,7 +104,8 @@ export function itemOf(
   batch: Batch,
   i: number,
 ): { name: string; step?: number; time?: number; value: number | string } {
-  if (batch.kind === 'spans') return { name: 'span', value: Buffer.from(batch.rows[i]!.bytes).toString('base64') }
+  if (batch.kind === 'spans')
+    return { name: spanName(batch.rows[i]!.bytes), value: Buffer.from(batch.rows[i]!.bytes).toString('base64') }
   if (batch.kind !== 'points') return { name: batch.entries[i]![0], value: batch.entries[i]![1] }
   return { name: batch.keyOf(batch.series[i]!), step: batch.step[i]!, time: batch.time[i]!, value: batch.value[i]! }
 }

@@ -123,6 +123,7 @@ export class Delivery {
     this.#trouble = new Trouble({
       ...options,
       name,
+      item: this.#main === 'points' ? 'point' : 'span',
       state: (state, lastError) => this.#account.state(state, lastError),
       cut: this.#cut.signal,
       counts: () => ({ waiting: this.#waiting, delivered: this.#cursors.get(this.#main)?.delivered ?? 0 }),

@@ -1,7 +1,7 @@
 import type { Exporter } from '../exporters/exporter.ts'
 import { isBusy } from '../journal/lock.ts'
 import { lacksSomething, readStateDir, type DestinationStatus, type RunStatus } from '../journal/status.ts'
-import { points } from '../telemetry/words.ts'
+import { counted, points } from '../telemetry/words.ts'
 import type { Clock } from './clock.ts'
 import { DeliveredRun, takeJournal } from './run.ts'
 
@@ -102,9 +102,11 @@ export class Orphans {
       const isNews = exporters.length > 0 && !this.#said.has(status.run)
       this.#said.add(status.run)
       const pending = status.destinations.reduce((sum, destination) => sum + destination.points.pending, 0)
+      const spans = status.destinations.reduce((sum, destination) => sum + (destination.spans?.pending ?? 0), 0)
+      const what = [pending > 0 || spans === 0 ? points(pending) : '', spans > 0 ? counted(spans, 'span') : '']
       if (isNews)
         say(
-          `taking up the run ${status.name} (${status.run}) that an earlier process left: ${points(pending)} to deliver`,
+          `taking up the run ${status.name} (${status.run}) that an earlier process left: ${what.filter((text) => text !== '').join(' and ')} to deliver`,
         )
       run.drain()
       const from = clock.now()

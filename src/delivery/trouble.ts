@@ -1,4 +1,4 @@
-import { points } from '../telemetry/words.ts'
+import { counted } from '../telemetry/words.ts'
 import type { Clock } from './clock.ts'
 
 /** While a destination fails, no more than one line in this long. */
@@ -13,7 +13,9 @@ export interface TroubleOptions {
   say: (text: string) => void
   /** From here on nothing is told any more: what fails then fails because we end. */
   cut: AbortSignal
-  /** Points that wait for the destination, and that it has got so far. */
+  /** What is counted. */
+  item: 'point' | 'span'
+  /** Items that wait for the destination, and that it has got so far. */
   counts: () => { waiting: number; delivered: number }
 }
 
@@ -35,7 +37,7 @@ export class Trouble {
 
   /** Notes what is wrong, and says it: at once, and then no more often than every ten seconds. */
   tell({ message }: Error): void {
-    const { clock, say, cut, counts } = this.#options
+    const { clock, say, cut, counts, item } = this.#options
     if (cut.aborted) return
     const { waiting, delivered } = counts()
     this.#since ??= { at: clock.now(), delivered }
@@ -43,14 +45,14 @@ export class Trouble {
     if (clock.now() - this.#saidAt < LINE_MS) return
     this.#saidAt = clock.now()
     this.#isSaid = true
-    const what = waiting === 0 ? 'Metrics wait' : `${points(waiting)} ${waiting === 1 ? 'waits' : 'wait'}`
+    const what = waiting === 0 ? 'Metrics wait' : `${counted(waiting, item)} ${waiting === 1 ? 'waits' : 'wait'}`
     say(`${message}${/[.?!]$/.test(message) ? '' : '.'} ${what} in the journal; it is tried again by itself.`)
   }
 
   /** Everything that had waited is there. */
   isOver(): void {
     if (this.#since === null) return
-    const { name, state, clock, say, counts } = this.#options
+    const { name, state, clock, say, counts, item } = this.#options
     const seconds = ((clock.now() - this.#since.at) / 1000).toFixed(1)
     const delivered = counts().delivered - this.#since.delivered
     this.#since = null
@@ -58,7 +60,7 @@ export class Trouble {
     if (!this.#isSaid) return
     this.#isSaid = false
     const what =
-      delivered === 0 ? '' : `; ${points(delivered)} that had waited ${delivered === 1 ? 'is' : 'are'} delivered`
+      delivered === 0 ? '' : `; ${counted(delivered, item)} that had waited ${delivered === 1 ? 'is' : 'are'} delivered`
     say(`${name}: back after ${seconds} s${what}`)
   }
 

@@ -1,5 +1,5 @@
-import type { OtlpLog } from '../otlp/logs.ts'
-import { logAsWritten } from '../otlp/logs.ts'
+import { createHash } from 'node:crypto'
+import { logAsWritten, type OtlpLog } from '../otlp/logs.ts'
 import { spanAsWritten, type OtlpEvent, type OtlpSpan } from '../otlp/traces.ts'
 import { DUPLICATE_SPANS, NUMBERS, ROUNDED_INTEGERS, SPANS, WAITING, type Counters } from '../telemetry/counters.ts'
 import type { AsWritten, Fields, TracingEvent } from './event.ts'
@@ -15,6 +15,9 @@ const WAIT_MS = 10 * 60_000
 /** ... and no more spans and records than this wait at a time. */
 const MAX_WAITING = 100_000
 
+/** Spans around a span, of those that have a step or category, that are asked. */
+const MAX_DEPTH = 64
+
 /** Most names of spans whose duration is a series. */
 const MAX_SPAN_NAMES = 1000
 
@@ -22,6 +25,22 @@ const MAX_SPAN_NAMES = 1000
 interface Known {
   parent: string
   fields: Fields
+  /** It tells nothing. */
+  isEmpty: boolean
+}
+
+/** What spans around tell, and the first of them that is not here yet. */
+interface Chain {
+  fields: Fields[]
+  missing: string | null
+}
+
+/** How an event is taken. */
+interface Taking {
+  isConfig: boolean
+  isAllowed: boolean
+  written: (() => AsWritten) | undefined
+  now: number
 }
 
 /** Something whose step is not known yet. */
@@ -35,8 +54,8 @@ interface Waiting {
 /** One thing that numbers are taken of, and the ancestor that is not here yet. */
 interface Item {
   event: TracingEvent
-  /** Its fields are params, and need no step. */
-  isConfig: boolean
+  /** It needs no step, or has one without the ancestor that is missing. */
+  isSettled: boolean
   missing: string | null
   take: (event: TracingEvent) => void
   count: (event: TracingEvent) => number
@@ -85,26 +104,31 @@ export class SpanLayer {
   logs(logs: readonly OtlpLog[], now: number): void {
     for (const log of logs) {
       const message = messageOf(log)
-      const written = (): AsWritten => ({ wrapped: [logAsWritten(log.bytes, { exact: true }).attributes], line: null })
+      const isConfig = isConfigMessage(message)
+      const written = isConfig ? logWritten(log.bytes) : undefined
       const isAllowed = this.#options.allows('', levelOfSeverity(log.severity), isRust(log.resource))
-      const make = (): Item => {
-        const chain = this.#chain(log.traceId, log.spanId, log.resource)
-        const event = eventOf(log.timeMs, message, log.attributes, chain.fields)
-        return this.#itemOf(event, chain.missing, isAllowed, written, now)
-      }
-      this.#put(make, now)
+      this.#put(this.#logMaker({ ...log, bytes: NO_BYTES }, message, { isConfig, isAllowed, written, now }), now)
       this.#options.counters.add(ROUNDED_INTEGERS, log.bigIntegers)
+    }
+  }
+
+  /** What waits holds on to no request: hence the copies without bytes, and makers of their own. */
+  #logMaker(log: OtlpLog, message: string | null, taking: Taking): () => Item {
+    return () => {
+      const chain = this.#chain(log.traceId, log.spanId)
+      return this.#itemOf(log.timeMs, message, log.attributes, chain, log.resource, taking)
     }
   }
 
   /** Gives up on ancestors that have not come in time. */
   expire(now: number): void {
     for (const [key, items] of this.#waiting) {
-      const due = items.filter(({ since }) => now - since >= WAIT_MS)
+      const isDue = ({ since }: Waiting): boolean => now - since >= WAIT_MS
+      const due = items.filter(isDue)
       if (due.length === 0) continue
       this.#keep(
         key,
-        items.filter((item) => !due.includes(item)),
+        items.filter((item) => !isDue(item)),
       )
       for (const item of due) this.#settle(item)
     }
@@ -119,47 +143,56 @@ export class SpanLayer {
   }
 
   /** Notes what a span tells others; false when it is known already. */
-  #learn({ traceId, spanId, parentSpanId, attributes }: OtlpSpan): boolean {
-    if (traceId === '' || spanId === '') return true // nothing can be told of it, and it cannot be known again
-    const id = idOf(traceId, spanId)
+  #learn({ traceId, spanId, parentSpanId, attributes, bytes }: OtlpSpan): boolean {
+    // One without ids is known again by all that it is.
+    const isNamed = traceId !== '' && spanId !== ''
+    const id = isNamed ? idOf(traceId, spanId) : createHash('sha256').update(bytes).digest('base64')
     if (this.#known.has(id)) return false
     const fields: Fields = {}
     for (const name of this.#stepFields) if (Object.hasOwn(attributes, name)) fields[name] = attributes[name]
-    this.#known.set(id, { parent: parentSpanId === '' ? '' : idOf(traceId, parentSpanId), fields })
+    const parent = isNamed && parentSpanId !== '' ? idOf(traceId, parentSpanId) : ''
+    this.#known.set(id, { parent, fields, isEmpty: Object.keys(fields).length === 0 })
     if (this.#known.size > MAX_KNOWN) this.#known.delete(this.#known.keys().next().value!)
     return true
   }
 
   #span(span: OtlpSpan, now: number): void {
-    const { counters } = this.#options
-    const time = span.endMs > 0 ? span.endMs : span.startMs > 0 ? span.startMs : null
+    const light = { ...span, bytes: NO_BYTES, resourceHead: NO_BYTES, scopeHead: NO_BYTES }
     const rust = isRust(span.resource)
-    this.#put(() => {
-      const chain = this.#chain(span.traceId, span.parentSpanId, span.resource)
-      const event = eventOf(time, span.name, span.attributes, chain.fields)
+    this.#put(this.#spanMaker(light, now), now)
+    for (const [i, event] of span.events.entries()) {
+      const isConfig = isConfigMessage(event.name)
+      const written = isConfig ? eventWritten(span.bytes, i) : undefined
+      this.#put(
+        this.#eventMaker(light, event, { isConfig, isAllowed: this.#isAllowed(event, rust), written, now }),
+        now,
+      )
+    }
+    this.#options.counters.add(ROUNDED_INTEGERS, span.bigIntegers)
+  }
+
+  #spanMaker(span: OtlpSpan, now: number): () => Item {
+    return () => {
+      const { fields, missing } = this.#chain(span.traceId, span.parentSpanId)
       return {
-        event,
-        isConfig: false,
-        missing: chain.missing,
+        event: eventOf(timeOf(span), span.name, span.attributes, [...fields, span.resource]),
+        isSettled: missing === null || hasStep(eventOf(null, null, span.attributes, fields), this.#options.rules),
+        missing,
         take: (it) => {
           this.#options.layer.numbers(it, now)
           this.#duration(it, span, now)
         },
         count: (it) => this.#options.layer.count(it) + (this.#isMeasured(span) ? 1 : 0),
       }
-    }, now)
-    for (const [i, event] of span.events.entries()) {
-      const written = (): AsWritten => ({
-        wrapped: [spanAsWritten(span.bytes, { exact: true }).events[i]!.attributes],
-        line: null,
-      })
-      this.#put(() => {
-        const chain = this.#chain(span.traceId, span.parentSpanId, span.resource)
-        const it = eventOf(event.timeMs || time, event.name, event.attributes, [span.attributes, ...chain.fields])
-        return this.#itemOf(it, chain.missing, this.#isAllowed(event, rust), written, now)
-      }, now)
     }
-    counters.add(ROUNDED_INTEGERS, span.bigIntegers)
+  }
+
+  #eventMaker(span: OtlpSpan, event: OtlpEvent, taking: Taking): () => Item {
+    return () => {
+      const { fields, missing } = this.#chain(span.traceId, span.parentSpanId)
+      const chain = { fields: [span.attributes, ...fields], missing }
+      return this.#itemOf(event.timeMs || timeOf(span), event.name, event.attributes, chain, span.resource, taking)
+    }
   }
 
   #isAllowed({ attributes }: OtlpEvent, rust: boolean): boolean {
@@ -169,16 +202,17 @@ export class SpanLayer {
   }
 
   #itemOf(
-    event: TracingEvent,
-    missing: string | null,
-    isAllowed: boolean,
-    written: () => AsWritten,
-    now: number,
+    time: number | null,
+    message: string | null,
+    attributes: Fields,
+    { fields, missing }: Chain,
+    resource: Fields,
+    { isConfig, isAllowed, written, now }: Taking,
   ): Item {
-    const { layer } = this.#options
+    const { layer, rules } = this.#options
     return {
-      event,
-      isConfig: event.message !== null && CONFIG_MESSAGES.has(event.message),
+      event: eventOf(time, message, attributes, [...fields, resource]),
+      isSettled: missing === null || isConfig || hasStep(eventOf(null, null, attributes, fields), rules),
       missing,
       take: (it) => void (isAllowed ? layer.event(it, now, written) : layer.filtered(it)),
       count: (it) => layer.count(it),
@@ -196,26 +230,37 @@ export class SpanLayer {
     this.#options.layer.measure(event, isOver ? null : `span/${span.name}/duration_ms`, span.durationMs!, now)
   }
 
-  /** What the spans around tell, innermost first, and the resource last; `missing` is the first that is not here. */
-  #chain(traceId: string, spanId: string, resource: Fields): { fields: Fields[]; missing: string | null } {
+  /** What the spans around tell, innermost first; `missing` is the first that is not here. */
+  #chain(traceId: string, spanId: string): Chain {
     const fields: Fields[] = []
+    const passed: Known[] = []
     const seen = new Set<string>()
     let id = traceId === '' || spanId === '' ? '' : idOf(traceId, spanId)
-    while (id !== '' && !seen.has(id)) {
-      seen.add(id) // a circle of parents has an end like any other
+    let missing: string | null = null
+    while (id !== '' && missing === null) {
       const known = this.#known.get(id)
-      if (known === undefined) return { fields: [...fields, resource], missing: id }
-      fields.push(known.fields)
-      id = known.parent
+      if (known === undefined) missing = id
+      else if (seen.has(id) || fields.length >= MAX_DEPTH) id = ''
+      else {
+        seen.add(id) // a circle of parents has an end like any other
+        if (known.isEmpty) passed.push(known)
+        else {
+          // Those that tell nothing are stepped over from now on: long chains would be walked for each of their spans.
+          for (const empty of passed.splice(0)) empty.parent = id
+          fields.push(known.fields)
+        }
+        id = known.parent
+      }
     }
-    return { fields: [...fields, resource], missing: null }
+    for (const empty of passed) empty.parent = missing ?? ''
+    return { fields, missing }
   }
 
   /** Takes an item, or lets it wait for its step. */
   #put(make: () => Item, now: number, since = now): void {
     const item = make()
     const { rules, counters } = this.#options
-    if (item.missing === null || item.isConfig || !rules.inherit || hasStep(item.event, rules)) {
+    if (item.missing === null || item.isSettled || !rules.inherit) {
       item.take(item.event)
       return
     }
@@ -227,14 +272,18 @@ export class SpanLayer {
     counters.add(NUMBERS, numbers)
     counters.add(WAITING, numbers)
     this.#waitingCount += 1
-    this.#waiting.set(item.missing, [...(this.#waiting.get(item.missing) ?? []), { since, numbers, again: make }])
+    const others = this.#waiting.get(item.missing)
+    const waiting = { since, numbers, again: make }
+    if (others === undefined) this.#waiting.set(item.missing, [waiting])
+    else others.push(waiting)
     if (this.#waitingCount > MAX_WAITING) this.#dropOldest()
   }
 
   #dropOldest(): void {
     const [key, items] = this.#waiting.entries().next().value!
-    this.#keep(key, items.slice(1))
-    this.#settle(items[0]!)
+    const oldest = items.shift()!
+    this.#keep(key, items)
+    this.#settle(oldest)
   }
 
   #keep(key: string, items: Waiting[]): void {
@@ -266,6 +315,22 @@ export class SpanLayer {
     this.#waitingCount -= 1
   }
 }
+
+const NO_BYTES = new Uint8Array()
+
+const isConfigMessage = (message: string | null): boolean => message !== null && CONFIG_MESSAGES.has(message)
+
+const timeOf = ({ startMs, endMs }: OtlpSpan): number | null => (endMs > 0 ? endMs : startMs > 0 ? startMs : null)
+
+const logWritten = (bytes: Uint8Array) => (): AsWritten => ({
+  wrapped: [logAsWritten(bytes, { exact: true }).attributes],
+  line: null,
+})
+
+const eventWritten = (bytes: Uint8Array, i: number) => (): AsWritten => ({
+  wrapped: [spanAsWritten(bytes, { exact: true }).events[i]!.attributes],
+  line: null,
+})
 
 const idOf = (traceId: string, spanId: string): string => traceId + spanId
 

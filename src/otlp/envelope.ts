@@ -34,6 +34,7 @@ export function groupsOf(r: WireReader): Group[] {
 }
 
 function readResourceGroup(r: WireReader, groups: Group[]): void {
+  r.object()
   const outer = r.enter()
   const after = r.end
   // The resource may stand behind its scopes: first the whole level is read, then what is in it.
@@ -41,9 +42,9 @@ function readResourceGroup(r: WireReader, groups: Group[]): void {
   for (let i = 0; i < scopes.length; i += 2) {
     r.pos = scopes[i]!
     r.end = scopes[i + 1]!
+    r.object()
     const { head: scopeHead, items } = readLevel(r, SCOPE)
     if (items.length === 0) continue
-    r.object()
     groups.push({ resourceHead, scopeHead, resource, items })
   }
   r.pos = after

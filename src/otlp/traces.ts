@@ -48,3 +48,12 @@ const NO_GROUP = { resourceHead: new Uint8Array(), scopeHead: new Uint8Array(), 
 export function spanAsWritten(bytes: Uint8Array, options: ValueOptions): Pick<OtlpSpan, 'attributes' | 'events'> {
   return readSpan(new WireReader(bytes), NO_GROUP, new ValueNotes(options))
 }
+
+/** The name in a Span message; an empty one when it cannot be read. */
+export function spanName(bytes: Uint8Array): string {
+  try {
+    return readSpan(new WireReader(bytes), NO_GROUP, new ValueNotes()).name
+  } catch {
+    return ''
+  }
+}

@@ -7,7 +7,7 @@ import { decode, encode, flat, TraceRequest, type Json } from '../otlp/oracle.ts
 import { expectConserved } from '../support/account.ts'
 import { expectedOf, recordings, requestsOf, type Recorded } from '../support/otlp.ts'
 import { MlflowApi } from '../support/mlflow.ts'
-import { startBridge, statusOf, temporaryDirectory, type Running } from '../support/spanbridge.ts'
+import { SPANBRIDGE, start, startBridge, statusOf, temporaryDirectory, type Running } from '../support/spanbridge.ts'
 
 /** A collector that notes every request; what it answers is the test's to say. */
 async function collector(answer: (n: number) => number = () => 200) {
@@ -205,6 +205,23 @@ describe('spans that come by OTLP', () => {
   })
 })
 
+describe('a daemon without standard input', () => {
+  it('receives OTLP until a signal ends its run, which is finished then', async () => {
+    const sink = await collector()
+    const stateDir = temporaryDirectory()
+    const args = `--state-dir ${stateDir} --otlp-http-listen 127.0.0.1:0 --otlp-endpoint ${sink.url}`
+    const running = start('sh', ['-c', `exec '${SPANBRIDGE}' ${args} </dev/null`])
+    await running.seen('receiving OTLP at')
+    const [, url] = /receiving OTLP at (http:\S+);/.exec(Buffer.concat(running.output.stderr).toString())!
+    expect(await post(url!, traceOf(1, [[1, 0, { step: 1, a: 1.5 }]]))).toBe(200)
+    running.child.kill('SIGTERM')
+    const { code, stderr } = await running.finished
+    expect(code, stderr).toBe(0)
+    expect(sink.spans().length).toBe(1)
+    expect((await statusOf(stateDir))[0]).toMatchObject({ source: 'network', status: 'finished', points: 2 })
+  })
+})
+
 describe('steps', () => {
   it('come from parents in the same request, an earlier one, or a later one; without any, numbers are no_step', async () => {
     const { running, stateDir, url } = await daemon([])
@@ -301,6 +318,18 @@ it('exec points the SDK of its command at itself, and what was set there becomes
   expect(stdout.toString()).toMatch(
     /^OTEL_EXPORTER_OTLP_ENDPOINT=http:\/\/127\.0\.0\.1:\d+\nOTEL_EXPORTER_OTLP_PROTOCOL=http\/protobuf\nOTEL_RESOURCE_ATTRIBUTES=team=rl,spanbridge\.run=[0-9A-Z]{26}\n$/,
   )
+})
+
+it('more than a hundred traces at once are all linked to the run in MLflow', async () => {
+  const url = inject('mlflowUrl')
+  const { running, stateDir, url: receiver } = await daemon(['--mlflow-tracking-uri', url])
+  const requests = Array.from({ length: 250 }, (_, i) => traceOf(1000 + i, [[1, 0, { step: i, loss: 0.5 }]]))
+  for (const request of requests) expect(await post(receiver, request)).toBe(200)
+  const { code, stderr } = await ended(running)
+  expect(code, stderr).toBe(0)
+  const [run] = await statusOf(stateDir)
+  expect(run!.destinations[1]!.spans).toMatchObject({ delivered: 250, pending: 0 })
+  expect(await new MlflowApi(url).countTraces(run!.destinations[0]!.runId!)).toBe(250)
 })
 
 const PYTHON = `

@@ -173,7 +173,7 @@ describe('a pipe', () => {
 
 describe('the command line', () => {
   it('says what to do when there is nothing to read', async () => {
-    const { code, stderr } = await start('sh', ['-c', `${SPANBRIDGE} </dev/null`]).finished
+    const { code, stderr } = await start('sh', ['-c', `${SPANBRIDGE} --otlp-http-listen off </dev/null`]).finished
     expect(code).toBe(2)
     expect(stderr).toContain('there is nothing to read')
   })

@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest'
+import { encode, TraceRequest } from '../otlp/oracle.ts'
 import { numberOf } from '../support/fixtures.ts'
 import { expectedOf, otlpRun, recordings, requestsOf } from '../support/otlp.ts'
 
@@ -65,4 +66,89 @@ describe('a recorded OTLP stream', () => {
       })
     }
   }
+})
+
+const id = (n: number, bytes: number): Buffer => Buffer.from(n.toString(16).padStart(bytes * 2, '0'), 'hex')
+
+/** A request with spans of one trace, `[id, parent, attributes]`, under a resource. */
+const request = (
+  spans: [number, number, Record<string, number | string>][],
+  resource: Record<string, number> = {},
+): Uint8Array => {
+  const list = (attributes: Record<string, number | string>): Json[] =>
+    Object.entries(attributes).map(([key, value]) => ({
+      key,
+      value: typeof value === 'string' ? { stringValue: value } : { intValue: value },
+    }))
+  const all = spans.map(([span, parent, attributes]) => ({
+    traceId: id(1, 16),
+    spanId: span === 0 ? Buffer.alloc(0) : id(span, 8),
+    ...(parent === 0 ? {} : { parentSpanId: id(parent, 8) }),
+    name: 's',
+    attributes: list(attributes),
+  }))
+  return encode(TraceRequest, {
+    resourceSpans: [{ resource: { attributes: list(resource) }, scopeSpans: [{ spans: all }] }],
+  })
+}
+
+const stepsOf = (run: ReturnType<typeof otlpRun>): number[] => run.taken.points.map(({ step }) => step)
+
+describe('steps of spans', () => {
+  it('come from a parent that is sent later, and from the resource only when none comes', () => {
+    const run = otlpRun()
+    run.traces(request([[2, 1, { loss: 2 }]], { step: 44 }))
+    expect([stepsOf(run), run.taken.counts['waiting']]).toEqual([[], 1])
+    run.traces(request([[1, 0, { step: 7 }]], { step: 44 }))
+    run.traces(request([[4, 3, { loss: 2 }]], { step: 44 }))
+    run.layer.end()
+    expect(stepsOf(run)).toEqual([7, 44])
+  })
+
+  it('wait ten minutes for their parents, and are no_step then', () => {
+    const run = otlpRun()
+    run.traces(request([[2, 1, { loss: 2 }]]), 1_000)
+    run.layer.expire(1_000 + 10 * 60_000 - 1)
+    expect(run.taken.counts['waiting']).toBe(1)
+    run.layer.expire(1_000 + 10 * 60_000)
+    expect(run.taken.counts).toMatchObject({ 'received.numbers': 1, 'skipped.no_step': 1 })
+    expect(run.taken.counts['waiting']).toBeUndefined()
+  })
+
+  it('are found through long chains, each link walked once', () => {
+    const run = otlpRun()
+    const chain = Array.from({ length: 20_000 }, (_, i): [number, number, Record<string, number>] => [
+      i + 2,
+      i + 1,
+      { loss: i },
+    ])
+    const before = performance.now()
+    run.traces(request([...chain.toReversed(), [1, 0, { step: 5 }]]))
+    expect(new Set(stepsOf(run))).toEqual(new Set([5]))
+    expect(run.taken.points.length).toBe(20_000)
+    // Walked for each span anew it would be 200 million steps.
+    expect(performance.now() - before).toBeLessThan(5_000)
+  })
+
+  it('of many that wait for one span cost no more each than of few', () => {
+    const run = otlpRun()
+    const spans = Array.from({ length: 60_000 }, (_, i): [number, number, Record<string, number>] => [
+      i + 2,
+      1,
+      { loss: i },
+    ])
+    const before = performance.now()
+    for (let i = 0; i < spans.length; i += 10_000) run.traces(request(spans.slice(i, i + 10_000)))
+    run.traces(request([[1, 0, { step: 5 }]]))
+    expect(run.taken.points.length).toBe(60_000)
+    expect(performance.now() - before).toBeLessThan(10_000)
+  })
+
+  it('are not taken twice of a span without an id that comes again', () => {
+    const run = otlpRun()
+    const body = request([[0, 0, { step: 1, loss: 2 }]])
+    run.traces(body)
+    run.traces(body)
+    expect(run.taken.counts).toMatchObject({ points: 1, 'spans.duplicate': 1 })
+  })
 })

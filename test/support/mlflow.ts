@@ -147,6 +147,27 @@ export class MlflowApi {
     return found
   }
 
+  /** How many traces are linked to a run. */
+  async countTraces(runId: string): Promise<number> {
+    let count = 0
+    for (let token = ''; ;) {
+      const answer = await fetch(`${this.#base.replace('/api/2.0/', '/api/3.0/')}/traces/search`, {
+        method: 'POST',
+        headers: { 'content-type': 'application/json' },
+        body: JSON.stringify({
+          locations: [{ type: 'MLFLOW_EXPERIMENT', mlflow_experiment: { experiment_id: '0' } }],
+          filter: `attributes.run_id = '${runId}'`,
+          max_results: 100,
+          ...(token === '' ? {} : { page_token: token }),
+        }),
+      })
+      const page = await this.#read('traces/search', answer)
+      count += (page.traces ?? []).length
+      token = page.next_page_token ?? ''
+      if (token === '') return count
+    }
+  }
+
   /** Every row of every metric of a run. */
   async points(runId: string): Promise<{ key: string; step: number; time: number; value: number }[]> {
     const keys: string[] = ((await this.run(runId)).data.metrics ?? []).map((metric: { key: string }) => metric.key)

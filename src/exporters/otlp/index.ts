@@ -9,8 +9,10 @@ import type { Exporter, Failure, OpenResult, RunToOpen, SendResult, SpanBatch } 
 import { createDispatcher, oneLine, proxiesOf, retryAfterMs, unreachable } from '../http.ts'
 import { authorizationOf, baseOf, clientOptionsOf } from '../mlflow/client.ts'
 
-/** A request of MLflow's costs it 0.4 ms a span, and locks its database meanwhile. */
+/** Spans of one request. */
 const MAX_SPANS = 1000
+/** MLflow links no more than 100 traces of one request to a run, and answers 200 all the same. */
+const MAX_SPANS_MLFLOW = 100
 
 /** Longest answer that is looked at. */
 const MAX_ANSWER_BYTES = 1 << 20
@@ -91,7 +93,7 @@ export function createOtlp(settings: Settings): Exporter {
     name: 'otlp',
     address,
     target: {},
-    accepts: { spans: MAX_SPANS },
+    accepts: { spans: isMlflow ? MAX_SPANS_MLFLOW : MAX_SPANS },
     ...(isMlflow ? { after: 'mlflow' } : {}),
     openRun: async (run: RunToOpen): Promise<OpenResult> => {
       if (isMlflow && run.peer === null)

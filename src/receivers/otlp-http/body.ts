@@ -40,28 +40,49 @@ export class BodyBudget {
   }
 }
 
+/** Decompressed bytes that are set aside for one byte of a compressed body, before it is known how many there are. */
+const EXPECTED_RATIO = 64
+
+/** A body, and its share of the memory until `release`. */
+export interface HeldBody {
+  body: Buffer
+  release: () => void
+}
+
 /** Reads a whole body, decompressed. @throws Refusal 413 (too large), 415 (encoding), 400 (broken), 503 (no memory left) */
-export async function readBody(request: IncomingMessage, budget: BodyBudget): Promise<Buffer> {
+export async function readBody(request: IncomingMessage, budget: BodyBudget): Promise<HeldBody> {
   const encoding = (request.headers['content-encoding'] ?? 'identity').trim().toLowerCase()
   const inflater = Object.hasOwn(INFLATE, encoding) ? INFLATE[encoding]! : null
   if (inflater === null && encoding !== 'identity' && encoding !== '')
     throw new Refusal(415, `expected the content encoding gzip, deflate or none, got '${encoding}'`)
   if (Number(request.headers['content-length'] ?? 0) > MAX_SENT_BYTES) throw tooLarge('the body', MAX_SENT_BYTES)
+  let held = 0
+  const hold = (bytes: number): void => {
+    if (!budget.take(bytes)) throw new Refusal(503, 'too much is being received at this moment; come again')
+    held += bytes
+  }
+  try {
+    const body = await wholeBody(request, hold)
+    if (inflater === null) return { body, release: () => budget.giveBack(held) }
+    hold(Math.min(MAX_BYTES, body.length * EXPECTED_RATIO))
+    return { body: await decompressed(body, inflater, encoding), release: () => budget.giveBack(held) }
+  } catch (error) {
+    budget.giveBack(held)
+    throw error
+  }
+}
+
+async function wholeBody(request: IncomingMessage, hold: (bytes: number) => void): Promise<Buffer> {
   const chunks: Buffer[] = []
   let bytes = 0
-  try {
-    // Without a length (chunked) only what comes can be counted.
-    for await (const chunk of request as AsyncIterable<Buffer>) {
-      if (!budget.take(chunk.length)) throw new Refusal(503, 'too much is being received at this moment; come again')
-      bytes += chunk.length
-      if (bytes > MAX_SENT_BYTES) throw tooLarge('the body', MAX_SENT_BYTES)
-      chunks.push(chunk)
-    }
-    const body = chunks.length === 1 ? chunks[0]! : Buffer.concat(chunks)
-    return inflater === null ? body : await decompressed(body, inflater, encoding)
-  } finally {
-    budget.giveBack(bytes)
+  // Without a length (chunked) only what comes can be counted.
+  for await (const chunk of request as AsyncIterable<Buffer>) {
+    hold(chunk.length)
+    bytes += chunk.length
+    if (bytes > MAX_SENT_BYTES) throw tooLarge('the body', MAX_SENT_BYTES)
+    chunks.push(chunk)
   }
+  return chunks.length === 1 ? chunks[0]! : Buffer.concat(chunks)
 }
 
 async function decompressed(body: Buffer, inflater: (typeof INFLATE)[string], encoding: string): Promise<Buffer> {

@@ -12,6 +12,8 @@ const REQUEST_TIMEOUT_MS = 60_000
 /** A connection without requests is closed after this long. */
 const IDLE_MS = 60_000
 const MAX_CONNECTIONS = 1024
+/** Requests that are under way at the end get this long. */
+const CLOSE_PATIENCE_MS = 2000
 /** Sent with 503: when to come again, in seconds. */
 const RETRY_AFTER = '1'
 
@@ -65,7 +67,11 @@ export async function listenOtlpHttp(options: OtlpHttpOptions): Promise<OtlpHttp
 
 function close(server: Server): Promise<void> {
   return new Promise((resolve) => {
-    server.close(() => resolve())
+    const timer = setTimeout(() => server.closeAllConnections(), CLOSE_PATIENCE_MS)
+    server.close(() => {
+      clearTimeout(timer)
+      resolve() // also of one that is closed already
+    })
     server.closeIdleConnections()
   })
 }
@@ -82,8 +88,12 @@ async function serve(
     const path = pathOf(request, options)
     if (type !== 'application/json' && type !== 'application/x-protobuf')
       throw new Refusal(415, `expected the content type application/x-protobuf or application/json, got '${type}'`)
-    const body = await readBody(request, budget)
-    await options.take(path, body, encoding)
+    const { body, release } = await readBody(request, budget)
+    try {
+      await options.take(path, body, encoding)
+    } finally {
+      release()
+    }
     answer(response, 200, encodeSuccess(encoding), encoding)
   } catch (error) {
     if (response.destroyed) return // whoever asked has gone
