@@ -174,6 +174,50 @@ const PROVOKED: Readonly<Record<string, (words: string) => Promise<string>>> = {
     expect(stderr).toContain('0 points + skipped (1 filtered)')
     return stderr
   },
+  'refuses spans': async (words) => {
+    const fake = await FakeMlflow.start()
+    fake.fault = ({ path }, response) => path === '/v1/traces' && (response.writeHead(404).end('Not Found'), true)
+    const running = startBridge(['--quiet', '--state-dir', temporaryDirectory(), ...at(fake.url)])
+    const span = { name: 'update', step: 1 }
+    for (let step = 1; step <= 2; step += 1)
+      running.child.stdin.write(
+        `${JSON.stringify({ fields: { loss: 1 }, span: { ...span, step }, spans: [{ ...span, step }] })}\n`,
+      )
+    await running.seen(words)
+    running.child.kill('SIGKILL')
+    return (await running.finished).stderr
+  },
+  'is taken; OTLP is received at': async () => {
+    const other = createServer()
+    // Where 4318 is taken already, that is just as well.
+    await new Promise<void>((resolve) => other.once('error', () => resolve()).listen(4318, '127.0.0.1', resolve))
+    onTestFinished(() => void other.close())
+    return (await spanbridge(['--quiet', '--state-dir', temporaryDirectory()], LINE)).stderr
+  },
+  'receives OTLP itself': async () => {
+    const port = await freePort()
+    const args = ['--otlp-http-listen', `127.0.0.1:${port}`, '--otlp-endpoint', `http://localhost:${port}`]
+    return (await spanbridge(['--quiet', '--state-dir', temporaryDirectory(), ...args], LINE)).stderr
+  },
+  'metrics came by OTLP': async () => {
+    const port = await freePort()
+    const running = startBridge([
+      '--quiet',
+      '--state-dir',
+      temporaryDirectory(),
+      '--otlp-http-listen',
+      `127.0.0.1:${port}`,
+    ])
+    const headers = { 'content-type': 'application/x-protobuf' }
+    const send = (): Promise<number> =>
+      fetch(`http://127.0.0.1:${port}/v1/metrics`, { method: 'POST', headers }).then(
+        ({ status }) => status,
+        () => 0,
+      )
+    await expect.poll(send, { timeout: 20_000 }).toBe(200)
+    running.child.stdin.end()
+    return (await running.finished).stderr
+  },
   'cannot be written': () => onFullDisk(),
   'kept in memory only: lost': () => onFullDisk(),
   'no journal can be kept in': async () =>

@@ -77,11 +77,12 @@ export class FakeMlflow {
     for await (const chunk of request) chunks.push(chunk as Buffer)
     const url = new URL(request.url!, this.url)
     const text = Buffer.concat(chunks).toString()
+    const isJson = request.headers['content-type'] === 'application/json'
     const seen: Seen = {
       method: request.method!,
       path: url.pathname.replace('/api/2.0/mlflow/', ''),
       headers: request.headers,
-      body: text === '' ? Object.fromEntries(url.searchParams) : JSON.parse(text),
+      body: isJson ? JSON.parse(text) : text === '' ? Object.fromEntries(url.searchParams) : text,
     }
     this.seen.push(seen)
     if (await this.fault(seen, response, request.socket)) return
@@ -107,6 +108,7 @@ export class FakeMlflow {
       const wanted = /'(.*)'/.exec(body.filter)![1]
       return reply(200, { runs: [...this.runs.values()].filter(({ tags }) => tags.get('spanbridge.run') === wanted) })
     }
+    if (path === '/v1/traces') return reply(200, {})
     const run = this.runs.get(body.run_id)
     if (run === undefined) return missing()
     if (path === 'runs/get') return reply(200, { run })
