@@ -1,5 +1,6 @@
 import { existsSync, statSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
+import { DatabaseSync } from 'node:sqlite'
 import fc from 'fast-check'
 import { describe, expect, it, onTestFinished } from 'vitest'
 import { CHUNK_POINTS, columnsOf } from '../../src/channel/chunk.ts'
@@ -140,6 +141,29 @@ describe('a journal', () => {
 
   it('is readable for its owner only', () => {
     expect(statSync(create().path).mode & 0o777).toBe(0o600)
+  })
+
+  it('of the format before spans is brought up to date when it is opened', () => {
+    const path = join(temporaryDirectory(), 'old.sqlite')
+    RunJournal.create(path, start).close()
+    const old = new DatabaseSync(path)
+    old.exec('DROP TABLE spans; DROP TABLE span_heads; ALTER TABLE cursors DROP COLUMN resent; PRAGMA user_version = 1')
+    old.exec("DELETE FROM counters WHERE name LIKE '%span%'")
+    old.close()
+    const journal = RunJournal.open(path)
+    journal.addHead(0, new Uint8Array([1]), new Uint8Array([2]))
+    journal.addSpans({
+      bytes: new Uint8Array([3, 4, 5]),
+      ends: new Uint32Array([1, 3]),
+      heads: new Uint32Array([0, 0]),
+    })
+    journal.commit()
+    expect(journal.readSpans(0, 10).map(({ sequence, bytes }) => [sequence, [...bytes]])).toEqual([
+      [1, [3]],
+      [2, [4, 5]],
+    ])
+    journal.close()
+    expect(RunJournal.open(path).spans).toBe(2)
   })
 
   it('of another kind or format is refused by name', () => {
