@@ -77,12 +77,12 @@ export class FakeMlflow {
     for await (const chunk of request) chunks.push(chunk as Buffer)
     const url = new URL(request.url!, this.url)
     const text = Buffer.concat(chunks).toString()
-    const isJson = request.headers['content-type'] === 'application/json'
+    const isProtobuf = request.headers['content-type'] === 'application/x-protobuf'
     const seen: Seen = {
       method: request.method!,
       path: url.pathname.replace('/api/2.0/mlflow/', ''),
       headers: request.headers,
-      body: isJson ? JSON.parse(text) : text === '' ? Object.fromEntries(url.searchParams) : text,
+      body: isProtobuf ? text : text === '' ? Object.fromEntries(url.searchParams) : JSON.parse(text),
     }
     this.seen.push(seen)
     if (await this.fault(seen, response, request.socket)) return
