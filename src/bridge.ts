@@ -1,25 +1,23 @@
 import { extname } from 'node:path'
 import { Worker } from 'node:worker_threads'
-import type { EndStatus, FromDelivery, Outcome, RunStart } from './channel/messages.ts'
-import { ChannelProducer } from './channel/producer.ts'
-import { rulesOf } from './config/load.ts'
+import { Channel } from './channel/channel.ts'
+import {
+  nothingOpened,
+  type EndStatus,
+  type FromDelivery,
+  type Opened,
+  type Outcome,
+  type RunStart,
+} from './channel/messages.ts'
 import type { Settings } from './config/settings.ts'
 import type { WorkerData } from './delivery/worker.ts'
-import { Renderer } from './console/render.ts'
-import { ConsoleStream, type ConsoleOptions } from './console/stream.ts'
-import { parseFilter } from './layer/filter.ts'
-import { compileRules } from './layer/rules.ts'
-import type { Encoding } from './otlp/status.ts'
-import type { OtlpParts } from './receivers/otlp-http/compose.ts'
+import type { Encoding, PartialSuccess } from './otlp/status.ts'
+import { LineRun, type BegunRun, type Screen } from './receivers/lines/run.ts'
+import type { OtlpReceiving } from './receivers/otlp-http/compose.ts'
+import type { NetworkStart } from './receivers/otlp-http/runs.ts'
 import type { SignalPath } from './receivers/otlp-http/server.ts'
-import { LineReader, type LineStream, type LineTap } from './receivers/lines/index.ts'
-import type { LineFilter } from './receivers/lines/origin.ts'
-import { LineSpans } from './receivers/lines/spans.ts'
-import { Timeline } from './receivers/lines/timeline.ts'
-import { SpanPacker } from './receivers/otlp-http/packer.ts'
 import type { TeeSink } from './receivers/tee.ts'
-import { CONSOLE_SKIPPED, Counters, SPANS, SPANS_CHANNEL_FULL } from './telemetry/counters.ts'
-import type { Output } from './telemetry/output.ts'
+import { Counters } from './telemetry/counters.ts'
 
 /*
  *             ingest thread                                         delivery thread
@@ -33,20 +31,19 @@ import type { Output } from './telemetry/output.ts'
 /** What the delivery thread is given to commit and end. */
 const STOP_PATIENCE_MS = 5000
 
-/** Where a stream is shown under the console. */
-export interface Screen {
-  /** Lines that are no events; null: nowhere. */
-  text: Output | null
-  events: Output
-  colour: boolean
-}
-
 export interface BridgeOptions {
   settings: Settings
   stateDir: string
-  start: RunStart
+  /** The run of this process; null: there are only those that come from the network. */
+  start: RunStart | null
   /** Journal of an earlier run that goes on instead. */
   resume: string | null
+  /** All that comes by OTLP is of the run of this process, whatever the senders say of themselves. */
+  isOnlyRun: boolean
+  /** A run that comes from the network. */
+  newRun: (sender: NetworkStart) => RunStart
+  /** Tells this process from others that spans may have come through. */
+  via: string
   /** How users call us, for the words of the account. */
   command: string
   /** A regular file can be read later, so that nothing of it need ever be dropped. */
@@ -58,77 +55,38 @@ export interface BridgeOptions {
   onReady: () => void
 }
 
-/** Puts the parts together for one run: what goes in at `stream()` comes out at the destinations. */
+/** Puts the parts together: what goes in at `stream()` and by OTLP comes out at the destinations. */
 export class Bridge {
-  readonly #producer: ChannelProducer
-  readonly #reader: LineReader
+  readonly #channel: Channel
   readonly #worker: Worker
-  readonly #console: ((colour: boolean) => Pick<ConsoleOptions, 'renderer' | 'onSkipped'>) | null
+  readonly #main: LineRun | null
   /** Whether reading stops while the channel is full. */
   readonly #blocks: boolean
-  readonly #settings: Settings
-  readonly #counters: Counters
-  readonly #say: (text: string) => void
-  readonly #packer: SpanPacker
-  readonly #timeline: Timeline
-  readonly #lineSpans: LineSpans | null
-  #otlp: OtlpParts | null = null
+  readonly #options: BridgeOptions
+  #otlp: Promise<OtlpReceiving> | null = null
+  #nextRun = 0
+  /** Of a main run that goes on. */
+  readonly #opened = Promise.withResolvers<Opened>()
   #closing = false
   readonly #finished = Promise.withResolvers<Outcome>()
 
   constructor(options: BridgeOptions) {
-    const { settings, say } = options
-    const counters = new Counters()
-    this.#settings = settings
-    this.#counters = counters
-    this.#say = say
-    this.#worker = startWorker({ settings, stateDir: options.stateDir, command: options.command })
+    const { settings, stateDir, command, via, start, say } = options
+    this.#options = options
+    this.#worker = startWorker({ settings, stateDir, command, via })
     const whenFull = options.mayWait ? 'block' : settings['channel.whenFull']
-    const producer = new ChannelProducer(this.#worker, counters, settings['channel.capacity'], whenFull)
-    this.#producer = producer
     this.#blocks = whenFull === 'block'
-    const rules = compileRules(rulesOf(settings))
-    const output = {
-      series: (id: number, key: string): void => producer.define(id, key),
-      point: (series: number, step: number, time: number, value: number): void =>
-        void producer.offer(series, step, time, value),
-      params: (params: readonly (readonly [string, string])[]): void => producer.post({ kind: 'params', params }),
-      example: (reason: string, line: string): void => producer.post({ kind: 'example', reason, line }),
-    }
-    const filter: LineFilter = { all: parseFilter(settings.filter ?? ''), rust: parseFilter(settings.rustFilter ?? '') }
-    this.#packer = new SpanPacker(producer)
-    const onFault = (error: unknown): void =>
-      say(
-        `a fault of ours: spans of lines are lost (${error instanceof Error ? error.message : 'unknown'}). Please report this.`,
-      )
-    const resource = {
-      'service.name': settings['otel.serviceName'] ?? options.start.name,
-      'spanbridge.run': options.start.run,
-    }
-    this.#timeline = new Timeline({ producer, packer: this.#packer, counters, resource, onFault })
-    this.#lineSpans = settings['spans.fromLines']
-      ? new LineSpans(options.start.run, [...new Set(rules.stepFields.flat())], (span) => this.#timeline.add(span))
-      : null
-    const reading = { rules, wrappers: settings['layer.wrappers'], filter, spans: this.#lineSpans }
-    this.#reader = new LineReader(reading, output, counters)
-    this.#console = options.console
-      ? (colour) => ({
-          renderer: new Renderer({ rules, labels: settings.labels, colour }),
-          onSkipped: () => counters.add(CONSOLE_SKIPPED, 1),
-        })
-      : null
-    this.#worker.on('message', (message: FromDelivery) => {
-      if (message.kind === 'empty') producer.recycle(message.buffers)
-      else if (message.kind === 'committed') producer.committed(message.id, message.durable)
-      else if (message.kind === 'ready') options.onReady()
-      else if (message.kind === 'say') say(message.text)
-      else if (message.kind === 'finished') this.#finished.resolve(message.outcome)
-    })
+    this.#channel = new Channel(this.#worker, settings['channel.capacity'], whenFull)
+    this.#main =
+      start === null ? null : this.#begin(start, options.resume, (run) => new LineRun({ ...options, ...run }))
+    this.#worker.on('message', (message: FromDelivery) => this.#hear(message))
     // Without its thread the bridge is `cat`: what is not committed by now is lost, and said to be.
     const gone = (why: string): void => {
       if (this.#closing) return
       this.#closing = true
-      producer.close()
+      this.#channel.close()
+      this.#opened.resolve(nothingOpened(0))
+      void this.#otlp?.then((otlp) => otlp.stop())
       say(
         `the delivery thread has ended (${why}); what comes in is passed on but no longer recorded. Please report this.`,
       )
@@ -138,80 +96,58 @@ export class Bridge {
     this.#worker.on('exit', (code) => {
       if (code !== 0) gone(`exit code ${code}`)
     })
-    producer.post({ kind: 'run', start: options.start, resume: options.resume })
+    if (start === null) this.#channel.post({ kind: 'open' })
   }
 
   /**
    * A sink for one stream of bytes; the streams of one run share its series. `screen` is where the console, if there is
    * one, shows the stream.
    */
-  stream({ text, events, colour }: Screen): TeeSink {
-    const open = (tap: LineTap | null): LineStream => this.#reader.stream(Date.now, tap)
-    const rendered = this.#console === null ? null : new ConsoleStream({ ...this.#console(colour), text, events, open })
-    const lines = rendered ?? open(null)
-    return {
-      push: (chunk) => {
-        lines.push(chunk)
-        this.#producer.touch()
-      },
-      end: () => {
-        lines.end()
-        this.#producer.touch()
-      },
-      isFull: () => this.#blocks && this.#producer.isFull,
-      whenRoom: (then) => this.#producer.whenRoom(then),
-      release: () => rendered?.release(),
-    }
+  stream(screen: Screen): TeeSink {
+    const sink = this.#main!.stream(screen)
+    const isFull = (): boolean => this.#blocks && this.#channel.isFull
+    return { ...sink, isFull, whenRoom: (then) => this.#channel.whenRoom(then) }
   }
 
-  /** Takes one OTLP request. Resolves when all of it is in the journal. @throws Refusal */
-  async takeOtlp(path: SignalPath, body: Buffer, encoding: Encoding): Promise<void> {
-    this.#otlp ??= await this.#openOtlp()
-    await this.#otlp.intake.take(path, body, encoding)
+  /** Takes one OTLP request. Resolves when all of it is in the journal, with what was refused for ever. @throws Refusal */
+  async takeOtlp(path: SignalPath, body: Buffer, encoding: Encoding): Promise<PartialSuccess | null> {
+    const { intake } = await this.#receiving()
+    return intake.take(path, body, encoding)
   }
 
-  /** Loaded with the first request: most runs have none. */
-  async #openOtlp(): Promise<OtlpParts> {
-    const { createIntake } = await import('./receivers/otlp-http/compose.ts')
-    const parts = createIntake({
-      settings: this.#settings,
-      producer: this.#producer,
-      packer: this.#packer,
-      counters: this.#counters,
-      layer: this.#reader.layer,
-      say: this.#say,
-    })
-    // Two first requests may have come at once.
-    return this.#otlp ?? parts
+  /** Spans come through others, which must not get them back. */
+  via(via: string): void {
+    this.#channel.post({ kind: 'via', via })
   }
 
   /** The input is over: delivers what there is and ends. `limitMs` bounds all of it; a second call may set it. */
   finish(end: { status: EndStatus; time: number } | null, limitMs: number | null): Promise<Outcome> {
-    this.#otlp?.spans.end()
-    this.#otlp?.stop()
-    this.#lineSpans?.end()
     void this.#drain(end, limitMs)
     return this.#finished.promise
   }
 
   /** Spans that are still being encoded go first. */
   async #drain(end: { status: EndStatus; time: number } | null, limitMs: number | null): Promise<void> {
-    await this.#timeline.flush()
-    if (end !== null) this.#producer.post({ kind: 'end', ...end })
-    this.#producer.post({ kind: 'finish', limitMs })
+    if (end !== null) {
+      // What an earlier process has left waiting has to be known before it is given up.
+      if (this.#options.resume !== null) await this.#opened.promise
+      const otlp = await this.#otlp
+      await otlp?.end(end.time)
+      await this.#main?.end()
+      this.#main?.producer.post({ kind: 'end', ...end })
+    }
+    this.#channel.post({ kind: 'finish', limitMs })
   }
 
   /** Commits and ends now; a thread that cannot (a disk that hangs) is not waited for. */
   stop(): void {
-    this.#producer.post({ kind: 'stop' })
+    this.#channel.post({ kind: 'stop' })
     setTimeout(() => this.#finished.resolve({ complete: false, inMemory: false }), STOP_PATIENCE_MS).unref()
   }
 
   /** Spans that the run cannot take: they are counted as dropped. */
   dropSpans(count: number): void {
-    this.#counters.add(SPANS, count)
-    this.#counters.add(SPANS_CHANNEL_FULL, count)
-    this.#producer.touch()
+    this.#main!.dropSpans(count)
   }
 
   /** The process may end while the thread is idle. */
@@ -226,8 +162,67 @@ export class Bridge {
   /** Lets go of the thread. */
   async close(): Promise<void> {
     this.#closing = true
-    this.#producer.close()
+    this.#channel.close()
     await this.#worker.terminate()
+  }
+
+  #hear(message: FromDelivery): void {
+    if (message.kind === 'empty') this.#channel.recycle(message.buffers)
+    else if (message.kind === 'committed') this.#channel.committed(message.id, message.durable)
+    else if (message.kind === 'opened') this.#hearOpened(message)
+    else if (message.kind === 'ready') this.#options.onReady()
+    else if (message.kind === 'say') this.#options.say(message.text)
+    else this.#finished.resolve(message.outcome)
+  }
+
+  #hearOpened(message: Opened): void {
+    const isMain = message.run === this.#main?.producer.run
+    if (isMain) this.#opened.resolve(message)
+    // What an earlier process has left waiting is told apart from what it cannot wait for at the end.
+    if (isMain && message.waiting.length > 0) void this.#receiving()
+    else if (!isMain) void this.#otlp?.then((otlp) => otlp.opened(message))
+  }
+
+  /** Begins a run: gives it a number and its place in the channel. */
+  #begin<T>(start: RunStart, resume: string | null, make: (run: BegunRun) => T): T {
+    const counters = new Counters()
+    const producer = this.#channel.producer(this.#nextRun, counters)
+    this.#nextRun += 1
+    producer.post({ kind: 'run', start, resume })
+    return make({ start, channel: this.#channel, producer, counters })
+  }
+
+  /** Loaded with the first request: most runs have none. */
+  #receiving(): Promise<OtlpReceiving> {
+    this.#otlp ??= this.#openReceiving()
+    return this.#otlp
+  }
+
+  async #openReceiving(): Promise<OtlpReceiving> {
+    const { OtlpReceiving } = await import('./receivers/otlp-http/compose.ts')
+    const { settings, isOnlyRun, newRun, resume, say } = this.#options
+    const main = this.#main
+    return new OtlpReceiving({
+      settings,
+      channel: this.#channel,
+      main:
+        main === null
+          ? null
+          : {
+              ulid: main.ulid,
+              producer: main.producer,
+              packer: main.packer,
+              counters: main.counters,
+              layer: main.layer,
+              opened: resume === null ? null : this.#opened.promise,
+            },
+      isOnlyMain: isOnlyRun,
+      begin: (sender) => {
+        const start = newRun(sender)
+        return this.#begin(start, null, ({ producer, counters }) => ({ ulid: start.run, producer, counters }))
+      },
+      say,
+    })
   }
 }
 

@@ -10,6 +10,10 @@ export type EndStatus = 'FINISHED' | 'FAILED' | 'KILLED'
 export interface RunStart {
   /** ULID; also the idempotency tag on the tracker's run. */
   run: string
+  /** What the senders of the run say of themselves: the same goes on with the same run. Null: a run that nobody else can mean. */
+  identity: string | null
+  /** The tracker's run that its sender has named; null: the one of the settings, or one of our own. */
+  trackerRun: string | null
   name: string
   /** `stdin`, `exec`, `network` or `library`. */
   source: string
@@ -31,30 +35,66 @@ export interface PackedSpans {
   heads: Uint32Array
 }
 
-export type ToDelivery =
-  /** A run begins; `resume`: the journal of an earlier one that goes on instead. */
+/** Numbers that wait for the spans around them, as the journal keeps them: what makes them anew after a crash. */
+export interface WaitingRow {
+  /** Unique in the run, counts up. */
+  id: number
+  /** UTC ms since which they wait. */
+  since: number
+  numbers: number
+  /** The span they belong to (trace and span id as hex), empty for a log record. */
+  span: string
+  /** The place of an event of that span, or -1 for its own attributes. */
+  part: number
+  /** For a log record: a request that holds it and nothing else. */
+  body: Uint8Array | null
+}
+
+/** What is said of one run. */
+export type RunMessage =
+  /** The run begins; `resume`: the journal of an earlier one that goes on instead. */
   | { kind: 'run'; start: RunStart; resume: string | null }
   | { kind: 'series'; id: number; key: string }
-  /** Points of the run as columns (`chunk.ts`), with the counts since the last message that had some. */
+  /** Points as columns (`chunk.ts`), with the counts since the last message that had some. */
   | { kind: 'points'; buffer: ArrayBuffer; count: number; counts: Float64Array | null }
   | { kind: 'counts'; counts: Float64Array }
   /** What spans stand under: the fields of ResourceSpans and ScopeSpans around them, as they came. */
   | { kind: 'head'; id: number; resource: Uint8Array; scope: Uint8Array }
   | { kind: 'spans'; spans: PackedSpans }
-  /** Wants to hear when everything before it is committed. */
-  | { kind: 'barrier'; id: number }
+  | { kind: 'waiting'; rows: readonly WaitingRow[] }
+  /** These wait no longer: their points, or their counts, came before this. */
+  | { kind: 'settled'; ids: readonly number[] }
   | { kind: 'params'; params: readonly (readonly [name: string, value: string])[] }
   /** The first line of the run that something was skipped of for a reason. */
   | { kind: 'example'; reason: string; line: string }
   | { kind: 'end'; status: EndStatus; time: number }
-  /** No input comes any more: drain, deliver, set the end. `limitMs`: no longer than this; a later message may set it. */
+  /** Nothing comes of this run any more, while others go on. */
+  | { kind: 'leave' }
+
+export type ToDelivery =
+  | (RunMessage & {
+      /** Number of the run in this process, from 0. */
+      run: number
+    })
+  /** Runs will begin: what earlier ones left is taken up meanwhile. */
+  | { kind: 'open' }
+  /** What comes from here to `complete` is committed together or not at all. */
+  | { kind: 'begin' }
+  | { kind: 'complete' }
+  /** Wants to hear when everything before it is committed; `runs`: those whose disk is asked for. */
+  | { kind: 'barrier'; id: number; runs: readonly number[] }
+  /** Spans come through another Spanbridge, which must not get them back. */
+  | { kind: 'via'; via: string }
+  /** No input comes any more: drain, deliver, set the ends. `limitMs`: no longer than this; a later message may set it. */
   | { kind: 'finish'; limitMs: number | null }
   /** Commit and end now. */
   | { kind: 'stop' }
 
 export type FromDelivery =
-  /** The run has its journal. */
+  /** The run has its journal, or the first of many may come. */
   | { kind: 'ready' }
+  /** A run goes on where an earlier process left it, or begins: with its newest spans, as OTLP requests, and what waits. */
+  | { kind: 'opened'; run: number; ulid: string; spans: Uint8Array[]; waiting: WaitingRow[] }
   /** Buffers whose points are committed to the journal. */
   | { kind: 'empty'; buffers: ArrayBuffer[] }
   /** Everything before a barrier is committed; `durable` false: to memory only, for the disk cannot take it. */
@@ -62,6 +102,11 @@ export type FromDelivery =
   /** A line for standard error. */
   | { kind: 'say'; text: string }
   | { kind: 'finished'; outcome: Outcome }
+
+/** What is told of a run that begins. */
+export const nothingOpened = (run: number, ulid = ''): Opened => ({ kind: 'opened', run, ulid, spans: [], waiting: [] })
+
+export type Opened = Extract<FromDelivery, { kind: 'opened' }>
 
 /** How the delivery ended. */
 export interface Outcome {

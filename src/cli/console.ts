@@ -1,5 +1,5 @@
 import { isatty } from 'node:tty'
-import type { Screen } from '../bridge.ts'
+import type { Screen } from '../receivers/lines/run.ts'
 import type { Context } from './app.ts'
 
 /** Where one of the trainer's streams is shown: events in colour on a terminal, unless `NO_COLOR` (no-color.org) or a dumb one is set. */

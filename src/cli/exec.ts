@@ -1,6 +1,7 @@
 import { Bridge } from '../bridge.ts'
 import { startChild, type Child } from '../receivers/exec/index.ts'
 import { ENDING, FORWARDED, GroupWatch, ignoredSignals, withIgnored } from '../receivers/exec/signals.ts'
+import { Via } from '../otlp/via.ts'
 import type { Context } from './app.ts'
 import { emergency } from './emergency.ts'
 import { screenOf } from './console.ts'
@@ -9,7 +10,7 @@ import { Ending } from './ending.ts'
 import { EXIT, exitCodeOf } from './exit-codes.ts'
 import { findResumable } from './resume.ts'
 import { listenersOf, openReceiver, otlpEnv } from './otlp.ts'
-import { newRun } from './start.ts'
+import { newRun, ulid } from './start.ts'
 
 /** When the command has ended and its outputs have not (a process that it left behind), they are read this much longer. */
 const OUTPUT_PATIENCE_MS = 8000
@@ -32,7 +33,8 @@ export async function exec(context: Context): Promise<number> {
   }
   const ignored = ignoredSignals(context.ignoredSignals)
   const signals = forwardSignals(ignored)
-  const receiver = await openReceiver(context, start.run, true)
+  const via = new Via(ulid(Date.now()))
+  const receiver = await openReceiver(context, via, true)
   if (receiver.problem !== null) {
     say(receiver.problem)
     await receiver.server?.close()
@@ -48,6 +50,10 @@ export async function exec(context: Context): Promise<number> {
     stateDir,
     start,
     resume,
+    // Whoever finds a port that only the command was told of belongs to it.
+    isOnlyRun: loaded.sources['otlpHttp.listen'] === 'default' || settings['mlflow.runId'] !== null,
+    newRun: (sender) => newRun(settings, 'network', [], directory, sender),
+    via: via.own,
     command: context.command,
     mayWait: false,
     console: settings.console,

@@ -1,6 +1,7 @@
 import type { Bridge } from '../bridge.ts'
 import type { Settings } from '../config/settings.ts'
 import type { OtlpHttpServer } from '../receivers/otlp-http/index.ts'
+import type { Via } from '../otlp/via.ts'
 import type { Env, LoadedSettings } from '../config/load.ts'
 import type { Context } from './app.ts'
 
@@ -16,12 +17,20 @@ export interface OtlpReceiver {
 }
 
 /** Begins to listen for OTLP, if the settings say so; under exec at a free port, unless one is set. */
-export async function openReceiver({ loaded, voice }: Context, run: string, isExec: boolean): Promise<OtlpReceiver> {
+export async function openReceiver({ loaded, voice }: Context, via: Via, isExec: boolean): Promise<OtlpReceiver> {
   const { settings, sources } = loaded
   const listen = settings['otlpHttp.listen']
   if (listen === null) return { server: null, settings, problem: null, to: () => {} }
   const isNamed = sources['otlpHttp.listen'] !== 'default'
   const bridge = Promise.withResolvers<Bridge>()
+  let isSaid = false
+  const sayCircle = (): void => {
+    if (!isSaid)
+      voice.say(
+        'otlp-http: spans that this Spanbridge has sent come back to it: a destination of spans leads in a circle. They are refused',
+      )
+    isSaid = true
+  }
   const { openOtlpHttp } = await import('../receivers/otlp-http/index.ts')
   const server = await openOtlpHttp({
     host: listen.host,
@@ -29,7 +38,11 @@ export async function openReceiver({ loaded, voice }: Context, run: string, isEx
     token: settings['otlpHttp.token'],
     isNamed: isNamed && listen.port !== 0,
     take: async (...request) => (await bridge.promise).takeOtlp(...request),
-    isOwn: (via) => via === run,
+    hasComeBack: (header) => {
+      if (via.isIn(header)) sayCircle()
+      else if (via.learn(header)) void bridge.promise.then((it) => it.via(header))
+      return via.isIn(header)
+    },
     say: (text) => voice.say(text),
   })
   return { server, to: (it) => bridge.resolve(it), ...withoutOurselves(loaded, server, (text) => voice.say(text)) }

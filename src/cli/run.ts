@@ -1,4 +1,5 @@
 import { Bridge } from '../bridge.ts'
+import { Via } from '../otlp/via.ts'
 import { beCat, type Context, type Input } from './app.ts'
 import { screenOf } from './console.ts'
 import { DaemonFile } from './daemon-file.ts'
@@ -19,20 +20,26 @@ export async function run(context: Context): Promise<number> {
   const say = (text: string): void => voice.say(text)
   if (input === null && settings['otlpHttp.listen'] === null) return refuse(context, NOTHING_TO_READ)
   if (input !== null) show(input, context)
-  const start = newRun(settings, input === null ? 'network' : 'stdin', [], directory)
-  const resume = findResumable(settings, stateDir, start, say)
+  const named = newRun(settings, input === null ? 'network' : 'stdin', [], directory)
+  const resume = findResumable(settings, stateDir, named, say)
   if (resume instanceof Error) return refuse(context, resume.message)
-  const receiver = await openReceiver(context, start.run, false)
+  const isGiven = resume !== null || settings['mlflow.runId'] !== null
+  const via = new Via(named.run)
+  const receiver = await openReceiver(context, via, false)
   if (receiver.problem !== null || (input === null && receiver.server === null)) {
     await receiver.server?.close()
     return refuse(context, receiver.problem ?? NOTHING_TO_READ, receiver.problem === null ? EXIT.noState : EXIT.usage)
   }
-  const daemon = new DaemonFile(stateDir, start.startedAt)
+  const daemon = new DaemonFile(stateDir, named.startedAt)
   const bridge = new Bridge({
     settings: receiver.settings,
     stateDir,
-    start,
+    // What comes from the network begins runs of its own, unless the user has said which run it is.
+    start: input === null && !isGiven ? null : named,
     resume,
+    isOnlyRun: settings['mlflow.runId'] !== null || (input === null && isGiven),
+    newRun: (sender) => newRun(settings, 'network', [], directory, sender),
+    via: via.own,
     command: context.command,
     mayWait: input?.kind === 'file',
     console: settings.console,
@@ -43,7 +50,7 @@ export async function run(context: Context): Promise<number> {
   const ending = new Ending(bridge)
   const signalled = onSignal(ending, receiver)
   if (input === null) {
-    say(`receiving OTLP at http://${receiver.server!.address}; Ctrl-C ends the run`)
+    say(`receiving OTLP at http://${receiver.server!.address}; Ctrl-C ends the ${isGiven ? 'run' : 'runs'}`)
     await signalled
   } else {
     input.tee.attach(bridge.stream(screenOf(context, 1)), (error) => {

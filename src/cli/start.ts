@@ -27,16 +27,23 @@ function defaultName(command: readonly string[], directory: string, now: Date): 
   return `${basename(directory) || 'run'} ${stamp}`
 }
 
+const NOBODY = { identity: null, trackerRun: null, name: null }
+
+/** What is known of a run when it begins; `sender`: what one from the network says of itself. */
 export function newRun(
   settings: Settings,
   source: 'stdin' | 'exec' | 'network' | 'library',
   command: readonly string[],
   directory: string,
+  sender: { identity: string | null; trackerRun: string | null; name: string | null } = NOBODY,
 ): RunStart {
   const now = Date.now()
   return {
     run: ulid(now),
-    name: settings.runName ?? settings['otel.serviceName'] ?? defaultName(command, directory, new Date(now)),
+    identity: sender.identity,
+    trackerRun: sender.trackerRun,
+    name:
+      settings.runName ?? sender.name ?? settings['otel.serviceName'] ?? defaultName(command, directory, new Date(now)),
     source,
     command,
     directory,

@@ -6,13 +6,15 @@ import { DeliveryThread } from '../delivery/thread.ts'
 import { createExporters } from '../exporters/index.ts'
 import { isOwed, lacksSomething, readJournal, readStateDir, type RunStatus } from '../journal/status.ts'
 import { isBusy } from '../journal/lock.ts'
+import { Via } from '../otlp/via.ts'
 import type { Context } from './app.ts'
 import { EXIT, exitCodeOf } from './exit-codes.ts'
+import { ulid } from './start.ts'
 
 /** `sync`: delivers what is left in the journals that are named (by run or file), or in all that no process holds. */
 export async function sync(context: Context): Promise<number> {
   const { flags, loaded, stateDir, voice } = context
-  const exporters = createExporters(loaded.settings)
+  const exporters = createExporters(loaded.settings, new Via(ulid(Date.now())))
   if (exporters.length === 0) {
     voice.say('sync: there is no destination; set MLFLOW_TRACKING_URI or --mlflow-tracking-uri')
     return EXIT.usage
@@ -61,7 +63,8 @@ async function deliver(journal: string, { loaded, stateDir, command, voice }: Co
     settings: loaded.settings,
     stateDir,
     command,
-    createExporters: () => createExporters(loaded.settings),
+    createExporters: (trackerRun) => createExporters(loaded.settings, new Via(ulid(Date.now())), trackerRun),
+    onVia: () => {},
     post: (message: FromDelivery) => {
       if (message.kind === 'say') voice.say(message.text)
       else if (message.kind === 'finished') finished.resolve(message.outcome)

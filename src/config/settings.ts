@@ -197,6 +197,17 @@ export const SETTINGS = {
     env: ['OTEL_EXPORTER_OTLP_TRACES_COMPRESSION', 'OTEL_EXPORTER_OTLP_COMPRESSION'],
     lenient: true,
   }),
+  'runs.identity': setting(
+    list,
+    ['service.name', 'service.instance.id'],
+    'Resource attributes that tell one run from another in what comes by OTLP, if all are there; none: all goes into one run.',
+  ),
+  'runs.acceptIds': setting(
+    bool,
+    false,
+    'Believe senders of OTLP that name a run (spanbridge.run, mlflow.run_id) which this process has not made.',
+  ),
+  'runs.idle': setting(duration, 1_800_000, 'A run that comes by OTLP ends when nothing has come for this long.'),
   'web.listen': setting(oneOf('off'), 'off', `Live page. ${off}`),
   'otel.serviceName': setting(text, null, 'Name of the run when runName is not set.', { env: ['OTEL_SERVICE_NAME'] }),
 } as const

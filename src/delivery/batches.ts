@@ -1,5 +1,6 @@
 import type { Batch, BatchKind, PointBatch, SpanBatch, TextBatch } from '../exporters/exporter.ts'
 import type { RunJournal } from '../journal/journal.ts'
+import { wrapTraces } from '../otlp/rewrap.ts'
 import { spanName } from '../otlp/traces.ts'
 
 /** Most bytes of spans in one request: a collector takes 20 MiB, gateways less. */
@@ -29,6 +30,20 @@ function nextSpans(journal: RunJournal, after: number, limit: number): SpanBatch
   const over = rows.findIndex((row) => (bytes += row.bytes.byteLength) > MAX_SPAN_BYTES)
   const taken = over < 0 ? rows : rows.slice(0, Math.max(1, over))
   return { kind: 'spans', first: taken[0]!.sequence, count: taken.length, rows: taken }
+}
+
+/** Newest spans that are told to whoever goes on with a run, ... */
+const MAX_TOLD = 100_000
+/** ... as requests of this many. */
+const TOLD_TOGETHER = 1000
+
+/** The newest spans of a run as OTLP requests, oldest first, to be handed to another thread. */
+export function newestSpans(journal: RunJournal): { spans: Uint8Array[]; transfer: ArrayBuffer[] } {
+  const spans: Uint8Array[] = []
+  for (let after = Math.max(0, journal.spans - MAX_TOLD); after < journal.spans; after += TOLD_TOGETHER)
+    // Copies: what is written may be a view of something larger.
+    spans.push(new Uint8Array(wrapTraces(journal.readSpans(after, TOLD_TOGETHER))))
+  return { spans, transfer: spans.map(({ buffer }) => buffer as ArrayBuffer) }
 }
 
 const noSpans: SpanBatch = { kind: 'spans', first: 0, count: 0, rows: [] }

@@ -15,6 +15,8 @@ const AGAIN_MS = 10_000
 export interface OrphanOptions {
   stateDir: string
   createExporters: () => Exporter[]
+  /** A run that senders know by an identity ends when nothing has come for this long. */
+  idleMs: number
   clock: Clock
   say: (text: string) => void
 }
@@ -73,10 +75,12 @@ export class Orphans {
 
   /** @returns whether nothing more is to be done about the run */
   async #take(status: RunStatus): Promise<boolean> {
-    const exporters = this.#exportersFor(status)
-    if (status.status !== 'interrupted' && exporters.length === 0) return true
+    const isAwaited = this.#isAwaited(status)
+    const exporters = this.#exportersFor(status, isAwaited)
+    if (exporters.length === 0 && (status.status !== 'interrupted' || isAwaited)) return !isAwaited
     try {
-      return await this.#deliver(status, exporters)
+      const isDelivered = await this.#deliver(status, exporters, isAwaited)
+      return isDelivered && !isAwaited
     } catch (error) {
       if (isBusy(error)) return false // another process has it for now
       this.#options.say(`${status.journal} cannot be taken up: ${(error as Error).message}`)
@@ -84,19 +88,28 @@ export class Orphans {
     }
   }
 
+  /** Its senders may come again, and then it goes on: its end is not ours to set yet. */
+  #isAwaited({ status, identity, lastAt }: RunStatus): boolean {
+    const { clock, idleMs } = this.#options
+    return status === 'interrupted' && identity !== null && clock.date() - (lastAt ?? 0) < idleMs
+  }
+
   /** Those that still lack something of the run, at the address that it was to go to. */
-  #exportersFor(status: RunStatus): Exporter[] {
+  #exportersFor(status: RunStatus, isAwaited: boolean): Exporter[] {
+    const lacks = (destination: DestinationStatus): boolean =>
+      lacksSomething(isAwaited ? { ...destination, ended: true } : destination)
     const isFor = (exporter: Exporter) => (destination: DestinationStatus) =>
-      destination.exporter === exporter.name && destination.address === exporter.address && lacksSomething(destination)
+      destination.exporter === exporter.name && destination.address === exporter.address && lacks(destination)
     return this.#options.createExporters().filter((exporter) => status.destinations.some(isFor(exporter)))
   }
 
-  async #deliver(status: RunStatus, exporters: Exporter[]): Promise<boolean> {
+  async #deliver(status: RunStatus, exporters: Exporter[], isAwaited: boolean): Promise<boolean> {
     const { clock, say } = this.#options
     const taken = takeJournal(status.journal)
     let run: DeliveredRun | null = null
     try {
-      if (taken.journal.readEnd() === null) taken.journal.closeByTakeOver()
+      if (taken.journal.readEnd() === null && !isAwaited)
+        taken.journal.closeByTakeOver(status.identity === null ? 'KILLED' : 'FINISHED')
       const options = { ...taken, exporters, isOrphan: true, reopen: false, clock, say: () => {} }
       run = new DeliveredRun(options)
       const isNews = exporters.length > 0 && !this.#said.has(status.run)

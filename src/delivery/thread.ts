@@ -1,51 +1,64 @@
 import { join } from 'node:path'
-import type { FromDelivery, Outcome, RunStart, ToDelivery } from '../channel/messages.ts'
+import { nothingOpened, type FromDelivery, type Outcome, type RunStart, type ToDelivery } from '../channel/messages.ts'
 import type { Settings } from '../config/settings.ts'
 import type { Exporter } from '../exporters/exporter.ts'
 import { isThere, makeDirectory } from '../journal/directory.ts'
+import { Identities } from '../journal/identities.ts'
 import { RunJournal } from '../journal/journal.ts'
 import { isBusy, JournalLock } from '../journal/lock.ts'
 import { readJournal } from '../journal/status.ts'
+import { newestSpans } from './batches.ts'
 import type { Clock } from './clock.ts'
 import { Orphans } from './orphans.ts'
 import { DeliveredRun, lockOf, wantJournal } from './run.ts'
 import { accountLines } from './summary.ts'
+import { COMMIT_RETRY_MS, JournalWriter, MEMORY_JOURNAL_BYTES, type JournalMessage } from './writer.ts'
 
 /** A group commit is due this long after the first thing that waits for it, ... */
 const COMMIT_MS = 50
 /** ... or at once when this much waits. */
 const COMMIT_BYTES = 4 << 20
-/** A commit that failed (a full disk) is tried again after this long. */
-const COMMIT_RETRY_MS = 1000
-/** What a journal in memory may hold, when there is no directory to write to. */
-const MEMORY_JOURNAL_BYTES = 64 << 20
 /** How often the end looks whether there was progress. */
 const WATCH_MS = 50
+/** A run of which nothing comes any more, and whose delivery does not get on, is left to those who deliver what is left over. */
+const LEAVE_PATIENCE_MS = 20_000
 
 export interface ThreadOptions {
   settings: Settings
   stateDir: string
   /** How users call us, for the words of the account. */
   command: string
-  /** New exporters for a run: they keep what they know of it. */
-  createExporters: () => Exporter[]
+  /** New exporters for a run: they keep what they know of it. `trackerRun`: the one that its sender has named. */
+  createExporters: (trackerRun: string | null) => Exporter[]
+  /** Hears of those that spans come through. */
+  onVia: (via: string) => void
   post: (message: FromDelivery, transfer?: ArrayBuffer[]) => void
   clock: Clock
 }
 
-/** The delivery thread: takes what comes from the channel, commits it to the journal of its run, and delivers it. */
+/** A run that is being written and delivered; while it is being opened, what is said of it waits. */
+interface Slot {
+  identity: string | null
+  writer: JournalWriter | null
+  run: DeliveredRun | null
+  queue: Extract<ToDelivery, { run: number }>[]
+  /** Nothing comes of it any more. */
+  isLeft: boolean
+}
+
+/** The delivery thread: takes what comes from the channel, commits it to the journals of the runs, and delivers it. */
 export class DeliveryThread {
   readonly #options: ThreadOptions
   readonly #clock: Clock
-  #run: DeliveredRun | null = null
-  /** Messages that wait while a run is being taken over, or null. */
-  #waiting: ToDelivery[] | null = null
+  readonly #slots = new Map<number, Slot>()
+  readonly #identities: Identities
   #orphans: Orphans | null = null
   #inMemory = false
   #cancelCommit: (() => void) | null = null
+  /** What comes is committed together or not at all: no commit before all of it is here. */
+  #isWhole = false
   /** Those who want to hear of the next commit. */
-  #barriers: number[] = []
-  #triedDiskAt = 0
+  #barriers: { id: number; runs: readonly number[] }[] = []
   #limitMs: number | null = null
   /** When the end began, or null while there is input. */
   #drainedFrom: number | null = null
@@ -54,17 +67,27 @@ export class DeliveryThread {
   constructor(options: ThreadOptions) {
     this.#options = options
     this.#clock = options.clock
+    this.#identities = new Identities(options.stateDir)
   }
 
   take(message: ToDelivery): void {
-    if (this.#waiting !== null) {
-      this.#waiting.push(message)
-      return
-    }
     switch (message.kind) {
-      case 'run':
-        if (message.resume === null) this.#begin(message.start)
-        else void this.#resume(message.start, message.resume)
+      case 'open':
+        this.#ready()
+        return
+      case 'begin':
+        this.#isWhole = true
+        return
+      case 'complete':
+        this.#isWhole = false
+        this.#scheduleCommit()
+        return
+      case 'barrier':
+        this.#barriers.push(message)
+        this.#scheduleCommit()
+        return
+      case 'via':
+        this.#options.onVia(message.via)
         return
       case 'finish':
         this.#limitMs = message.limitMs
@@ -74,7 +97,7 @@ export class DeliveryThread {
         void this.#stop()
         return
       default:
-        if (this.#run !== null) this.#store(this.#run.journal, message)
+        this.#takeOfRun(message)
     }
   }
 
@@ -83,7 +106,8 @@ export class DeliveryThread {
     const { journal, lock } = await wantJournal(path, this.#clock)
     try {
       if (journal.readEnd() === null) journal.closeByTakeOver()
-      this.#run = this.#deliver(journal, lock, false)
+      const slot = this.#slot(0, null)
+      this.#use(0, slot, journal, lock, false)
     } catch (error) {
       journal.close()
       lock.release()
@@ -91,16 +115,54 @@ export class DeliveryThread {
     }
   }
 
-  #begin(start: RunStart): void {
-    this.#run = this.#deliver(...this.#create(start), false)
-    this.#takeUpOrphans()
+  #takeOfRun(message: Extract<ToDelivery, { run: number }>): void {
+    if (message.kind === 'run') {
+      this.#begin(message.run, message.start, message.resume)
+      return
+    }
+    const slot = this.#slots.get(message.run)
+    if (slot === undefined) return
+    if (slot.writer === null) slot.queue.push(message)
+    else if (message.kind === 'leave') this.#leave(message.run, slot)
+    else this.#store(slot.writer, message)
+  }
+
+  #slot(number: number, identity: string | null): Slot {
+    const slot: Slot = { identity, writer: null, run: null, queue: [], isLeft: false }
+    this.#slots.set(number, slot)
+    return slot
+  }
+
+  #begin(number: number, start: RunStart, resume: string | null): void {
+    const slot = this.#slot(number, start.identity)
+    const earlier = start.identity === null ? undefined : this.#leftSlotOf(start.identity, number)
+    const path = resume ?? earlier?.[1].writer?.journal.path ?? this.#journalOf(start.identity)
+    if (path === null) this.#make(number, slot, start)
+    else void this.#resume({ number, slot, start, path, earlier: earlier ?? null })
+  }
+
+  /** A run of ours of which nothing came any more, and which begins again. */
+  #leftSlotOf(identity: string, number: number): [number, Slot] | undefined {
+    return [...this.#slots].find(([other, slot]) => other !== number && slot.isLeft && slot.identity === identity)
+  }
+
+  /** The journal of the newest run of an identity, if it may go on. */
+  #journalOf(identity: string | null): string | null {
+    const status = identity === null ? null : this.#identities.newest(identity)
+    if (status === null) return null
+    const isRecent = this.#clock.date() - (status.lastAt ?? 0) < this.#options.settings['runs.idle']
+    return status.endedAt === null || isRecent ? status.journal : null
+  }
+
+  #make(number: number, slot: Slot, start: RunStart): void {
+    const [journal, lock] = this.#create(start)
+    this.#use(number, slot, journal, lock, false)
   }
 
   /** Goes on with an earlier run, or begins a new one when that cannot be had. What comes meanwhile waits. */
-  async #resume(start: RunStart, path: string): Promise<void> {
-    const waiting: ToDelivery[] = []
-    this.#waiting = waiting
+  async #resume({ number, slot, start, path, earlier }: Resumption): Promise<void> {
     try {
+      if (earlier !== null) await this.#letGo(...earlier)
       const { journal, lock } = await wantJournal(path, this.#clock)
       journal.reopen()
       journal.addParams(start.params)
@@ -108,41 +170,61 @@ export class DeliveryThread {
       this.#say(
         `going on with the run ${name} (${run}): ${journal.points.toLocaleString('en-US')} points are in its journal`,
       )
-      this.#run = this.#deliver(journal, lock, true)
-      this.#takeUpOrphans()
+      this.#use(number, slot, journal, lock, true)
     } catch (error) {
       const why = isBusy(error) ? 'another spanbridge is running it' : (error as Error).message
       this.#say(`${path} cannot be resumed (${why}); a new run begins instead`)
-      this.#begin(start)
+      this.#make(number, slot, start)
     }
-    this.#waiting = null
-    for (const message of waiting) this.take(message)
+    for (const message of slot.queue.splice(0)) this.#takeOfRun(message)
+    if (this.#drainedFrom !== null && !slot.isLeft) this.#drainSlot(slot)
   }
 
   /** The run is there: its own work goes on, and that of others begins. */
-  #takeUpOrphans(): void {
-    this.#options.post({ kind: 'ready' })
-    if (this.#inMemory) return
-    const { stateDir, createExporters } = this.#options
-    this.#orphans = new Orphans({ stateDir, createExporters, clock: this.#clock, say: (text) => this.#say(text) })
+  #use(number: number, slot: Slot, journal: RunJournal, lock: JournalLock | null, reopen: boolean): void {
+    slot.writer = new JournalWriter(journal, this.#clock, (text) => this.#say(text))
+    slot.run = this.#deliver(slot.writer, lock, reopen)
+    const opened = nothingOpened(number, journal.readStart().run)
+    if (reopen) {
+      const { spans, transfer } = newestSpans(journal)
+      this.#options.post({ ...opened, spans, waiting: journal.readWaiting() }, transfer)
+    } else this.#options.post(opened)
+    this.#ready()
   }
 
-  #deliver(journal: RunJournal, lock: JournalLock | null, reopen: boolean): DeliveredRun {
+  /** Runs are written and delivered from now on, and what others have left. */
+  #ready(): void {
+    if (this.#orphans !== null) return
+    this.#options.post({ kind: 'ready' })
+    if (this.#inMemory) return
+    const { stateDir, createExporters, settings } = this.#options
+    this.#orphans = new Orphans({
+      stateDir,
+      createExporters: () => createExporters(null),
+      idleMs: settings['runs.idle'],
+      clock: this.#clock,
+      say: (text) => this.#say(text),
+    })
+  }
+
+  #deliver(writer: JournalWriter, lock: JournalLock | null, reopen: boolean): DeliveredRun {
     const say = (text: string): void => this.#say(text)
+    const { journal } = writer
+    const { trackerRun } = journal.readStart()
     const options = { journal, lock, isOrphan: false, reopen, clock: this.#clock, say }
     try {
-      return new DeliveredRun({ ...options, exporters: this.#createExporters() })
+      return new DeliveredRun({ ...options, exporters: this.#createExporters(trackerRun) })
     } catch (error) {
       // The first rows of the destinations do not fit on the disk.
-      this.#sayOverflow(journal, error as Error)
-      return new DeliveredRun({ ...options, exporters: this.#createExporters() })
+      writer.overflow(error as Error)
+      return new DeliveredRun({ ...options, exporters: this.#createExporters(trackerRun) })
     }
   }
 
   /** A destination that cannot be set up must not take the journal with it. */
-  #createExporters(): Exporter[] {
+  #createExporters(trackerRun: string | null): Exporter[] {
     try {
-      return this.#options.createExporters()
+      return this.#options.createExporters(trackerRun)
     } catch (error) {
       this.#say(
         `nothing is delivered: ${(error as Error).message}. The run is kept in the journal; mend the setting and 'spanbridge sync' it.`,
@@ -170,82 +252,86 @@ export class DeliveryThread {
     }
   }
 
-  #store(journal: RunJournal, message: Exclude<ToDelivery, { kind: 'run' | 'finish' | 'stop' }>): void {
-    if (message.kind === 'points') journal.addPoints(message.buffer, message.count, message.counts)
-    else if (message.kind === 'series') journal.addSeries(message.id, message.key)
-    else if (message.kind === 'counts') journal.addCounts(message.counts)
-    else if (message.kind === 'head') journal.addHead(message.id, message.resource, message.scope)
-    else if (message.kind === 'spans') journal.addSpans(message.spans)
-    else if (message.kind === 'barrier') this.#barriers.push(message.id)
-    else if (message.kind === 'params') journal.addParams(message.params)
-    else if (message.kind === 'example') journal.addExample(message.reason, message.line)
-    else journal.setEnd(message.status, message.time)
-    if (journal.pendingBytes >= COMMIT_BYTES) this.#commit()
-    else this.#cancelCommit ??= this.#clock.after(COMMIT_MS, () => this.#commit())
+  #store(writer: JournalWriter, message: JournalMessage): void {
+    writer.store(message)
+    if (writer.journal.pendingBytes >= COMMIT_BYTES && !this.#isWhole) this.#commit()
+    else this.#scheduleCommit()
   }
 
-  /** Writes what waits. What the disk cannot take goes into memory, and back when it can. */
-  #commit(): void {
+  #scheduleCommit(): void {
+    this.#cancelCommit ??= this.#clock.after(COMMIT_MS, () => this.#commit())
+  }
+
+  /** Writes what waits, of all runs; `isLast`: no other commit follows. */
+  #commit(isLast = false): void {
     this.#cancelCommit?.()
     this.#cancelCommit = null
-    const run = this.#run
-    if (run === null) return
-    if (run.journal.isOverflowing) this.#tryDisk(run.journal)
-    if (run.journal.isDirty) {
-      try {
-        this.#written(run, run.journal.commit())
-      } catch (error) {
-        this.#overflow(run, error as Error)
-      }
+    // The rest is on the port already.
+    if (this.#isWhole && !isLast) {
+      this.#scheduleCommit()
+      return
     }
-    this.#passBarriers(run)
-    if (run.journal.isOverflowing && !this.#stopping)
+    for (const { writer, run } of this.#slots.values()) {
+      if (writer === null || run === null || !(writer.journal.isDirty || writer.journal.isOverflowing)) continue
+      const buffers = writer.commit(isLast)
+      if (buffers.length > 0) this.#options.post({ kind: 'empty', buffers }, buffers)
+      run.wake()
+    }
+    this.#passBarriers()
+    if (isLast) return
+    if ([...this.#slots.values()].some(({ writer }) => writer?.journal.isOverflowing === true))
       this.#cancelCommit ??= this.#clock.after(COMMIT_RETRY_MS, () => this.#commit())
   }
 
-  #written(run: DeliveredRun, buffers: ArrayBuffer[]): void {
-    if (buffers.length > 0) this.#options.post({ kind: 'empty', buffers }, buffers)
-    run.wake()
-  }
-
-  /** Everything that came before is committed. */
-  #passBarriers(run: DeliveredRun): void {
-    const durable = !run.journal.isOverflowing && !this.#inMemory
-    for (const id of this.#barriers) this.#options.post({ kind: 'committed', id, durable })
-    this.#barriers = []
-  }
-
-  #overflow(run: DeliveredRun, error: Error): void {
-    this.#sayOverflow(run.journal, error)
-    this.#written(run, run.journal.commit())
-  }
-
-  #sayOverflow(journal: RunJournal, error: Error): void {
-    const words = /malformed|not a database/.test(error.message)
-      ? `is damaged (${error.message}): has somebody written into it, or is the disk failing? What comes now is kept in memory, up to 64 MB of points`
-      : `cannot be written (${error.message}); up to 64 MB of points are kept in memory meanwhile. Is the disk full? It is tried again each second.`
-    this.#say(`the journal ${journal.path} ${words}`)
-    journal.overflow(MEMORY_JOURNAL_BYTES)
-    this.#triedDiskAt = this.#clock.now()
-  }
-
-  #tryDisk(journal: RunJournal): void {
-    if (!this.#stopping && this.#clock.now() - this.#triedDiskAt < COMMIT_RETRY_MS) return
-    this.#triedDiskAt = this.#clock.now()
-    try {
-      journal.drainOverflow()
-      this.#say(`the journal ${journal.path} can be written again; what memory held is in it`)
-    } catch {
-      // Said once when it began; it is tried again.
+  /** Everything that came before is committed, but for what waits for its run to be opened. */
+  #passBarriers(): void {
+    if ([...this.#slots.values()].some(({ writer }) => writer === null)) {
+      if (this.#barriers.length > 0) this.#scheduleCommit()
+      return
     }
+    for (const { id, runs } of this.#barriers.splice(0)) {
+      const durable = runs.every((number) => this.#slots.get(number)?.writer?.isDurable ?? true)
+      this.#options.post({ kind: 'committed', id, durable })
+    }
+  }
+
+  /** Nothing comes of a run any more, while others go on. */
+  #leave(number: number, slot: Slot): void {
+    slot.isLeft = true
+    this.#commit()
+    slot.run!.drain()
+    const from = this.#clock.now()
+    const watch = (): void => {
+      if (this.#stopping || this.#slots.get(number) !== slot) return
+      const { run, writer } = slot
+      const progressAt = Math.max(from, ...run!.deliveries.map((delivery) => delivery.progressAt))
+      const isDone = isComplete(run!) && !writer!.journal.isOverflowing
+      if (isDone || this.#clock.now() - progressAt >= LEAVE_PATIENCE_MS) void this.#letGo(number, slot)
+      else this.#clock.after(WATCH_MS, watch)
+    }
+    watch()
+  }
+
+  /** Lets go of a run that is left; what is not delivered of it is for those who deliver what is left over. */
+  async #letGo(number: number, slot: Slot): Promise<void> {
+    if (this.#slots.get(number) !== slot) return
+    this.#slots.delete(number)
+    await slot.run!.stop()
+    this.#sayAccount(slot)
+    slot.run!.close()
   }
 
   /** Begins the end: commits, lets every delivery drain, and watches for as long as there is progress. */
   #drain(): number {
     this.#commit()
-    this.#run?.drain()
+    for (const slot of this.#slots.values()) if (!slot.isLeft) this.#drainSlot(slot)
     this.#watch()
     return this.#clock.now()
+  }
+
+  #drainSlot({ run }: Slot): void {
+    this.#commit()
+    run?.drain()
   }
 
   #watch(): void {
@@ -260,34 +346,40 @@ export class DeliveryThread {
     const from = this.#drainedFrom ?? now
     if (this.#limitMs !== null) return now - from < this.#limitMs
     if (settings.wait) return true
-    const progressAt = Math.max(from, ...(this.#run?.deliveries ?? []).map((delivery) => delivery.progressAt))
+    const deliveries = [...this.#slots.values()].flatMap(({ run }) => run?.deliveries ?? [])
+    const progressAt = Math.max(from, ...deliveries.map((delivery) => delivery.progressAt))
     return now - progressAt < settings['shutdown.deadline']
   }
 
   get #isComplete(): boolean {
-    try {
-      return this.#run === null || (this.#run.isComplete && !this.#run.journal.isOverflowing)
-    } catch {
-      return false // the journal cannot be read: its delivery says so
-    }
+    return [...this.#slots.values()].every(
+      ({ run, writer }) => run !== null && isComplete(run) && !writer!.journal.isOverflowing,
+    )
   }
 
-  /** Commits, ends what is under way, says the account, and lets go of the journal. */
+  /** Commits, ends what is under way, says the account, and lets go of the journals. */
   async #stop(): Promise<void> {
     if (this.#stopping) return
     this.#stopping = true
-    this.#commit()
-    let complete = this.#isComplete && (this.#run === null || this.#inMemory || isThere(this.#run.journal.path))
-    await Promise.all([this.#run?.stop(), this.#orphans?.stop()])
-    if (this.#run !== null) {
-      const isLost = this.#inMemory || this.#run.journal.isOverflowing || !isThere(this.#run.journal.path)
-      const lines = accountLines(this.#run.journal, { ...this.#options, isLost })
-      for (const line of lines) this.#say(line)
-      if (this.#run.isComplete) this.#saveAccount(this.#run.journal)
-      this.#run.close()
-      if (!isLost) complete = this.#isReadable(this.#run.journal.path) && complete
+    this.#commit(true)
+    const slots = [...this.#slots.values()].filter(({ run }) => run !== null)
+    let complete = this.#isComplete && slots.every(({ writer }) => this.#inMemory || isThere(writer!.journal.path))
+    await Promise.all([...slots.map(({ run }) => run!.stop()), this.#orphans?.stop()])
+    for (const slot of slots) {
+      const isLost = this.#sayAccount(slot)
+      if (isComplete(slot.run!)) this.#saveAccount(slot.writer!.journal)
+      slot.run!.close()
+      if (!isLost) complete = this.#isReadable(slot.writer!.journal.path) && complete
     }
     this.#finished({ complete, inMemory: this.#inMemory })
+  }
+
+  /** Says the account of a run. @returns whether what is not delivered of it is in no file that outlives us */
+  #sayAccount({ writer }: Slot): boolean {
+    const { journal } = writer!
+    const isLost = !writer!.isDurable || !isThere(journal.path)
+    for (const line of accountLines(journal, { ...this.#options, isLost })) this.#say(line)
+    return isLost
   }
 
   /** Whether the file that we leave can be opened by others: somebody may have written into it. */
@@ -318,5 +410,22 @@ export class DeliveryThread {
 
   #say(text: string): void {
     this.#options.post({ kind: 'say', text })
+  }
+}
+
+/** What is needed to go on with an earlier run; `earlier`: where it stands here still, of those that are left. */
+interface Resumption {
+  number: number
+  slot: Slot
+  start: RunStart
+  path: string
+  earlier: [number, Slot] | null
+}
+
+function isComplete(run: DeliveredRun): boolean {
+  try {
+    return run.isComplete
+  } catch {
+    return false // the journal cannot be read: its delivery says so
   }
 }

@@ -2,6 +2,7 @@ import { parentPort, workerData } from 'node:worker_threads'
 import type { FromDelivery, ToDelivery } from '../channel/messages.ts'
 import type { Settings } from '../config/settings.ts'
 import { createExporters } from '../exporters/index.ts'
+import { Via } from '../otlp/via.ts'
 import { systemClock } from './clock.ts'
 import { DeliveryThread } from './thread.ts'
 
@@ -11,15 +12,19 @@ export interface WorkerData {
   stateDir: string
   /** How users call us. */
   command: string
+  /** Tells this process from others that spans may have come through. */
+  via: string
 }
 
-const { settings, stateDir, command } = workerData as WorkerData
+const { settings, stateDir, command, via: own } = workerData as WorkerData
+const via = new Via(own)
 const port = parentPort!
 const thread = new DeliveryThread({
   settings,
   stateDir,
   command,
-  createExporters: () => createExporters(settings),
+  createExporters: (trackerRun) => createExporters(settings, via, trackerRun),
+  onVia: (header) => void via.learn(header),
   // A list of transfers that is undefined would be taken for one that is wrong.
   post: (message: FromDelivery, transfer: ArrayBuffer[] = []) => port.postMessage(message, transfer),
   clock: systemClock,

@@ -1,11 +1,11 @@
 import { DatabaseSync, type StatementSync } from 'node:sqlite'
 import { columnsOf, POINT_BYTES, type Columns } from '../channel/chunk.ts'
-import type { EndStatus, PackedSpans, RunStart } from '../channel/messages.ts'
+import type { EndStatus, PackedSpans, RunStart, WaitingRow } from '../channel/messages.ts'
 import { COUNTERS, dropped, skipped, SPANS_JOURNAL_FULL } from '../telemetry/counters.ts'
 import { copyColumns, joinChunks, type Chunk, type StoredPoints } from './blocks.ts'
 import { createPrivate } from './lock.ts'
 import { drainOverflow, openOverflow } from './overflow.ts'
-import { APPLICATION_ID, FORMAT, SCHEMA, SPAN_TABLES } from './schema.ts'
+import { APPLICATION_ID, FORMAT, SCHEMA, SPAN_TABLES, WAITING_TABLE } from './schema.ts'
 import { SeriesStatsTable, type SeriesStats } from './series-stats.ts'
 
 /** The write-ahead log is cut back to this size after a checkpoint. */
@@ -48,6 +48,14 @@ function migrateFrom1(database: DatabaseSync): void {
     ALTER TABLE cursors ADD COLUMN resent INTEGER NOT NULL DEFAULT 0; PRAGMA user_version = 2; COMMIT`)
 }
 
+/** Format 3 came with rows that wait. */
+function migrateFrom2(database: DatabaseSync): void {
+  database.exec(`BEGIN IMMEDIATE; ${WAITING_TABLE} PRAGMA user_version = 3; COMMIT`)
+}
+
+/** What brings a journal of each earlier format to the next one. */
+const MIGRATIONS: readonly ((database: DatabaseSync) => void)[] = [migrateFrom1, migrateFrom2]
+
 /** What waits for the next commit. */
 interface Pending {
   series: { id: number; key: string }[]
@@ -56,6 +64,9 @@ interface Pending {
   heads: { id: number; resource: Uint8Array; scope: Uint8Array }[]
   spans: PackedSpans[]
   spanBytes: number
+  /** By their ids; those that have ended their waiting before they were written are not here any more. */
+  waiting: Map<number, WaitingRow>
+  settled: number[]
   counts: Float64Array
   params: (readonly [string, string])[]
   examples: (readonly [string, string])[]
@@ -76,6 +87,8 @@ const nothingPending = (): Pending => ({
   heads: [],
   spans: [],
   spanBytes: 0,
+  waiting: new Map(),
+  settled: [],
   counts: new Float64Array(COUNTERS.length),
   params: [],
   examples: [],
@@ -110,6 +123,8 @@ export class RunJournal {
   #spans = 0
   /** Row of each head, by its id in the channel. */
   readonly #heads: number[] = []
+  /** Senders know the run by what they say of themselves, so that it matters when the last of them was heard. */
+  #isShared = false
   #block: StoredPoints | null = null
   #heldBytes = 0
 
@@ -168,11 +183,14 @@ export class RunJournal {
       PRAGMA user_version = ${FORMAT}; PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL;
       PRAGMA journal_size_limit = ${WAL_LIMIT_BYTES};`)
     const journal = new RunJournal(database, path, memoryLimit)
+    journal.#isShared = start.identity !== null
     journal.transaction(() => {
       database.exec(SCHEMA)
-      const { params, tags, command, startedAt, ...texts } = start
+      const { params, tags, command, startedAt, identity, trackerRun, ...texts } = start
       const meta = {
         ...texts,
+        ...(identity === null ? {} : { identity, lastAt: String(startedAt) }),
+        ...(trackerRun === null ? {} : { trackerRun }),
         command: JSON.stringify(command),
         startedAt: String(startedAt),
         pid: String(process.pid),
@@ -198,7 +216,7 @@ export class RunJournal {
       )
     }
     database.exec(`PRAGMA synchronous = FULL; PRAGMA journal_size_limit = ${WAL_LIMIT_BYTES};`)
-    if (format === 1) migrateFrom1(database)
+    for (const migrate of MIGRATIONS.slice(format - OLDEST_FORMAT)) migrate(database)
     const journal = new RunJournal(database, path, null)
     for (const { id, key } of database.prepare('SELECT id, key FROM series').all() as { id: number; key: string }[])
       journal.#know(id, key)
@@ -207,6 +225,7 @@ export class RunJournal {
     journal.#points = counter(JOURNALED)
     journal.#spans = counter(JOURNALED_SPANS)
     journal.setMeta('pid', String(process.pid))
+    journal.#isShared = journal.readStart().identity !== null
     return journal
   }
 
@@ -219,6 +238,8 @@ export class RunJournal {
     return {
       run: text('run'),
       name: text('name'),
+      identity: meta.get('identity') ?? null,
+      trackerRun: meta.get('trackerRun') ?? null,
       source: text('source'),
       directory: text('directory'),
       command: JSON.parse(text('command')) as string[],
@@ -237,22 +258,34 @@ export class RunJournal {
   /** Takes back the end: the run goes on. */
   reopen(): void {
     this.transaction(() => {
-      this.#settleWaiting()
       this.#run("DELETE FROM meta WHERE key IN ('status', 'endedAt', 'closedBy')")
       this.#run('UPDATE destinations SET ended = 0')
     })
   }
 
-  /** What waited for the spans around it waited in the memory of a process that is gone: nobody can tell its step. */
+  /** Nobody goes on with the run: nobody can tell the step of what waits. */
   #settleWaiting(): void {
     const waiting = Number(this.get("SELECT value FROM counters WHERE name = 'waiting'")?.['value'] ?? 0)
+    this.#run('DELETE FROM waiting')
     if (waiting === 0) return
     this.#run(ADD_TO_COUNTER, COUNTERS[skipped('no_step')]!, waiting)
     this.#run(ADD_TO_COUNTER, 'waiting', -waiting)
   }
 
-  /** Ends a run whose process died without a word: killed, at the time of its last point. */
-  closeByTakeOver(): void {
+  /** What waits for the spans around it, oldest first. */
+  readWaiting(): WaitingRow[] {
+    return this.all('SELECT * FROM waiting ORDER BY id').map((row) => ({
+      id: Number(row['id']),
+      since: Number(row['since']),
+      numbers: Number(row['numbers']),
+      span: String(row['span']),
+      part: Number(row['part']),
+      body: row['body'] as Uint8Array | null,
+    }))
+  }
+
+  /** Ends a run whose process died without a word: killed, at the time of its last point. One that others feed has just ended. */
+  closeByTakeOver(status: EndStatus = 'KILLED'): void {
     const last = this.read(this.#points - 1, 1)
     const time =
       last === null || this.#points === 0
@@ -260,7 +293,7 @@ export class RunJournal {
         : last.time[0]!
     this.transaction(() => {
       this.#settleWaiting()
-      this.setMeta('status', 'KILLED')
+      this.setMeta('status', status)
       this.setMeta('endedAt', String(Math.trunc(time)))
       this.setMeta('closedBy', 'take-over')
     })
@@ -320,6 +353,16 @@ export class RunJournal {
     this.#pending.dirty = true
   }
 
+  addWaiting(rows: readonly WaitingRow[]): void {
+    for (const row of rows) this.#pending.waiting.set(row.id, row)
+    this.#pending.dirty = true
+  }
+
+  settle(ids: readonly number[]): void {
+    for (const id of ids) if (!this.#pending.waiting.delete(id)) this.#pending.settled.push(id)
+    this.#pending.dirty = true
+  }
+
   addCounts(counts: Float64Array): void {
     counts.forEach((n, i) => (this.#pending.counts[i]! += n))
     this.#pending.dirty = true
@@ -343,10 +386,10 @@ export class RunJournal {
   }
 
   /**
-   * Writes all that waits in one transaction and gives back the buffers of the points.
+   * Writes all that waits in one transaction and gives back the buffers of the points. `date` (UTC ms) is when that is.
    * @throws what SQLite says (a full disk, say); then everything still waits, and the next call tries again
    */
-  commit(): ArrayBuffer[] {
+  commit(date: number | null = null): ArrayBuffer[] {
     const pending = this.#pending
     if (!pending.dirty) return []
     const before = this.#points
@@ -361,6 +404,8 @@ export class RunJournal {
         lost = this.#writePoints(pending.chunks, pending.points, written)
         for (const head of pending.heads) this.#writeHead(head)
         lostSpans = this.#writeSpans(pending.spans)
+        for (const id of pending.settled) this.#run('DELETE FROM waiting WHERE id = ?', id)
+        for (const row of pending.waiting.values()) this.#writeWaiting(row)
         pending.counts.forEach((n, i) => {
           // A journal of an earlier version lacks the counters that came since.
           if (n !== 0) this.#run(ADD_TO_COUNTER, COUNTERS[i]!, n)
@@ -372,6 +417,7 @@ export class RunJournal {
         this.#writeParams(pending.params)
         for (const [reason, line] of pending.examples)
           this.#run('INSERT INTO meta (key, value) VALUES (?, ?) ON CONFLICT (key) DO NOTHING', EXAMPLE + reason, line)
+        if (this.#isShared && date !== null) this.setMeta('lastAt', String(date))
         if (pending.end !== null) {
           this.setMeta('status', pending.end.status)
           this.setMeta('endedAt', String(pending.end.time))
@@ -559,6 +605,12 @@ export class RunJournal {
       }
     }
     return lost
+  }
+
+  #writeWaiting({ id, since, numbers, span, part, body }: WaitingRow): void {
+    this.#prepared('INSERT INTO waiting (id, since, numbers, span, part, body) VALUES (?, ?, ?, ?, ?, ?)').run(
+      ...[id, since, numbers, span, part, body],
+    )
   }
 
   #know(id: number, key: string): void {

@@ -18,6 +18,9 @@ const CARRIED = [
 /** Tables that only grow: the overflow holds what is new. */
 const GROWING = ['blocks', 'spans', 'rejected'] as const
 
+/** Rows that go away again: what is not in memory any more is not wanted on disk either. */
+const PASSING = ['waiting'] as const
+
 /**
  * A journal in memory that goes on where one on disk had to stop (a full disk). It has the small tables as they are;
  * a table that cannot be read any more (a damaged file) begins empty.
@@ -25,7 +28,7 @@ const GROWING = ['blocks', 'spans', 'rejected'] as const
 export function openOverflow(disk: DatabaseSync): DatabaseSync {
   const memory = new DatabaseSync(':memory:')
   memory.exec(`PRAGMA foreign_keys = OFF; ${SCHEMA}`)
-  for (const table of CARRIED) {
+  for (const table of [...CARRIED, ...PASSING]) {
     try {
       copy(table, disk, memory)
     } catch {
@@ -42,7 +45,8 @@ export function openOverflow(disk: DatabaseSync): DatabaseSync {
 export function drainOverflow(memory: DatabaseSync, disk: DatabaseSync, withPoints: boolean): void {
   disk.exec('BEGIN IMMEDIATE')
   try {
-    for (const table of [...CARRIED, ...GROWING])
+    for (const table of PASSING) disk.exec(`DELETE FROM ${table}`)
+    for (const table of [...CARRIED, ...PASSING, ...GROWING])
       if (withPoints || (table !== 'blocks' && table !== 'spans')) copy(table, memory, disk)
     disk.exec('COMMIT')
   } catch (error) {

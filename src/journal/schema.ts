@@ -1,5 +1,5 @@
 /** Format of a journal file; `docs/journal.md` describes it for readers in other languages. */
-export const FORMAT = 2
+export const FORMAT = 3
 
 /** `SpBr`, in the header of every journal: `file` and SQLite show it. */
 export const APPLICATION_ID = 0x53704272
@@ -12,10 +12,17 @@ export const APPLICATION_ID = 0x53704272
  * it) that is delivered: a stored point beyond it tells that a batch whose answer was lost has arrived.
  * `spans.data` is a Span message of OTLP as it came; `span_heads` holds what stood around it: the fields of ResourceSpans
  * but for its scope_spans, and those of ScopeSpans but for its spans. `cursors.resent` counts what was sent again unasked.
+ * `waiting` are numbers that wait for the spans around them: `span` (trace and span id as hex) names the span they belong
+ * to, `part` the place of an event of it, or -1; a log record stands in `body`, as a request of OTLP.
  */
 export const SPAN_TABLES = `
 CREATE TABLE span_heads (id INTEGER PRIMARY KEY, resource BLOB NOT NULL, scope BLOB NOT NULL, UNIQUE (resource, scope));
 CREATE TABLE spans (sequence INTEGER PRIMARY KEY, head INTEGER NOT NULL REFERENCES span_heads, data BLOB NOT NULL);
+`
+
+export const WAITING_TABLE = `
+CREATE TABLE waiting (
+  id INTEGER PRIMARY KEY, since INTEGER NOT NULL, numbers INTEGER NOT NULL, span TEXT NOT NULL, part INTEGER NOT NULL, body BLOB);
 `
 
 export const SCHEMA = `
@@ -39,4 +46,4 @@ CREATE TABLE reasons (id INTEGER PRIMARY KEY, text TEXT NOT NULL UNIQUE);
 CREATE TABLE rejected (
   id INTEGER PRIMARY KEY, destination INTEGER, kind TEXT NOT NULL, sequence INTEGER NOT NULL, name TEXT NOT NULL,
   step INTEGER, time INTEGER, value, reason INTEGER NOT NULL REFERENCES reasons);
-${SPAN_TABLES}`
+${SPAN_TABLES}${WAITING_TABLE}`

@@ -33,6 +33,10 @@ export interface RunStatus {
   /** The process that wrote or delivered the run last. */
   pid: number | null
   source: string
+  /** What the senders of the run say of themselves; null: a run that nobody else can mean. */
+  identity: string | null
+  /** UTC ms: when something came last, of a run with an identity. */
+  lastAt: number | null
   command: string[]
   directory: string
   startedAt: number
@@ -110,6 +114,8 @@ export function readStatus(database: DatabaseSync, path: string, isLive: boolean
       pid: meta.has('pid') ? Number(meta.get('pid')) : null,
       closedBy: meta.get('closedBy') ?? null,
       source: meta.get('source') ?? '',
+      identity: meta.get('identity') ?? null,
+      lastAt: meta.has('lastAt') ? Number(meta.get('lastAt')) : null,
       command: JSON.parse(meta.get('command') ?? '[]') as string[],
       directory: meta.get('directory') ?? '',
       journal: path,

@@ -104,6 +104,12 @@ export class Layer {
     }
   }
 
+  /** Numbers of which nothing is known but that they are numbers: they have no step. */
+  lose(event: TracingEvent, numbers: number): void {
+    this.#underWay = event
+    this.#skipNumbers('no_step', numbers)
+  }
+
   /** How many numbers an event holds. */
   count(event: TracingEvent): number {
     let numbers = 0

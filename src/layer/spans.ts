@@ -1,19 +1,17 @@
 import { createHash } from 'node:crypto'
-import { logAsWritten, type OtlpLog } from '../otlp/logs.ts'
-import { spanAsWritten, type OtlpEvent, type OtlpSpan } from '../otlp/traces.ts'
+import type { WaitingRow } from '../channel/messages.ts'
+import { logAsWritten, readLogs, type OtlpLog } from '../otlp/logs.ts'
+import { wrapTraces } from '../otlp/rewrap.ts'
+import { spanAsWritten, type OtlpEvent, type OtlpSpan, type ReadOptions } from '../otlp/traces.ts'
 import { DUPLICATE_SPANS, NUMBERS, ROUNDED_INTEGERS, SPANS, WAITING, type Counters } from '../telemetry/counters.ts'
 import type { AsWritten, Fields, TracingEvent } from './event.ts'
 import { hasStep } from './fields.ts'
 import type { Layer } from './layer.ts'
 import { CATEGORY_FIELDS, CONFIG_MESSAGES, type Rules } from './rules.ts'
+import { WaitingRoom, type Origin, type Waiting, type WaitingLedger } from './waiting.ts'
 
 /** Spans of which later ones can learn step and category, and which are known again when they come twice. */
 const MAX_KNOWN = 100_000
-
-/** Numbers without a step wait this long for the spans around them, ... */
-const WAIT_MS = 10 * 60_000
-/** ... and no more spans and records than this wait at a time. */
-const MAX_WAITING = 100_000
 
 /** Spans around a span, of those that have a step or category, that are asked. */
 const MAX_DEPTH = 64
@@ -37,22 +35,16 @@ interface Chain {
 
 /** How an event is taken. */
 interface Taking {
+  run: SpanRun
   isConfig: boolean
   isAllowed: boolean
   written: (() => AsWritten) | undefined
   now: number
 }
 
-/** Something whose step is not known yet. */
-interface Waiting {
-  since: number
-  numbers: number
-  /** Makes it anew, with what is known by then. */
-  again: () => Item
-}
-
 /** One thing that numbers are taken of, and the ancestor that is not here yet. */
 interface Item {
+  run: SpanRun
   event: TracingEvent
   /** It needs no step, or has one without the ancestor that is missing. */
   isSettled: boolean
@@ -61,10 +53,17 @@ interface Item {
   count: (event: TracingEvent) => number
 }
 
-export interface SpanLayerOptions {
-  rules: Rules
+/** Where the numbers of one run go. */
+export interface SpanRun {
   layer: Layer
   counters: Counters
+  ledger: WaitingLedger
+  /** Names of spans whose duration is a series of the run. */
+  names: Set<string>
+}
+
+export interface SpanLayerOptions {
+  rules: Rules
   /** Whether the duration of spans of this name is a series. */
   isMeasured: (name: string) => boolean
   /** Whether an event of this target and level (1 ERROR to 5 TRACE, null: unknown) is taken. */
@@ -73,16 +72,16 @@ export interface SpanLayerOptions {
 
 /**
  * Turns OTLP spans and log records into events for the layer: attributes are fields, the spans around are where step and
- * category come from, at last the resource. Numbers without a step wait for ancestors that have not come yet.
+ * category come from, at last the resource. Numbers without a step wait for ancestors that have not come yet. One for all runs of a
+ * process: traces may reach from one into another.
  */
 export class SpanLayer {
   readonly #options: SpanLayerOptions
   readonly #stepFields: readonly string[]
   readonly #known = new Map<string, Known>()
-  /** By the ancestor that they wait for. */
-  readonly #waiting = new Map<string, Waiting[]>()
-  #waitingCount = 0
-  readonly #names = new Set<string>()
+  readonly #waiting = new WaitingRoom<Item>()
+  /** Runs whose waiting has changed. */
+  readonly #changed = new Set<WaitingLedger>()
 
   constructor(options: SpanLayerOptions) {
     this.#options = options
@@ -90,55 +89,96 @@ export class SpanLayer {
   }
 
   /** Takes the spans of one request; children may stand before their parents. Returns those that are new. */
-  spans(spans: readonly OtlpSpan[], now: number): OtlpSpan[] {
-    const { counters } = this.#options
+  spans(spans: readonly OtlpSpan[], run: SpanRun, now: number): OtlpSpan[] {
+    const { counters } = run
     counters.add(SPANS, spans.length)
     const fresh = spans.filter((span) => this.#learn(span))
     counters.add(DUPLICATE_SPANS, spans.length - fresh.length)
-    for (const span of fresh) this.#span(span, now)
+    for (const span of fresh) this.#span(span, run, now)
     // Whoever waited for one of them knows more now.
-    for (const span of fresh) this.#wake(idOf(span.traceId, span.spanId), now)
+    for (const span of fresh) this.#wake(idOf(span.traceId, span.spanId))
+    this.#tell()
     return fresh
   }
 
-  logs(logs: readonly OtlpLog[], now: number): void {
+  logs(logs: readonly OtlpLog[], run: SpanRun, now: number): void {
     for (const log of logs) {
-      const message = messageOf(log)
-      const isConfig = isConfigMessage(message)
-      const written = isConfig ? logWritten(log.bytes) : undefined
-      const isAllowed = this.#options.allows('', levelOfSeverity(log.severity), isRust(log.resource))
-      this.#put(this.#logMaker({ ...log, bytes: NO_BYTES }, message, { isConfig, isAllowed, written, now }), now)
-      this.#options.counters.add(ROUNDED_INTEGERS, log.bigIntegers)
+      // What waits must not hold on to its request: hence the copy.
+      this.#put(this.#logMaker(log, run, now), run, now, () => ({ span: '', part: -1, body: wrapTraces([log]) }))
+      run.counters.add(ROUNDED_INTEGERS, log.bigIntegers)
     }
-  }
-
-  /** What waits holds on to no request: hence the copies without bytes, and makers of their own. */
-  #logMaker(log: OtlpLog, message: string | null, taking: Taking): () => Item {
-    return () => {
-      const chain = this.#chain(log.traceId, log.spanId)
-      return this.#itemOf(log.timeMs, message, log.attributes, chain, log.resource, taking)
-    }
+    this.#tell()
   }
 
   /** Gives up on ancestors that have not come in time. */
   expire(now: number): void {
-    for (const [key, items] of this.#waiting) {
-      const isDue = ({ since }: Waiting): boolean => now - since >= WAIT_MS
-      const due = items.filter(isDue)
-      if (due.length === 0) continue
-      this.#keep(
-        key,
-        items.filter((item) => !isDue(item)),
-      )
-      for (const item of due) this.#settle(item)
-    }
+    for (const item of this.#waiting.due(now)) this.#settle(item)
+    this.#tell()
   }
 
-  /** The input is over: nobody comes any more. */
-  end(): void {
-    for (const [key, items] of this.#waiting) {
-      this.#keep(key, [])
-      for (const item of items) this.#settle(item)
+  /** The input of a run is over: nobody comes any more. */
+  end({ ledger }: SpanRun): void {
+    for (const item of this.#waiting.allOf(ledger)) this.#settle(item)
+    this.#tell()
+  }
+
+  /** Goes on where an earlier process was: it knew these spans, which are counted already, ... */
+  know(spans: readonly OtlpSpan[]): void {
+    for (const span of spans) this.#learn(span)
+  }
+
+  /** ... and these had waited. `spanOf` finds a span by trace and span id. */
+  goOnWaiting(
+    rows: readonly WaitingRow[],
+    run: SpanRun,
+    spanOf: (id: string) => OtlpSpan | undefined,
+    reading: ReadOptions,
+  ): void {
+    for (const row of rows) {
+      const { id, since, numbers } = row
+      run.ledger.know(id)
+      const again = this.#makerOf(row, run, spanOf, reading) ?? (() => this.#nothing(run, numbers))
+      const waiting = { id, since, numbers, again, ledger: run.ledger }
+      const { missing } = again()
+      if (missing === null) this.#settle(waiting)
+      else this.#waiting.add(missing, waiting)
+    }
+    this.#tell()
+  }
+
+  #makerOf(
+    { span: id, part, body, since }: WaitingRow,
+    run: SpanRun,
+    spanOf: (id: string) => OtlpSpan | undefined,
+    reading: ReadOptions,
+  ): (() => Item) | null {
+    if (body !== null) return this.#logMaker(readLogs(body, reading)[0]!, run, since)
+    const span = spanOf(id)
+    const event = span?.events[part]
+    if (span === undefined || (part >= 0 && event === undefined)) return null
+    const light = lightOf(span)
+    return event === undefined
+      ? this.#spanMaker(light, run, since)
+      : this.#eventMaker(light, event, undefined, run, since)
+  }
+
+  /** Of numbers whose span is not kept any more nothing is known but how many they are. */
+  #nothing(run: SpanRun, numbers: number): Item {
+    const event = eventOf(null, null, {}, [])
+    const take = (): void => run.layer.lose(event, numbers)
+    return { run, event, isSettled: true, missing: null, take, count: () => numbers }
+  }
+
+  #logMaker(log: OtlpLog, run: SpanRun, now: number): () => Item {
+    const message = messageOf(log)
+    const isConfig = isConfigMessage(message)
+    const written = isConfig ? logWritten(log.bytes) : undefined
+    const isAllowed = this.#options.allows('', levelOfSeverity(log.severity), isRust(log.resource))
+    const light = { ...log, bytes: NO_BYTES, resourceHead: NO_BYTES, scopeHead: NO_BYTES }
+    return () => {
+      const chain = this.#chain(light.traceId, light.spanId)
+      const taking = { run, isConfig, isAllowed, written, now }
+      return this.#itemOf(light.timeMs, message, light.attributes, chain, light.resource, taking)
     }
   }
 
@@ -156,38 +196,38 @@ export class SpanLayer {
     return true
   }
 
-  #span(span: OtlpSpan, now: number): void {
-    const light = { ...span, bytes: NO_BYTES, resourceHead: NO_BYTES, scopeHead: NO_BYTES }
-    const rust = isRust(span.resource)
-    this.#put(this.#spanMaker(light, now), now)
-    for (const [i, event] of span.events.entries()) {
-      const isConfig = isConfigMessage(event.name)
-      const written = isConfig ? eventWritten(span.bytes, i) : undefined
-      this.#put(
-        this.#eventMaker(light, event, { isConfig, isAllowed: this.#isAllowed(event, rust), written, now }),
-        now,
-      )
+  #span(span: OtlpSpan, run: SpanRun, now: number): void {
+    const id = idOf(span.traceId, span.spanId)
+    const light = lightOf(span)
+    this.#put(this.#spanMaker(light, run, now), run, now, () => ({ span: id, part: -1, body: null }))
+    for (const [part, event] of span.events.entries()) {
+      const written = isConfigMessage(event.name) ? eventWritten(span.bytes, part) : undefined
+      const make = this.#eventMaker(light, event, written, run, now)
+      this.#put(make, run, now, () => ({ span: id, part, body: null }))
     }
-    this.#options.counters.add(ROUNDED_INTEGERS, span.bigIntegers)
+    run.counters.add(ROUNDED_INTEGERS, span.bigIntegers)
   }
 
-  #spanMaker(span: OtlpSpan, now: number): () => Item {
+  #spanMaker(span: OtlpSpan, run: SpanRun, now: number): () => Item {
     return () => {
       const { fields, missing } = this.#chain(span.traceId, span.parentSpanId)
       return {
+        run,
         event: eventOf(timeOf(span), span.name, span.attributes, [...fields, span.resource]),
         isSettled: missing === null || hasStep(eventOf(null, null, span.attributes, fields), this.#options.rules),
         missing,
         take: (it) => {
-          this.#options.layer.numbers(it, now)
-          this.#duration(it, span, now)
+          run.layer.numbers(it, now)
+          this.#duration(it, span, run, now)
         },
-        count: (it) => this.#options.layer.count(it) + (this.#isMeasured(span) ? 1 : 0),
+        count: (it) => run.layer.count(it) + (this.#isMeasured(span) ? 1 : 0),
       }
     }
   }
 
-  #eventMaker(span: OtlpSpan, event: OtlpEvent, taking: Taking): () => Item {
+  #eventMaker(span: OtlpSpan, event: OtlpEvent, written: Taking['written'], run: SpanRun, now: number): () => Item {
+    const isConfig = written !== undefined
+    const taking = { run, isConfig, isAllowed: this.#isAllowed(event, isRust(span.resource)), written, now }
     return () => {
       const { fields, missing } = this.#chain(span.traceId, span.parentSpanId)
       const chain = { fields: [span.attributes, ...fields], missing }
@@ -207,12 +247,13 @@ export class SpanLayer {
     attributes: Fields,
     { fields, missing }: Chain,
     resource: Fields,
-    { isConfig, isAllowed, written, now }: Taking,
+    { run, isConfig, isAllowed, written, now }: Taking,
   ): Item {
-    const { layer, rules } = this.#options
+    const { layer } = run
     return {
+      run,
       event: eventOf(time, message, attributes, [...fields, resource]),
-      isSettled: missing === null || isConfig || hasStep(eventOf(null, null, attributes, fields), rules),
+      isSettled: missing === null || isConfig || hasStep(eventOf(null, null, attributes, fields), this.#options.rules),
       missing,
       take: (it) => void (isAllowed ? layer.event(it, now, written) : layer.filtered(it)),
       count: (it) => layer.count(it),
@@ -223,11 +264,11 @@ export class SpanLayer {
     return durationMs !== null && this.#options.isMeasured(name)
   }
 
-  #duration(event: TracingEvent, span: OtlpSpan, now: number): void {
+  #duration(event: TracingEvent, span: OtlpSpan, { layer, names }: SpanRun, now: number): void {
     if (!this.#isMeasured(span)) return
-    const isOver = !this.#names.has(span.name) && this.#names.size >= MAX_SPAN_NAMES
-    if (!isOver) this.#names.add(span.name)
-    this.#options.layer.measure(event, isOver ? null : `span/${span.name}/duration_ms`, span.durationMs!, now)
+    const isOver = !names.has(span.name) && names.size >= MAX_SPAN_NAMES
+    if (!isOver) names.add(span.name)
+    layer.measure(event, isOver ? null : `span/${span.name}/duration_ms`, span.durationMs!, now)
   }
 
   /** What the spans around tell, innermost first; `missing` is the first that is not here. */
@@ -257,66 +298,64 @@ export class SpanLayer {
   }
 
   /** Takes an item, or lets it wait for its step. */
-  #put(make: () => Item, now: number, since = now): void {
+  #put(make: () => Item, run: SpanRun, now: number, originOf: () => Origin): void {
     const item = make()
-    const { rules, counters } = this.#options
-    if (item.missing === null || item.isSettled || !rules.inherit) {
-      item.take(item.event)
-      return
-    }
-    const numbers = item.count(item.event)
+    const numbers = this.#isClear(item) ? 0 : item.count(item.event)
     if (numbers === 0) {
       item.take(item.event)
       return
     }
-    counters.add(NUMBERS, numbers)
-    counters.add(WAITING, numbers)
-    this.#waitingCount += 1
-    const others = this.#waiting.get(item.missing)
-    const waiting = { since, numbers, again: make }
-    if (others === undefined) this.#waiting.set(item.missing, [waiting])
-    else others.push(waiting)
-    if (this.#waitingCount > MAX_WAITING) this.#dropOldest()
+    count(run, numbers)
+    const { ledger } = run
+    const id = ledger.enter(now, numbers, originOf())
+    this.#changed.add(ledger)
+    this.#waiting.add(item.missing!, { id, since: now, numbers, again: make, ledger })
+    if (this.#waiting.isOverfull) this.#settle(this.#waiting.oldest())
   }
 
-  #dropOldest(): void {
-    const [key, items] = this.#waiting.entries().next().value!
-    const oldest = items.shift()!
-    this.#keep(key, items)
-    this.#settle(oldest)
+  /** Whether nothing more is to be learnt of the spans around. */
+  #isClear({ missing, isSettled }: Item): boolean {
+    return missing === null || isSettled || !this.#options.rules.inherit
   }
 
-  #keep(key: string, items: Waiting[]): void {
-    if (items.length === 0) this.#waiting.delete(key)
-    else this.#waiting.set(key, items)
-  }
-
-  #wake(id: string, now: number): void {
-    const items = this.#waiting.get(id)
-    if (items === undefined) return
-    this.#waiting.delete(id)
-    for (const { since, numbers, again } of items) {
-      this.#release(numbers)
-      this.#put(again, now, since)
+  #wake(id: string): void {
+    for (const waiting of this.#waiting.waitingFor(id)) {
+      const item = waiting.again()
+      if (this.#isClear(item)) this.#settle(waiting)
+      else this.#waiting.add(item.missing!, waiting)
     }
   }
 
   /** Takes it as it is: without a step, if none has come. */
-  #settle({ numbers, again }: Waiting): void {
-    this.#release(numbers)
-    const { event, take } = again()
+  #settle({ id, numbers, again, ledger }: Waiting<Item>): void {
+    const { run, event, take } = again()
+    count(run, -numbers)
+    ledger.leave(id)
+    this.#changed.add(ledger)
     take(event)
   }
 
-  /** They are counted again as what they become. */
-  #release(numbers: number): void {
-    this.#options.counters.add(NUMBERS, -numbers)
-    this.#options.counters.add(WAITING, -numbers)
-    this.#waitingCount -= 1
+  #tell(): void {
+    for (const ledger of this.#changed) ledger.tell()
+    this.#changed.clear()
   }
 }
 
+/** What waits is counted; when it ends its waiting it is counted again as what it becomes. */
+function count({ counters }: SpanRun, numbers: number): void {
+  counters.add(NUMBERS, numbers)
+  counters.add(WAITING, numbers)
+}
+
 const NO_BYTES = new Uint8Array()
+
+/** What waits holds on to no request: a copy without the bytes. */
+const lightOf = (span: OtlpSpan): OtlpSpan => ({
+  ...span,
+  bytes: NO_BYTES,
+  resourceHead: NO_BYTES,
+  scopeHead: NO_BYTES,
+})
 
 const isConfigMessage = (message: string | null): boolean => message !== null && CONFIG_MESSAGES.has(message)
 

@@ -1,6 +1,6 @@
 import { Bridge } from '../bridge.ts'
 import type { EndStatus, Outcome } from '../channel/messages.ts'
-import { newRun } from '../cli/start.ts'
+import { newRun, ulid } from '../cli/start.ts'
 import { readFlags } from '../config/flags.ts'
 import { loadSettings, stateDirOf, type Env } from '../config/load.ts'
 import type { SettingName } from '../config/settings.ts'
@@ -48,6 +48,9 @@ export function startBridge({
     stateDir: stateDirOf(settings, env),
     start,
     resume: null,
+    isOnlyRun: true,
+    newRun: (sender) => newRun(settings, 'network', [], process.cwd(), sender),
+    via: ulid(start.startedAt),
     command: 'spanbridge',
     mayWait: false,
     console: false,

@@ -1,5 +1,5 @@
 import type { Fields } from '../layer/event.ts'
-import { groupsOf } from './envelope.ts'
+import { groupsOf, type Group } from './envelope.ts'
 import { Ids, SPAN_ID_BYTES, TRACE_ID_BYTES } from './ids.ts'
 import { countsIntegerText, type ReadOptions } from './options.ts'
 import { msOf } from './times.ts'
@@ -26,6 +26,9 @@ const spanIds = new Ids(SPAN_ID_BYTES)
 export interface OtlpLog {
   /** Attributes of the Resource; one object for all its records. */
   resource: Fields
+  /** The fields of ResourceLogs and ScopeLogs around the record, as they came. */
+  resourceHead: Uint8Array
+  scopeHead: Uint8Array
   /** The LogRecord message, a view of the body. */
   bytes: Uint8Array
   /** Whole UTC milliseconds: the record's time, else the observed one; null when it has neither. */
@@ -50,12 +53,13 @@ export interface OtlpLog {
 export function readLogs(body: Uint8Array, options: ReadOptions = {}): OtlpLog[] {
   const r = new WireReader(body)
   const logs: OtlpLog[] = []
-  for (const { resource, items } of groupsOf(r)) {
-    const integerText = countsIntegerText(options, resource)
+  for (const group of groupsOf(r)) {
+    const { items } = group
+    const integerText = countsIntegerText(options, group.resource)
     for (let i = 0; i < items.length; i += 2) {
       r.pos = items[i]!
       r.end = items[i + 1]!
-      logs.push(readLog(r, resource, { integerText }))
+      logs.push(readLog(r, group, { integerText }))
     }
   }
   return logs
@@ -63,14 +67,16 @@ export function readLogs(body: Uint8Array, options: ReadOptions = {}): OtlpLog[]
 
 /** Body and attributes of a LogRecord message once more, as `options` say: with exact integers, for example. */
 export function logAsWritten(bytes: Uint8Array, options: ValueOptions): Pick<OtlpLog, 'attributes' | 'body'> {
-  return readLog(new WireReader(bytes), {}, options)
+  return readLog(new WireReader(bytes), NO_GROUP, options)
 }
 
-function readLog(r: WireReader, resource: Fields, options: ValueOptions): OtlpLog {
+const NO_GROUP = { resource: {}, resourceHead: new Uint8Array(), scopeHead: new Uint8Array() }
+
+function readLog(r: WireReader, group: Omit<Group, 'items'>, options: ValueOptions): OtlpLog {
   const notes = new ValueNotes(options)
   // A body is a message for people: its numbers are not taken, and its text stays text.
   const bodyNotes = new ValueNotes({ ...options, integerText: false })
-  const log = emptyLog(resource, r.viewOf(r.pos, r.end))
+  const log = emptyLog(group, r.viewOf(r.pos, r.end))
   let observedMs = 0
   r.object()
   while (r.pos < r.end) {
@@ -92,8 +98,10 @@ function readLog(r: WireReader, resource: Fields, options: ValueOptions): OtlpLo
   return log
 }
 
-const emptyLog = (resource: Fields, bytes: Uint8Array): OtlpLog => ({
+const emptyLog = ({ resource, resourceHead, scopeHead }: Omit<Group, 'items'>, bytes: Uint8Array): OtlpLog => ({
   resource,
+  resourceHead,
+  scopeHead,
   bytes,
   timeMs: null,
   severity: 0,

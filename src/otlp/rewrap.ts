@@ -5,7 +5,7 @@ const RESOURCE_SPANS = tagOf(1, LEN)
 const SCOPE_SPANS = tagOf(2, LEN)
 const SPANS = tagOf(2, LEN)
 
-/** A span as it was received: see `OtlpSpan`. */
+/** A span or log record as it was received: see `OtlpSpan`. */
 export interface SpanRow {
   resourceHead: Uint8Array
   scopeHead: Uint8Array
@@ -13,7 +13,8 @@ export interface SpanRow {
 }
 
 /**
- * Builds an ExportTraceServiceRequest. Neighbours of the same resource share a ResourceSpans, those of the same scope in it
+ * Builds an ExportTraceServiceRequest (with log records for spans it is an ExportLogsServiceRequest: the field numbers are
+ * the same). Neighbours of the same resource share a ResourceSpans, those of the same scope in it
  * a ScopeSpans. Spans and heads go in as they are, so that nothing is lost that this code does not know.
  */
 export function wrapTraces(rows: readonly SpanRow[]): Uint8Array {

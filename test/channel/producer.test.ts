@@ -2,22 +2,19 @@ import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { CHUNK_POINTS, columnsOf } from '../../src/channel/chunk.ts'
 import type { ToDelivery } from '../../src/channel/messages.ts'
-import { ChannelProducer, type WhenFull } from '../../src/channel/producer.ts'
+import { Channel, type WhenFull } from '../../src/channel/channel.ts'
 import { COUNTERS, Counters, dropped, POINTS } from '../../src/telemetry/counters.ts'
 
 /** A port that keeps what it is sent; `giveBack` returns buffers as the journal does. */
 function channel(capacity: number, whenFull: WhenFull) {
   const sent: ToDelivery[] = []
   const counters = new Counters()
-  const producer = new ChannelProducer(
-    { postMessage: (message) => void sent.push(message) },
-    counters,
-    capacity,
-    whenFull,
-  )
+  const shared = new Channel({ postMessage: (message) => void sent.push(message) }, capacity, whenFull)
+  const producer = shared.producer(0, counters)
   const offered = { next: 0 }
   return {
     sent,
+    shared,
     producer,
     counters,
     offer: () => {
@@ -27,7 +24,7 @@ function channel(capacity: number, whenFull: WhenFull) {
     },
     offered,
     giveBack: (count: number) =>
-      producer.recycle(Array.from({ length: count }, () => new ArrayBuffer(CHUNK_POINTS * 28))),
+      shared.recycle(Array.from({ length: count }, () => new ArrayBuffer(CHUNK_POINTS * 28))),
   }
 }
 
@@ -90,12 +87,12 @@ describe('the channel', () => {
   })
 
   it('says full when its pool is used up, and takes points again when a buffer has come back', () => {
-    const { producer, offer, giveBack } = channel(2000, 'drop-newest')
+    const { shared, offer, giveBack } = channel(2000, 'drop-newest')
     for (let i = 0; i < 2000; i += 1) expect(offer()).toBe('ok')
-    expect(producer.isFull).toBe(true)
+    expect(shared.isFull).toBe(true)
     expect(offer()).toBe('full')
     let called = 0
-    producer.whenRoom(() => (called += 1))
+    shared.whenRoom(() => (called += 1))
     giveBack(1)
     expect(called).toBe(1)
     expect(offer()).toBe('ok')
@@ -109,9 +106,9 @@ describe('the channel', () => {
   })
 
   it('says closed, and counts, once it is closed', () => {
-    const { producer, offer, sent, counters } = channel(2000, 'drop-newest')
+    const { shared, producer, offer, sent, counters } = channel(2000, 'drop-newest')
     offer()
-    producer.close()
+    shared.close()
     expect(offer()).toBe('closed')
     producer.post({ kind: 'end', status: 'FINISHED', time: 0 })
     expect(sent).toEqual([])

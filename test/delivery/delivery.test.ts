@@ -14,6 +14,8 @@ import { stopTime, turn } from '../support/turn.ts'
 
 const start: RunStart = {
   run: '01TEST',
+  identity: null,
+  trackerRun: null,
   name: 'ppo',
   source: 'stdin',
   command: [],

@@ -13,6 +13,8 @@ import { start as spawn, temporaryDirectory } from '../support/spanbridge.ts'
 
 const start: RunStart = {
   run: '01TEST',
+  identity: null,
+  trackerRun: null,
   name: 'ppo',
   source: 'stdin',
   command: [],

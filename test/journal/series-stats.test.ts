@@ -67,6 +67,8 @@ it('a commit that fails and is tried again counts its points once', () => {
   const start = {
     run: '01TEST',
     name: 'x',
+    identity: null,
+    trackerRun: null,
     source: 'stdin',
     command: [],
     directory: '/',

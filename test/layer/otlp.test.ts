@@ -39,7 +39,7 @@ describe('a recorded OTLP stream', () => {
       it(`${name} ${what}`, () => {
         const run = otlpRun({ settings: { inherit } })
         for (const request of requestsOf(name)) run.take(request)
-        run.layer.end()
+        run.end()
         const { points, counts, params } = run.taken
         expect(points.filter(isOwn).map(line).sort()).toEqual(pointsOf(expected).map(line).sort())
         const durations = points.filter(({ key }) => /\/span\/.*\/duration_ms$/.test(key))
@@ -101,7 +101,7 @@ describe('steps of spans', () => {
     expect([stepsOf(run), run.taken.counts['waiting']]).toEqual([[], 1])
     run.traces(request([[1, 0, { step: 7 }]], { step: 44 }))
     run.traces(request([[4, 3, { loss: 2 }]], { step: 44 }))
-    run.layer.end()
+    run.end()
     expect(stepsOf(run)).toEqual([7, 44])
   })
 

@@ -18,8 +18,11 @@ async function receiver(options: Partial<OtlpHttpOptions> = {}) {
     host: '127.0.0.1',
     port: 0,
     token: null,
-    take: async (path, body, encoding) => void taken.push({ path, body, encoding }),
-    isOwn: () => false,
+    take: async (path, body, encoding) => {
+      taken.push({ path, body, encoding })
+      return null
+    },
+    hasComeBack: () => false,
     onFault: () => {},
     ...options,
   })
@@ -132,7 +135,7 @@ describe('a request', () => {
   })
 
   it('needs the token where there is one, and is refused where it comes from ourselves', async () => {
-    const { ask, taken } = await receiver({ token: 's3cr3t', isOwn: (via) => via === '01OWN' })
+    const { ask, taken } = await receiver({ token: 's3cr3t', hasComeBack: (via) => via === '01OWN' })
     const headers = { authorization: 'Bearer s3cr3t' }
     expect((await ask('/v1/traces')).status).toBe(401)
     expect((await ask('/v1/traces', { headers })).status).toBe(200)

@@ -1,8 +1,10 @@
 import { readdirSync, readFileSync } from 'node:fs'
 import { gunzipSync } from 'node:zlib'
+import type { WaitingRow } from '../../src/channel/messages.ts'
 import { globs } from '../../src/layer/globs.ts'
 import { compileRules, type LayerSettings } from '../../src/layer/rules.ts'
 import { SpanLayer } from '../../src/layer/spans.ts'
+import { WaitingLedger } from '../../src/layer/waiting.ts'
 import { Layer } from '../../src/layer/layer.ts'
 import { logsFromJson, tracesFromJson } from '../../src/otlp/json.ts'
 import { readLogs } from '../../src/otlp/logs.ts'
@@ -70,11 +72,21 @@ export function otlpRun({ settings = {} }: { settings?: Partial<LayerSettings> }
     firstSkipped: (): void => {},
   }
   const layer = new Layer(rules, out, counters)
-  const spans = new SpanLayer({ rules, layer, counters, isMeasured: globs(['*']), allows: () => true })
+  const kept = new Map<number, WaitingRow>()
+  const keeper = {
+    waiting: (rows: readonly WaitingRow[]): void => rows.forEach((row) => kept.set(row.id, row)),
+    settled: (ids: readonly number[]): void => ids.forEach((id) => kept.delete(id)),
+  }
+  const spans = new SpanLayer({ rules, isMeasured: globs(['*']), allows: () => true })
+  const run = { layer, counters, ledger: new WaitingLedger(keeper), names: new Set<string>() }
   return {
     layer: spans,
-    traces: (body: Uint8Array, now = RECEIVED_AT): void => void taken.spans.push(...spans.spans(readTraces(body), now)),
-    logs: (body: Uint8Array, now = RECEIVED_AT): void => spans.logs(readLogs(body), now),
+    end: (): void => spans.end(run),
+    /** What the journal would hold of the waiting. */
+    kept,
+    traces: (body: Uint8Array, now = RECEIVED_AT): void =>
+      void taken.spans.push(...spans.spans(readTraces(body), run, now)),
+    logs: (body: Uint8Array, now = RECEIVED_AT): void => spans.logs(readLogs(body), run, now),
     take(request: Recorded): void {
       const isJson = request.contentType.startsWith('application/json')
       const text = request.body.toString()

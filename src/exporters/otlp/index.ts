@@ -4,7 +4,7 @@ import { request, type Dispatcher } from 'undici'
 import type { Settings } from '../../config/settings.ts'
 import { wrapTraces } from '../../otlp/rewrap.ts'
 import { readPartialSuccess } from '../../otlp/status.ts'
-import { VIA_HEADER } from '../../otlp/via.ts'
+import { VIA_HEADER, type Via } from '../../otlp/via.ts'
 import type { Exporter, Failure, OpenResult, RunToOpen, SendResult, SpanBatch } from '../exporter.ts'
 import { createDispatcher, oneLine, proxiesOf, retryAfterMs, unreachable } from '../http.ts'
 import { authorizationOf, baseOf, clientOptionsOf } from '../mlflow/client.ts'
@@ -56,7 +56,7 @@ function targetOf(settings: Settings): Target {
 }
 
 /** Sends spans as they came, by OTLP/HTTP in protobuf, to MLflow's traces or to any collector. */
-export function createOtlp(settings: Settings): Exporter {
+export function createOtlp(settings: Settings, via: Via): Exporter {
   const { url, headers, dispatcher, isMlflow } = targetOf(settings)
   const isCompressed = settings['otlp.compression'] === 'gzip'
   const address = url.replace(/\/\/[^/@]*@/, '//')
@@ -73,6 +73,7 @@ export function createOtlp(settings: Settings): Exporter {
         headers: {
           ...headers,
           ...runHeaders,
+          [VIA_HEADER]: via.header,
           'user-agent': 'spanbridge',
           'content-type': 'application/x-protobuf',
           ...(isCompressed ? { 'content-encoding': 'gzip' } : {}),
@@ -98,12 +99,8 @@ export function createOtlp(settings: Settings): Exporter {
     openRun: async (run: RunToOpen): Promise<OpenResult> => {
       if (isMlflow && run.peer === null)
         return { kind: 'retry', error: new Error(`${who}: there is no run to put the spans into`) }
-      runHeaders = {
-        [VIA_HEADER]: run.run,
-        ...(run.peer === null
-          ? {}
-          : { 'x-mlflow-run-id': run.peer.runId, 'x-mlflow-experiment-id': run.peer.group ?? '0' }),
-      }
+      if (run.peer !== null)
+        runHeaders = { 'x-mlflow-run-id': run.peer.runId, 'x-mlflow-experiment-id': run.peer.group ?? '0' }
       return { kind: 'ok', runId: run.peer?.runId ?? run.run, made: false, page: null }
     },
     send: async (_runId, batch, abort) =>

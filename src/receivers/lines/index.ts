@@ -1,4 +1,5 @@
 import type { AsWritten, Fields, TracingEvent } from '../../layer/event.ts'
+import { exampleOfEvent, MAX_EXAMPLE } from '../../layer/example.ts'
 import { Layer, type LayerOutput } from '../../layer/layer.ts'
 import { isSecret, jsonText } from '../../layer/params.ts'
 import type { Rules } from '../../layer/rules.ts'
@@ -24,9 +25,6 @@ const FAULT: Readonly<Record<LineFault, number>> = {
   too_long: notAnEvent('too_long'),
   torn: notAnEvent('torn'),
 }
-
-/** Longest example of a line, in characters. */
-const MAX_EXAMPLE = 240
 
 /** Where the reader puts what it finds. */
 export interface ReaderOutput extends Omit<LayerOutput, 'firstSkipped'> {
@@ -141,10 +139,6 @@ export class LineReader {
 
 /** Without any of these there is no secret in a line. */
 const SECRET_WORDS = /password|secret|credential|token|key/i
-
-/** An event that came otherwise than on a line, as one. */
-const exampleOfEvent = ({ message, wrapped }: TracingEvent): string =>
-  jsonText('', { ...(message === null ? {} : { message }), ...wrapped[0] }).slice(0, MAX_EXAMPLE)
 
 /** The line as it may be shown and kept: as it was written, unless there is a secret in it. */
 function exampleOf({ fields, text }: ReadLine): string {

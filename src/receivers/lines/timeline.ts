@@ -1,3 +1,4 @@
+import type { Channel } from '../../channel/channel.ts'
 import type { ChannelProducer } from '../../channel/producer.ts'
 import { SPANS, SPANS_CHANNEL_FULL, type Counters } from '../../telemetry/counters.ts'
 import type { SpanPacker } from '../otlp-http/packer.ts'
@@ -12,6 +13,7 @@ const FLUSH_MS = 1000
 const MAX_WAITING_BYTES = 64 << 20
 
 export interface TimelineOptions {
+  channel: Channel
   producer: ChannelProducer
   packer: SpanPacker
   counters: Counters
@@ -50,13 +52,13 @@ export class Timeline {
 
   /** OpenTelemetry's modules are loaded here: most runs have no spans. */
   async #pass(spans: readonly LineSpan[]): Promise<void> {
-    const { producer, packer, counters, resource } = this.#options
+    const { channel, producer, packer, counters, resource } = this.#options
     const [{ serializeSpans }, { readTraces }] = await Promise.all([
       import('../../otlp/readable.ts'),
       import('../../otlp/traces.ts'),
     ])
     counters.add(SPANS, spans.length)
-    if (producer.spanBytes > MAX_WAITING_BYTES) counters.add(SPANS_CHANNEL_FULL, spans.length)
+    if (channel.spanBytes > MAX_WAITING_BYTES) counters.add(SPANS_CHANNEL_FULL, spans.length)
     else packer.pass(readTraces(serializeSpans(spans, resource), { integerText: 'never' }))
     producer.touch()
   }

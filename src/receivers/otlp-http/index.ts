@@ -1,4 +1,4 @@
-import type { Encoding } from '../../otlp/status.ts'
+import type { Encoding, PartialSuccess } from '../../otlp/status.ts'
 import { listenOtlpHttp, type OtlpHttpServer, type SignalPath } from './server.ts'
 
 export type { OtlpHttpServer, SignalPath } from './server.ts'
@@ -9,8 +9,8 @@ export interface ReceiverOptions {
   token: string | null
   /** The port was named by the user: another one is no answer. */
   isNamed: boolean
-  take: (path: SignalPath, body: Buffer, encoding: Encoding) => Promise<void>
-  isOwn: (via: string) => boolean
+  take: (path: SignalPath, body: Buffer, encoding: Encoding) => Promise<PartialSuccess | null>
+  hasComeBack: (via: string) => boolean
   say: (text: string) => void
 }
 

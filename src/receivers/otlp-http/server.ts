@@ -1,6 +1,12 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
 import type { AddressInfo } from 'node:net'
-import { encodeStatus, encodeSuccess, type Encoding } from '../../otlp/status.ts'
+import {
+  encodePartialSuccess,
+  encodeStatus,
+  encodeSuccess,
+  type Encoding,
+  type PartialSuccess,
+} from '../../otlp/status.ts'
 import { VIA_HEADER } from '../../otlp/via.ts'
 import { BodyBudget, readBody, Refusal } from './body.ts'
 
@@ -29,10 +35,10 @@ export interface OtlpHttpOptions {
   port: number
   /** What a sender must show as `Authorization: Bearer`; null: nothing. */
   token: string | null
-  /** Takes a decompressed body. Resolves when all of it is durable; @throws Refusal */
-  take: (path: SignalPath, body: Buffer, encoding: Encoding) => Promise<void>
-  /** Whether a run that spans have come through is one of ours. */
-  isOwn: (via: string) => boolean
+  /** Takes a decompressed body. Resolves when all of it is durable, with what was refused for ever; @throws Refusal */
+  take: (path: SignalPath, body: Buffer, encoding: Encoding) => Promise<PartialSuccess | null>
+  /** Hears of those that a request has come through; whether we are among them. */
+  hasComeBack: (via: string) => boolean
   /** A throw that was no refusal: a fault of ours. */
   onFault: (error: Error) => void
 }
@@ -90,11 +96,13 @@ async function serve(
       throw new Refusal(415, `expected the content type application/x-protobuf or application/json, got '${type}'`)
     const { body, release } = await readBody(request, budget)
     try {
-      await options.take(path, body, encoding)
+      const refused = await options.take(path, body, encoding)
+      const signal = path === '/v1/logs' ? 'logs' : 'traces'
+      const bytes = refused === null ? encodeSuccess(encoding) : encodePartialSuccess(signal, refused, encoding)
+      answer(response, 200, bytes, encoding)
     } finally {
       release()
     }
-    answer(response, 200, encodeSuccess(encoding), encoding)
   } catch (error) {
     if (response.destroyed) return // whoever asked has gone
     if (!(error instanceof Refusal)) options.onFault(error as Error)
@@ -113,14 +121,14 @@ function answer(response: ServerResponse, status: number, body: Uint8Array, enco
 }
 
 /** The signal that a request is for. @throws Refusal */
-function pathOf(request: IncomingMessage, { host, token, isOwn }: OtlpHttpOptions): SignalPath {
+function pathOf(request: IncomingMessage, { host, token, hasComeBack }: OtlpHttpOptions): SignalPath {
   const named = (request.headers.host ?? '').replace(/:\d+$/, '')
   if (!LOOPBACK.has(named) && named !== host && LOOPBACK.has(host))
     throw new Refusal(403, `expected a Host header of this machine (127.0.0.1 or localhost), got '${named}'`)
   if (token !== null && request.headers.authorization !== `Bearer ${token}`)
     throw new Refusal(401, 'expected the token of this receiver as Authorization: Bearer')
   const via = request.headers[VIA_HEADER]
-  if (typeof via === 'string' && isOwn(via))
+  if (typeof via === 'string' && hasComeBack(via))
     throw new Refusal(508, 'these spans come from this Spanbridge itself: a destination of spans leads back here')
   const path = (request.url ?? '').split('?')[0]!
   const signal = SIGNALS.find((known) => known === path)

@@ -1,0 +1,122 @@
+import type { Channel } from '../../channel/channel.ts'
+import type { RunStart } from '../../channel/messages.ts'
+import type { ChannelProducer } from '../../channel/producer.ts'
+import { rulesOf } from '../../config/load.ts'
+import type { Settings } from '../../config/settings.ts'
+import { Renderer } from '../../console/render.ts'
+import { ConsoleStream, type ConsoleOptions } from '../../console/stream.ts'
+import { parseFilter } from '../../layer/filter.ts'
+import type { Layer } from '../../layer/layer.ts'
+import { compileRules } from '../../layer/rules.ts'
+import { CONSOLE_SKIPPED, SPANS, SPANS_CHANNEL_FULL, type Counters } from '../../telemetry/counters.ts'
+import type { Output } from '../../telemetry/output.ts'
+import { SpanPacker } from '../otlp-http/packer.ts'
+import type { TeeSink } from '../tee.ts'
+import { LineReader, type LineStream, type LineTap } from './index.ts'
+import type { LineFilter } from './origin.ts'
+import { LineSpans } from './spans.ts'
+import { Timeline } from './timeline.ts'
+
+/** Where a stream is shown under the console. */
+export interface Screen {
+  /** Lines that are no events; null: nowhere. */
+  text: Output | null
+  events: Output
+  colour: boolean
+}
+
+/** A run that has begun: its place in the channel. */
+export interface BegunRun {
+  start: RunStart
+  channel: Channel
+  producer: ChannelProducer
+  counters: Counters
+}
+
+export interface LineRunOptions extends BegunRun {
+  settings: Settings
+  /** Events are shown as lines for people, in place of their JSON. */
+  console: boolean
+  say: (text: string) => void
+}
+
+/** The run of this process: what takes its lines into the channel, and the spans that they show. */
+export class LineRun {
+  readonly ulid: string
+  readonly producer: ChannelProducer
+  readonly packer: SpanPacker
+  readonly counters: Counters
+  readonly #reader: LineReader
+  readonly #console: ((colour: boolean) => Pick<ConsoleOptions, 'renderer' | 'onSkipped'>) | null
+  readonly #timeline: Timeline
+  readonly #spans: LineSpans | null
+
+  constructor({ start, channel, producer, counters, settings, console, say }: LineRunOptions) {
+    this.ulid = start.run
+    this.producer = producer
+    this.counters = counters
+    this.packer = new SpanPacker(producer)
+    const rules = compileRules(rulesOf(settings))
+    const onFault = (error: unknown): void =>
+      say(
+        `a fault of ours: spans of lines are lost (${error instanceof Error ? error.message : 'unknown'}). Please report this.`,
+      )
+    const resource = { 'service.name': settings['otel.serviceName'] ?? start.name, 'spanbridge.run': start.run }
+    this.#timeline = new Timeline({ channel, producer, packer: this.packer, counters, resource, onFault })
+    this.#spans = settings['spans.fromLines']
+      ? new LineSpans(start.run, [...new Set(rules.stepFields.flat())], (span) => this.#timeline.add(span))
+      : null
+    const filter: LineFilter = { all: parseFilter(settings.filter ?? ''), rust: parseFilter(settings.rustFilter ?? '') }
+    const output = {
+      series: (id: number, key: string): void => producer.define(id, key),
+      point: (series: number, step: number, time: number, value: number): void =>
+        void producer.offer(series, step, time, value),
+      params: (params: readonly (readonly [string, string])[]): void => producer.post({ kind: 'params', params }),
+      example: (reason: string, line: string): void => producer.post({ kind: 'example', reason, line }),
+    }
+    const reading = { rules, wrappers: settings['layer.wrappers'], filter, spans: this.#spans }
+    this.#reader = new LineReader(reading, output, counters)
+    this.#console = console
+      ? (colour) => ({
+          renderer: new Renderer({ rules, labels: settings.labels, colour }),
+          onSkipped: () => counters.add(CONSOLE_SKIPPED, 1),
+        })
+      : null
+  }
+
+  /** The layer of the run, which other receivers of it share. */
+  get layer(): Layer {
+    return this.#reader.layer
+  }
+
+  /** A sink for one stream of bytes; `screen` is where the console, if there is one, shows it. */
+  stream({ text, events, colour }: Screen): Pick<TeeSink, 'push' | 'end' | 'release'> {
+    const open = (tap: LineTap | null): LineStream => this.#reader.stream(Date.now, tap)
+    const rendered = this.#console === null ? null : new ConsoleStream({ ...this.#console(colour), text, events, open })
+    const lines = rendered ?? open(null)
+    return {
+      push: (chunk) => {
+        lines.push(chunk)
+        this.producer.touch()
+      },
+      end: () => {
+        lines.end()
+        this.producer.touch()
+      },
+      release: () => rendered?.release(),
+    }
+  }
+
+  /** Spans that the run cannot take: they are counted as dropped. */
+  dropSpans(count: number): void {
+    this.counters.add(SPANS, count)
+    this.counters.add(SPANS_CHANNEL_FULL, count)
+    this.producer.touch()
+  }
+
+  /** No line comes any more. Resolves when all spans of lines are in the channel. */
+  end(): Promise<void> {
+    this.#spans?.end()
+    return this.#timeline.flush()
+  }
+}
