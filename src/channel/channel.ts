@@ -169,7 +169,7 @@ export class Channel {
 
   #onTimer(): void {
     this.#timer = null
-    for (const producer of [...this.#touched]) {
+    for (const producer of this.#touched) {
       // With nothing but counts to tell, there is no chunk to be saved up.
       if (producer.hasPoints && this.#underWay >= FEW_UNDER_WAY) continue
       this.#touched.delete(producer)

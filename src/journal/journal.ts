@@ -608,9 +608,8 @@ export class RunJournal {
   }
 
   #writeWaiting({ id, since, numbers, span, part, body }: WaitingRow): void {
-    this.#prepared('INSERT INTO waiting (id, since, numbers, span, part, body) VALUES (?, ?, ?, ?, ?, ?)').run(
-      ...[id, since, numbers, span, part, body],
-    )
+    const sql = 'INSERT INTO waiting (id, since, numbers, span, part, body) VALUES (?, ?, ?, ?, ?, ?)'
+    this.#prepared(sql).run(id, since, numbers, span, part, body)
   }
 
   #know(id: number, key: string): void {

@@ -1,120 +1,14 @@
-import { createServer, type IncomingMessage } from 'node:http'
+import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
-import { gunzipSync } from 'node:zlib'
 import { describe, expect, inject, it, onTestFinished } from 'vitest'
 import { tracesFromJson } from '../../src/otlp/json.ts'
-import { decode, encode, flat, TraceRequest, type Json } from '../otlp/oracle.ts'
+import { decode, flat, TraceRequest, type Json } from '../otlp/oracle.ts'
 import type { RunStatus } from '../../src/journal/status.ts'
 import { expectConserved } from '../support/account.ts'
-import { expectedOf, recordings, requestsOf, type Recorded } from '../support/otlp.ts'
+import { expectedOf, recordings, requestsOf } from '../support/otlp.ts'
 import { MlflowApi } from '../support/mlflow.ts'
-import { SPANBRIDGE, start, startBridge, statusOf, temporaryDirectory, type Running } from '../support/spanbridge.ts'
-
-/** A collector that notes every request; what it answers is the test's to say. */
-async function collector(answer: (n: number) => number = () => 200) {
-  const requests: { body: Buffer; headers: IncomingMessage['headers'] }[] = []
-  const found = {
-    url: '',
-    requests,
-    answer,
-    port: 0,
-    spans: () => requests.flatMap(({ body }) => flat(decode(TraceRequest, body))),
-  }
-  const server = createServer((request, response) => {
-    const chunks: Buffer[] = []
-    request.on('data', (chunk: Buffer) => chunks.push(chunk))
-    request.on('end', () => {
-      const sent = Buffer.concat(chunks)
-      const body = request.headers['content-encoding'] === 'gzip' ? gunzipSync(sent) : sent
-      const status = found.answer(requests.length)
-      if (status === 200) requests.push({ body, headers: request.headers })
-      if (status === 0) request.socket.destroy()
-      else response.writeHead(status, { 'content-type': 'application/x-protobuf' }).end()
-    })
-  })
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
-  onTestFinished(() => {
-    server.closeAllConnections()
-    server.close()
-  })
-  found.port = (server.address() as AddressInfo).port
-  found.url = `http://127.0.0.1:${found.port}`
-  return found
-}
-
-/** A daemon that takes OTLP only, and its receiver. */
-async function daemon(args: readonly string[], stateDir = temporaryDirectory(), env: Record<string, string> = {}) {
-  const running = startBridge(
-    ['--stdin', 'off', '--state-dir', stateDir, '--otlp-http-listen', '127.0.0.1:0', ...args],
-    {
-      env,
-    },
-  )
-  const file = async (): Promise<string | undefined> => {
-    const { readdirSync, readFileSync } = await import('node:fs')
-    try {
-      const directory = `${stateDir}/daemons`
-      const name = `${running.child.pid}.json`
-      return readdirSync(directory).includes(name) ? readFileSync(`${directory}/${name}`, 'utf8') : undefined
-    } catch {
-      return undefined
-    }
-  }
-  await expect.poll(file, { timeout: 20_000 }).toBeDefined()
-  const { listeners } = JSON.parse((await file())!) as { listeners: Record<string, string> }
-  return { running, stateDir, url: `http://${listeners['otlp-http']!}` }
-}
-
-const post = async (
-  url: string,
-  { path, sent, contentType, contentEncoding }: Omit<Recorded, 'body'>,
-): Promise<number> => {
-  const headers = {
-    'content-type': contentType,
-    ...(contentEncoding === null ? {} : { 'content-encoding': contentEncoding }),
-  }
-  return (await fetch(url + path, { method: 'POST', headers, body: new Uint8Array(sent) })).status
-}
-
-const ended = async ({ child, finished }: Running) => {
-  child.kill('SIGTERM')
-  return finished
-}
-
-const hex = (n: number, bytes: number): Buffer => Buffer.from(n.toString(16).padStart(bytes * 2, '0'), 'hex')
-
-/** A request with spans of one trace: `[id, parent, attributes]`. */
-function traceOf(
-  trace: number,
-  spans: [id: number, parent: number, attributes: Record<string, number>][],
-): Omit<Recorded, 'body'> {
-  const message = {
-    resourceSpans: [
-      {
-        resource: { attributes: [{ key: 'service.name', value: { stringValue: 'test' } }] },
-        scopeSpans: [
-          {
-            scope: { name: 'test' },
-            spans: spans.map(([id, parent, attributes]) => ({
-              traceId: hex(trace, 16),
-              spanId: hex(id, 8),
-              ...(parent === 0 ? {} : { parentSpanId: hex(parent, 8) }),
-              name: `span ${id}`,
-              startTimeUnixNano: '1700000000000000000',
-              endTimeUnixNano: '1700000000005000000',
-              attributes: Object.entries(attributes).map(([key, value]) => ({
-                key,
-                value: Number.isInteger(value) ? { intValue: value } : { doubleValue: value },
-              })),
-            })),
-          },
-        ],
-      },
-    ],
-  }
-  const sent = Buffer.from(encode(TraceRequest, message))
-  return { path: '/v1/traces', sent, contentType: 'application/x-protobuf', contentEncoding: null }
-}
+import { collector, daemon, ended, post, traceOf } from '../support/otlp-daemon.ts'
+import { SPANBRIDGE, start, startBridge, statusOf, temporaryDirectory } from '../support/spanbridge.ts'
 
 const sorted = (spans: readonly Json[]): string[] => spans.map((span) => JSON.stringify(span)).sort()
 

@@ -79,7 +79,7 @@ export class OtlpReceiving {
         this.#sayOnce('metrics came by OTLP; this version takes traces and logs, and lets metrics pass unread'),
       onTooMany: () => this.#sayOnce('more than 64 runs came from the network; those beyond are refused'),
     })
-    this.#timer = setInterval(() => this.#look(Date.now()), LOOK_MS)
+    this.#timer = setInterval(() => this.#look(Date.now()), Math.min(LOOK_MS, settings['runs.idle']))
     this.#timer.unref()
   }
 
