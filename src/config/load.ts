@@ -161,6 +161,15 @@ function readFile(path: string, problems: string[]): Map<SettingName, FileValue>
   return found
 }
 
+/** Files that have to be there when the destination is. */
+const CERTIFICATE_FILES = [
+  'mlflow.serverCertPath',
+  'mlflow.clientCertPath',
+  'otlp.certificate',
+  'otlp.clientCertificate',
+  'otlp.clientKey',
+] as const
+
 /** What the type of a setting cannot know. */
 function contradictions(settings: Settings): string[] {
   const problems: string[] = []
@@ -176,9 +185,10 @@ function contradictions(settings: Settings): string[] {
     problems.push(`mlflow.experimentId: expected a number, got '${id}'; a name goes into mlflow.experimentName`)
   }
   if (settings['steps.fields'].length === 0) problems.push('steps.fields: expected at least one field, got none')
-  for (const name of ['mlflow.serverCertPath', 'mlflow.clientCertPath'] as const) {
+  const isOtlp = settings['otlp.endpoint'] !== null || settings['otlp.tracesEndpoint'] !== null
+  for (const name of CERTIFICATE_FILES) {
     const path = settings[name]
-    if (uri === null || path === null) continue
+    if (path === null || !(name.startsWith('otlp.') ? isOtlp : uri !== null)) continue
     try {
       readFileSync(path)
     } catch (error) {

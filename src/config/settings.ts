@@ -1,6 +1,7 @@
 import {
   bool,
   duration,
+  millis,
   filter,
   headers,
   integer,
@@ -197,6 +198,24 @@ export const SETTINGS = {
     env: ['OTEL_EXPORTER_OTLP_TRACES_COMPRESSION', 'OTEL_EXPORTER_OTLP_COMPRESSION'],
     lenient: true,
   }),
+  'otlp.timeout': setting(millis, 3000, 'Time for one request with spans; a bare number is milliseconds.', {
+    env: ['OTEL_EXPORTER_OTLP_TRACES_TIMEOUT', 'OTEL_EXPORTER_OTLP_TIMEOUT'],
+    lenient: true,
+  }),
+  'otlp.certificate': setting(text, null, "File with the certificates (PEM) to check an OTLP destination's against.", {
+    env: ['OTEL_EXPORTER_OTLP_TRACES_CERTIFICATE', 'OTEL_EXPORTER_OTLP_CERTIFICATE'],
+  }),
+  'otlp.clientCertificate': setting(text, null, 'File with our own certificate (PEM) for an OTLP destination.', {
+    env: ['OTEL_EXPORTER_OTLP_TRACES_CLIENT_CERTIFICATE', 'OTEL_EXPORTER_OTLP_CLIENT_CERTIFICATE'],
+  }),
+  'otlp.clientKey': setting(text, null, 'File with its key (PEM), if it is not in the same one.', {
+    env: ['OTEL_EXPORTER_OTLP_TRACES_CLIENT_KEY', 'OTEL_EXPORTER_OTLP_CLIENT_KEY'],
+  }),
+  'otlp.resourceOntoSpans': setting(
+    list,
+    [],
+    'Attributes of the Resource, with * and ?, that are copied onto its spans, for servers that drop it (MLflow before 3.14).',
+  ),
   'runs.identity': setting(
     list,
     ['service.name', 'service.instance.id'],

@@ -155,6 +155,14 @@ export const duration: SettingType<number> = {
       : fail('a duration such as 500ms, 10s or 2m', value),
 }
 
+/** The same where a bare number is milliseconds, as OpenTelemetry has it. */
+export const millis: SettingType<number> = {
+  ...duration,
+  toFile: (ms) => `${ms}ms`,
+  fromText: (value) => duration.fromText(/^\s*\d+\s*$/.test(value) ? `${value.trim()}ms` : value),
+  fromFile: (value) => (typeof value === 'number' ? duration.fromText(`${value}ms`) : duration.fromFile(value)),
+}
+
 export const list: SettingType<readonly string[]> = {
   shape: 'A,B,...',
   schema: { type: 'array', items: { type: 'string' } },

@@ -44,6 +44,7 @@ export class Sender {
     const { clock, cut, exporter, onFailed, onResent } = this.#options
     // An empty batch, params and tags are repeated without harm.
     const isDoubtful = batch.kind === 'points' && batch.count > 0
+    const timeoutMs = exporter.timeoutMs ?? ATTEMPT_TIMEOUT_MS
     const result = await attempts<SendResult | { kind: 'pieces' }>(
       async () => {
         if (this.doubt === 'ask' && isDoubtful) {
@@ -55,7 +56,7 @@ export class Sender {
         }
         const isSpans = batch.kind === 'spans' && batch.count > 0
         if (isSpans && this.doubt === 'resend') onResent(batch.count)
-        const result = await attempt((abort) => exporter.send(runId, batch, abort), ATTEMPT_TIMEOUT_MS, clock, cut)
+        const result = await attempt((abort) => exporter.send(runId, batch, abort), timeoutMs, clock, cut)
         if (isSpans) this.doubt = result.kind === 'unanswered' ? 'resend' : 'none'
         if (result.kind === 'unanswered' && isDoubtful) {
           this.doubt = exporter.confirm === undefined ? 'pieces' : 'ask'

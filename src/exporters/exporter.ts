@@ -128,6 +128,8 @@ export interface Exporter {
   readonly target: Readonly<Record<string, string | null>>
   /** Kinds it takes, with the most items of one request. */
   readonly accepts: Readonly<Partial<Record<BatchKind, number>>>
+  /** Time for one attempt, from connecting to the last byte; default 3 s. */
+  readonly timeoutMs?: number
   /** Name of an exporter whose run has to be there first. */
   readonly after?: string
   /** Finds or makes the tracker's run; until it has, nothing is sent. */

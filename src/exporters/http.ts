@@ -8,7 +8,9 @@ import type { Failure } from './exporter.ts'
 export interface TransportOptions {
   insecureTls: boolean
   serverCertPath: string | null
+  /** The certificate; with its key in the same file, where `clientKeyPath` names no other. */
   clientCertPath: string | null
+  clientKeyPath?: string | null
   proxy: { http: string | null; https: string | null; none: string | null }
 }
 
@@ -53,7 +55,7 @@ export function unreachable(who: string, error: NodeJS.ErrnoException, abort: Ab
   if (/WRONG_VERSION_NUMBER|PACKET_LENGTH_TOO_LONG/.test(code))
     return { kind: 'retry', error: words(`speaks no TLS (${code}): is its address http:// and not https://?`) }
   if (/CERT|TLS|SSL|SELF_SIGNED|ISSUER/.test(code)) {
-    const text = `shows a certificate that does not hold (${code}): set MLFLOW_TRACKING_SERVER_CERT_PATH, or MLFLOW_TRACKING_INSECURE_TLS=true`
+    const text = `shows a certificate that does not hold (${code}): set MLFLOW_TRACKING_SERVER_CERT_PATH (for an OTLP destination OTEL_EXPORTER_OTLP_CERTIFICATE), or MLFLOW_TRACKING_INSECURE_TLS=true`
     return { kind: 'retry', error: words(text) }
   }
   if (!answered && CLOSED.has(code)) {
@@ -68,7 +70,7 @@ export function createDispatcher(options: TransportOptions): Dispatcher {
   const tls = {
     rejectUnauthorized: !options.insecureTls,
     ...(options.serverCertPath === null ? {} : { ca: readFileSync(options.serverCertPath) }),
-    ...(options.clientCertPath === null ? {} : pem(readFileSync(options.clientCertPath))),
+    ...(options.clientCertPath === null ? {} : pem(options.clientCertPath, options.clientKeyPath ?? null)),
   }
   // Time-outs are the delivery's: one for the whole of an attempt. uvicorn closes idle connections after 5 s.
   const common = { connect: tls, headersTimeout: 0, bodyTimeout: 0, keepAliveTimeout: 3000, keepAliveMaxTimeout: 4000 }
@@ -84,7 +86,10 @@ export function createDispatcher(options: TransportOptions): Dispatcher {
 }
 
 /** MLflow's client certificate is one file with both, as requests takes it. */
-const pem = (bytes: Buffer): { cert: Buffer; key: Buffer } => ({ cert: bytes, key: bytes })
+function pem(certPath: string, keyPath: string | null): { cert: Buffer; key: Buffer } {
+  const cert = readFileSync(certPath)
+  return { cert, key: keyPath === null ? cert : readFileSync(keyPath) }
+}
 
 /** The text of a body. @throws when it is longer than 8 MiB */
 export async function textOf(body: AsyncIterable<Buffer>): Promise<string> {

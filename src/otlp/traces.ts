@@ -57,3 +57,7 @@ export function spanName(bytes: Uint8Array): string {
     return ''
   }
 }
+
+/** The trace id in a Span message, as lower-case hex. @throws WireError when it cannot be read */
+export const traceIdOf = (bytes: Uint8Array): string =>
+  readSpan(new WireReader(bytes), NO_GROUP, new ValueNotes()).traceId

@@ -1,6 +1,6 @@
-import { existsSync, statSync, writeFileSync } from 'node:fs'
+import { existsSync, readFileSync, statSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { DatabaseSync } from 'node:sqlite'
+import { gunzipSync } from 'node:zlib'
 import fc from 'fast-check'
 import { describe, expect, it, onTestFinished } from 'vitest'
 import { CHUNK_POINTS, columnsOf } from '../../src/channel/chunk.ts'
@@ -145,28 +145,39 @@ describe('a journal', () => {
     expect(statSync(create().path).mode & 0o777).toBe(0o600)
   })
 
-  it('of the format before spans is brought up to date when it is opened', () => {
-    const path = join(temporaryDirectory(), 'old.sqlite')
-    RunJournal.create(path, start).close()
-    const old = new DatabaseSync(path)
-    old.exec('DROP TABLE spans; DROP TABLE span_heads; ALTER TABLE cursors DROP COLUMN resent; PRAGMA user_version = 1')
-    old.exec("DELETE FROM counters WHERE name LIKE '%span%'")
-    old.close()
-    const journal = RunJournal.open(path)
-    journal.addHead(0, new Uint8Array([1]), new Uint8Array([2]))
-    journal.addSpans({
-      bytes: new Uint8Array([3, 4, 5]),
-      ends: new Uint32Array([1, 3]),
-      heads: new Uint32Array([0, 0]),
-    })
-    journal.commit()
-    expect(journal.readSpans(0, 10).map(({ sequence, bytes }) => [sequence, [...bytes]])).toEqual([
-      [1, [3]],
-      [2, [4, 5]],
-    ])
-    journal.close()
-    expect(RunJournal.open(path).spans).toBe(2)
-  })
+  it.each([1, 2])(
+    'of format %i, written by the version of that time, is brought up to date when it is opened',
+    (format) => {
+      const path = join(temporaryDirectory(), 'old.sqlite')
+      const fixture = new URL(`../fixtures/journals/format-${format}.sqlite.gz`, import.meta.url)
+      writeFileSync(path, gunzipSync(readFileSync(fixture)))
+      const journal = RunJournal.open(path)
+      expect(journal.readStart()).toMatchObject({ name: 'old', identity: null, trackerRun: null })
+      const { value, step } = journal.read(118, 2)!
+      expect([[...value], [...step]]).toEqual([
+        [60.5, 0.25],
+        [60, 60],
+      ])
+      const before = journal.spans
+      expect(before).toBe(format === 1 ? 0 : 60)
+      journal.addHead(0, new Uint8Array([1]), new Uint8Array([2]))
+      journal.addSpans({
+        bytes: new Uint8Array([3, 4, 5]),
+        ends: new Uint32Array([1, 3]),
+        heads: new Uint32Array([0, 0]),
+      })
+      journal.addWaiting([{ id: 1, since: 5, numbers: 2, span: 'ab', part: -1, body: null }])
+      journal.commit()
+      expect(journal.readSpans(before, 10).map(({ sequence, bytes }) => [sequence - before, [...bytes]])).toEqual([
+        [1, [3]],
+        [2, [4, 5]],
+      ])
+      journal.close()
+      const again = RunJournal.open(path)
+      expect([again.spans, again.points, again.readWaiting().length]).toEqual([before + 2, 120, 1])
+      again.close()
+    },
+  )
 
   it('of another kind or format is refused by name', () => {
     const path = join(temporaryDirectory(), 'x.sqlite')

@@ -2,12 +2,15 @@ import { promisify } from 'node:util'
 import { gzip } from 'node:zlib'
 import { request, type Dispatcher } from 'undici'
 import type { Settings } from '../../config/settings.ts'
+import { globs } from '../../layer/globs.ts'
+import { withResource } from '../../otlp/copy.ts'
 import { wrapTraces } from '../../otlp/rewrap.ts'
 import { readPartialSuccess } from '../../otlp/status.ts'
+import { traceIdOf } from '../../otlp/traces.ts'
 import { VIA_HEADER, type Via } from '../../otlp/via.ts'
 import type { Exporter, Failure, OpenResult, RunToOpen, SendResult, SpanBatch } from '../exporter.ts'
 import { createDispatcher, oneLine, proxiesOf, retryAfterMs, unreachable } from '../http.ts'
-import { authorizationOf, baseOf, clientOptionsOf } from '../mlflow/client.ts'
+import { authorizationOf, baseOf, clientOptionsOf, MlflowClient } from '../mlflow/client.ts'
 
 /** Spans of one request. */
 const MAX_SPANS = 1000
@@ -24,7 +27,8 @@ interface Target {
   url: string
   headers: Record<string, string>
   dispatcher: Dispatcher
-  isMlflow: boolean
+  /** Speaks to MLflow, where the spans go there; else null. */
+  mlflow: MlflowClient | null
 }
 
 export const isOtlpConfigured = (settings: Settings): boolean =>
@@ -44,27 +48,38 @@ export function tracesUrl(settings: Settings): string {
 }
 
 function targetOf(settings: Settings): Target {
-  const isMlflow = settings['otlp.tracesEndpoint'] === null && settings['otlp.endpoint'] === null
   const url = tracesUrl(settings)
-  if (isMlflow) {
+  if (settings['otlp.tracesEndpoint'] === null && settings['otlp.endpoint'] === null) {
     const options = clientOptionsOf(settings)
-    return { url, headers: authorizationOf(options), dispatcher: createDispatcher(options), isMlflow }
+    const dispatcher = createDispatcher(options)
+    return { url, headers: authorizationOf(options), dispatcher, mlflow: new MlflowClient(options) }
   }
-  const none = { insecureTls: false, serverCertPath: null, clientCertPath: null }
-  const dispatcher = createDispatcher({ ...none, proxy: proxiesOf(settings) })
-  return { url, headers: { ...settings['otlp.headers'] }, dispatcher, isMlflow }
+  const dispatcher = createDispatcher({
+    insecureTls: false,
+    serverCertPath: settings['otlp.certificate'],
+    clientCertPath: settings['otlp.clientCertificate'],
+    clientKeyPath: settings['otlp.clientKey'],
+    proxy: proxiesOf(settings),
+  })
+  return { url, headers: { ...settings['otlp.headers'] }, dispatcher, mlflow: null }
 }
 
 /** Sends spans as they came, by OTLP/HTTP in protobuf, to MLflow's traces or to any collector. */
 export function createOtlp(settings: Settings, via: Via): Exporter {
-  const { url, headers, dispatcher, isMlflow } = targetOf(settings)
+  const { url, headers, dispatcher, mlflow } = targetOf(settings)
+  const isMlflow = mlflow !== null
+  const isCopied = globs(settings['otlp.resourceOntoSpans'])
+  const copiesAny = settings['otlp.resourceOntoSpans'].length > 0
   const isCompressed = settings['otlp.compression'] === 'gzip'
   const address = url.replace(/\/\/[^/@]*@/, '//')
   const who = isMlflow ? `MLflow at ${address}` : `the OTLP destination ${address}`
   let runHeaders: Record<string, string> = {}
+  /** Run that traces have to be linked to one by one, for a server that does not do it by itself. */
+  let linkTo: string | null = null
 
   const send = async (batch: SpanBatch, abort: AbortSignal): Promise<SendResult> => {
-    const bytes = batch.count === 0 ? NO_SPANS : wrapTraces(batch.rows)
+    const rows = copiesAny ? batch.rows.map((row) => withResource(row, isCopied)) : batch.rows
+    const bytes = batch.count === 0 ? NO_SPANS : wrapTraces(rows)
     const body = isCompressed ? await compressed(bytes) : bytes
     let isAnswered = false
     try {
@@ -84,10 +99,18 @@ export function createOtlp(settings: Settings, via: Via): Exporter {
       })
       isAnswered = true
       const answer = Buffer.from(await response.body.arrayBuffer()).subarray(0, MAX_ANSWER_BYTES)
-      return judge(who, response, answer)
+      const result = judge(who, response, answer)
+      return result.kind === 'ok' && linkTo !== null && batch.count > 0 ? await link(linkTo, batch, abort) : result
     } catch (error) {
       return unreachable(who, error as NodeJS.ErrnoException, abort, isAnswered)
     }
+  }
+
+  /** Repeated without harm, as the spans are. What refuses the link has no quarrel with the spans. */
+  const link = async (runId: string, { rows }: SpanBatch, abort: AbortSignal): Promise<SendResult> => {
+    const ids = new Set(rows.map(({ bytes }) => `tr-${traceIdOf(bytes)}`))
+    const answer = await mlflow!.post('traces/link-to-run', { run_id: runId, trace_ids: [...ids] }, abort)
+    return answer.kind === 'retry' || answer.kind === 'unanswered' ? answer : { kind: 'ok' }
   }
 
   return {
@@ -96,9 +119,11 @@ export function createOtlp(settings: Settings, via: Via): Exporter {
     target: {},
     accepts: { spans: isMlflow ? MAX_SPANS_MLFLOW : MAX_SPANS },
     ...(isMlflow ? { after: 'mlflow' } : {}),
-    openRun: async (run: RunToOpen): Promise<OpenResult> => {
+    timeoutMs: settings['otlp.timeout'],
+    openRun: async (run: RunToOpen, abort): Promise<OpenResult> => {
       if (isMlflow && run.peer === null)
         return { kind: 'retry', error: new Error(`${who}: there is no run to put the spans into`) }
+      if (mlflow !== null && run.peer !== null) linkTo = (await mlflow.isBefore(3, 14, abort)) ? run.peer.runId : null
       if (run.peer !== null)
         runHeaders = { 'x-mlflow-run-id': run.peer.runId, 'x-mlflow-experiment-id': run.peer.group ?? '0' }
       return { kind: 'ok', runId: run.peer?.runId ?? run.run, made: false, page: null }
@@ -106,7 +131,9 @@ export function createOtlp(settings: Settings, via: Via): Exporter {
     send: async (_runId, batch, abort) =>
       batch.kind === 'spans' ? send(batch, abort) : batch.count === 0 ? send(NOTHING, abort) : notSpans(batch.kind),
     closeRun: async () => ({ kind: 'ok' }),
-    close: () => dispatcher.destroy(),
+    close: async () => {
+      await Promise.all([dispatcher.destroy(), mlflow?.close()])
+    },
   }
 }
 
