@@ -4,13 +4,12 @@
  */
 import { createRequire } from 'node:module'
 import { isFields, type Fields } from '../src/layer/event.ts'
-import { tracesFromJson } from '../src/otlp/json.ts'
 import { readTraces } from '../src/otlp/traces.ts'
+import { requestOf } from './spans.ts'
 
 const SPANS = 512
 const ROUNDS = Number(process.argv[2] ?? 31)
 const REQUESTS_A_ROUND = 20
-const NAMES = ['policy_loss', 'value_loss', 'entropy', 'approx_kl', 'clip_fraction', 'grad_norm', 'learning_rate']
 
 type Json = Record<string, any>
 const require = createRequire(import.meta.url)
@@ -20,39 +19,7 @@ const Request = opentelemetry.proto.collector.trace.v1.ExportTraceServiceRequest
   encode(message: Json): { finish(): Uint8Array }
 }
 
-const attribute = (key: string, value: Json): Json => ({ key, value })
-const numbers = (): Json[] => NAMES.map((name) => attribute(name, { doubleValue: Math.random() * 10 }))
-const hex = (bytes: number): string =>
-  Array.from({ length: bytes * 2 }, () => Math.floor(Math.random() * 16).toString(16)).join('')
-
-const parents = Array.from({ length: SPANS / 16 }, () => ({ traceId: hex(16), parentSpanId: hex(8) }))
-
-/** A span with 10 attributes and 2 events of 9 attributes: 21 numbers and 3 steps. 16 of them are the children of one span. */
-function span(i: number): Json {
-  const start = 1_772_366_400_000_000_000n + BigInt(i) * 3_141_592n
-  const step = attribute('step', { intValue: String(i * 8192) })
-  const category = attribute('category', { stringValue: 'TRAINER' })
-  const event = (at: bigint): Json => ({
-    timeUnixNano: String(start + at),
-    name: 'update done',
-    attributes: [category, step, ...numbers()],
-  })
-  return {
-    ...parents[i >> 4],
-    spanId: hex(8),
-    name: 'train_step',
-    kind: 1,
-    startTimeUnixNano: String(start),
-    endTimeUnixNano: String(start + 2_500_000n),
-    attributes: [category, step, attribute('phase', { stringValue: 'learn' }), ...numbers()],
-    events: [event(1_000_000n), event(2_000_000n)],
-    status: {},
-  }
-}
-
-const resource = { attributes: [attribute('service.name', { stringValue: 'ppo' })] }
-const scopeSpans = [{ scope: { name: 'trainer' }, spans: Array.from({ length: SPANS }, (_, i) => span(i)) }]
-const body = tracesFromJson(JSON.stringify({ resourceSpans: [{ resource, scopeSpans }] }))
+const body = requestOf(SPANS)
 
 function sumOf(fields: Fields): number {
   let sum = 0

@@ -7,6 +7,7 @@ import { DUPLICATE_SPANS, NUMBERS, ROUNDED_INTEGERS, SPANS, WAITING, type Counte
 import type { AsWritten, Fields, TracingEvent } from './event.ts'
 import { hasStep } from './fields.ts'
 import type { Layer } from './layer.ts'
+import { Recent } from './recent.ts'
 import { CATEGORY_FIELDS, CONFIG_MESSAGES, type Rules } from './rules.ts'
 import { WaitingRoom, type Origin, type Waiting, type WaitingLedger } from './waiting.ts'
 
@@ -78,7 +79,7 @@ export interface SpanLayerOptions {
 export class SpanLayer {
   readonly #options: SpanLayerOptions
   readonly #stepFields: readonly string[]
-  readonly #known = new Map<string, Known>()
+  readonly #known = new Recent<string, Known>(MAX_KNOWN / 2)
   readonly #waiting = new WaitingRoom<Item>()
   /** Runs whose waiting has changed. */
   readonly #changed = new Set<WaitingLedger>()
@@ -192,7 +193,6 @@ export class SpanLayer {
     for (const name of this.#stepFields) if (Object.hasOwn(attributes, name)) fields[name] = attributes[name]
     const parent = isNamed && parentSpanId !== '' ? idOf(traceId, parentSpanId) : ''
     this.#known.set(id, { parent, fields, isEmpty: Object.keys(fields).length === 0 })
-    if (this.#known.size > MAX_KNOWN) this.#known.delete(this.#known.keys().next().value!)
     return true
   }
 

@@ -183,7 +183,7 @@ describe('a journal', () => {
     const path = join(temporaryDirectory(), 'x.sqlite')
     writeFileSync(path, '')
     expect(() => RunJournal.open(path)).toThrow(
-      `${path} is no journal of this version: expected format 2, found another kind of file`,
+      `${path} is no journal of this version: expected format 3, found another kind of file`,
     )
   })
 })

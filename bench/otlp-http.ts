@@ -1,0 +1,156 @@
+/**
+ * OTLP/HTTP: spans per second of processor time of a server that decodes and extracts as Spanbridge does, beside a bare
+ * node:http server that decodes with protobufjs and does nothing else. Same bodies, same client, in turns.
+ *
+ *     node bench/otlp-http.ts
+ */
+import { fork, type ChildProcess } from 'node:child_process'
+import { createServer } from 'node:http'
+import { createRequire } from 'node:module'
+import type { AddressInfo } from 'node:net'
+import { fileURLToPath } from 'node:url'
+import { Pool } from 'undici'
+import { readFlags } from '../src/config/flags.ts'
+import { loadSettings, rulesOf } from '../src/config/load.ts'
+import { globs } from '../src/layer/globs.ts'
+import { Layer } from '../src/layer/layer.ts'
+import { compileRules } from '../src/layer/rules.ts'
+import { SpanLayer } from '../src/layer/spans.ts'
+import { WaitingLedger } from '../src/layer/waiting.ts'
+import { readTraces } from '../src/otlp/traces.ts'
+import { listenOtlpHttp } from '../src/receivers/otlp-http/server.ts'
+import { Counters, POINTS } from '../src/telemetry/counters.ts'
+import { requestOf } from './spans.ts'
+
+const ROUNDS = 8
+const REQUESTS = 400
+const SPANS = 512
+const CONNECTIONS = 4
+
+/** What the server has spent and seen since it was last asked. */
+interface Spent {
+  cpuSeconds: number
+  requests: number
+}
+
+async function serveOurs(): Promise<number> {
+  const { settings } = loadSettings(readFlags([], false), {})
+  const rules = compileRules(rulesOf(settings))
+  const counters = new Counters()
+  const nothing = (): void => {}
+  const layer = new Layer(rules, { series: nothing, point: nothing, params: nothing, firstSkipped: nothing }, counters)
+  const spans = new SpanLayer({ rules, isMeasured: globs(['*']), allows: () => true })
+  const run = {
+    layer,
+    counters,
+    ledger: new WaitingLedger({ waiting: nothing, settled: nothing }),
+    names: new Set<string>(),
+  }
+  const server = await listenOtlpHttp({
+    host: '127.0.0.1',
+    port: 0,
+    token: null,
+    take: async (_path, body) => {
+      seen += 1
+      spans.spans(readTraces(body), run, Date.now())
+      if (counters.values[POINTS] === 0) throw new Error('no points were taken')
+      return null
+    },
+    hasComeBack: () => false,
+    onFault: (error) => console.error(error),
+  })
+  return Number(server.address.split(':')[1])
+}
+
+async function serveTheirs(): Promise<number> {
+  const root = createRequire(import.meta.url)('otlp-transformer-oracle/build/src/generated/root.js') as any
+  const { ExportTraceServiceRequest } = root.opentelemetry.proto.collector.trace.v1
+  const server = createServer((request, response) => {
+    const chunks: Buffer[] = []
+    request.on('data', (chunk: Buffer) => chunks.push(chunk))
+    request.on('end', () => {
+      seen += 1
+      ExportTraceServiceRequest.decode(Buffer.concat(chunks))
+      response.writeHead(200, { 'content-type': 'application/x-protobuf' }).end()
+    })
+  })
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
+  return (server.address() as AddressInfo).port
+}
+
+let seen = 0
+
+async function serve(which: string): Promise<void> {
+  process.send!({ port: which === 'ours' ? await serveOurs() : await serveTheirs() })
+  let before = process.cpuUsage()
+  process.on('message', () => {
+    const { user, system } = process.cpuUsage(before)
+    process.send!({ cpuSeconds: (user + system) / 1e6, requests: seen } satisfies Spent)
+    before = process.cpuUsage()
+    seen = 0
+  })
+  process.once('disconnect', () => process.exit())
+}
+
+const heard = <T>(child: ChildProcess): Promise<T> =>
+  new Promise((resolve) => child.once('message', (it) => resolve(it as T)))
+
+async function start(which: string): Promise<{ child: ChildProcess; pool: Pool }> {
+  const child = fork(fileURLToPath(import.meta.url), [which])
+  const { port } = await heard<{ port: number }>(child)
+  return { child, pool: new Pool(`http://127.0.0.1:${port}`, { connections: CONNECTIONS }) }
+}
+
+/** Spans per second of the server's processor time. */
+async function round(
+  { child, pool }: Awaited<ReturnType<typeof start>>,
+  bodies: readonly Uint8Array[],
+): Promise<number> {
+  child.send('spent')
+  await heard<Spent>(child)
+  let next = 0
+  const send = async (): Promise<void> => {
+    while (next < REQUESTS) {
+      const body = bodies[next++ % bodies.length]!
+      const headers = { 'content-type': 'application/x-protobuf' }
+      const answer = await pool.request({ path: '/v1/traces', method: 'POST', headers, body })
+      await answer.body.dump()
+      if (answer.statusCode !== 200) throw new Error(`status ${answer.statusCode}`)
+    }
+  }
+  await Promise.all(Array.from({ length: CONNECTIONS }, send))
+  child.send('spent')
+  const { cpuSeconds, requests } = await heard<Spent>(child)
+  if (requests !== REQUESTS) throw new Error(`${requests} of ${REQUESTS} requests were taken`)
+  return (SPANS * REQUESTS) / cpuSeconds
+}
+
+const median = (values: number[]): number => values.toSorted((a, b) => a - b)[Math.floor(values.length / 2)]!
+
+async function main(): Promise<void> {
+  // Ids that never come again: a span that does is not taken twice.
+  const bodiesOf = (): Uint8Array[] => Array.from({ length: REQUESTS }, () => requestOf(SPANS))
+  const [ours, theirs] = [await start('ours'), await start('theirs')]
+  const rates: { ours: number; theirs: number }[] = []
+  for (let i = 0; i < ROUNDS; i += 1) {
+    const bodies = bodiesOf()
+    if (i % 2 === 0) rates.push({ ours: await round(ours, bodies), theirs: await round(theirs, bodies) })
+    else {
+      const first = await round(theirs, bodies)
+      rates.push({ theirs: first, ours: await round(ours, bodies) })
+    }
+  }
+  const measured = rates.slice(2) // the first ones warm up
+  console.log(
+    JSON.stringify({
+      spansPerCpuSecond: Math.round(median(measured.map(({ ours }) => ours))),
+      protobufjsPerCpuSecond: Math.round(median(measured.map(({ theirs }) => theirs))),
+      ratio: Number(median(measured.map(({ ours, theirs }) => ours / theirs)).toFixed(2)),
+    }),
+  )
+  await Promise.all([ours.pool.close(), theirs.pool.close()])
+  ours.child.disconnect()
+  theirs.child.disconnect()
+}
+
+await (process.argv[2] === undefined ? main() : serve(process.argv[2]))
