@@ -63,7 +63,7 @@ async function serveOurs(): Promise<number> {
 }
 
 async function serveTheirs(): Promise<number> {
-  const root = createRequire(import.meta.url)('otlp-transformer-oracle/build/src/generated/root.js') as any
+  const root = createRequire(import.meta.url)('otlp-transformer-oracle/build/src/generated/root.js')
   const { ExportTraceServiceRequest } = root.opentelemetry.proto.collector.trace.v1
   const server = createServer((request, response) => {
     const chunks: Buffer[] = []
