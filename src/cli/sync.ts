@@ -14,7 +14,7 @@ import { ulid } from './start.ts'
 /** `sync`: delivers what is left in the journals that are named (by run or file), or in all that no process holds. */
 export async function sync(context: Context): Promise<number> {
   const { flags, loaded, stateDir, voice } = context
-  const exporters = createExporters(loaded.settings, new Via(ulid(Date.now())))
+  const exporters = createExporters({ settings: loaded.settings, via: new Via(ulid(Date.now())) })
   if (exporters.length === 0) {
     voice.say('sync: there is no destination; set MLFLOW_TRACKING_URI or --mlflow-tracking-uri')
     return EXIT.usage
@@ -63,7 +63,8 @@ async function deliver(journal: string, { loaded, stateDir, command, voice }: Co
     settings: loaded.settings,
     stateDir,
     command,
-    createExporters: (trackerRun) => createExporters(loaded.settings, new Via(ulid(Date.now())), trackerRun),
+    createExporters: (trackerRun) =>
+      createExporters({ settings: loaded.settings, via: new Via(ulid(Date.now())) }, trackerRun),
     onVia: () => {},
     post: (message: FromDelivery) => {
       if (message.kind === 'say') voice.say(message.text)

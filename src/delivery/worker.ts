@@ -23,7 +23,7 @@ const thread = new DeliveryThread({
   settings,
   stateDir,
   command,
-  createExporters: (trackerRun) => createExporters(settings, via, trackerRun),
+  createExporters: (trackerRun) => createExporters({ settings, via }, trackerRun),
   onVia: (header) => void via.learn(header),
   // A list of transfers that is undefined would be taken for one that is wrong.
   post: (message: FromDelivery, transfer: ArrayBuffer[] = []) => port.postMessage(message, transfer),

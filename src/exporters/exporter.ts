@@ -1,4 +1,15 @@
+import type { Dispatcher } from 'undici'
 import type { EndStatus } from '../channel/messages.ts'
+import type { Settings } from '../config/settings.ts'
+import type { Via } from '../otlp/via.ts'
+
+/** What an exporter is made with; `dispatcher`: connections in the place of its own. */
+export interface ExporterOptions {
+  settings: Settings
+  /** Whom spans have come through. */
+  via: Via
+  dispatcher?: Dispatcher
+}
 
 /** Points of one run for one request, as columns; `first` is the sequence number of the first. */
 export interface PointBatch {

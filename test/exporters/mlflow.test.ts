@@ -10,7 +10,7 @@ import { runToOpen } from '../support/run-to-open.ts'
 import { freePort, MlflowApi } from '../support/mlflow.ts'
 
 const exporterFor = (uri: string, ...flags: string[]): Exporter =>
-  createMlflow(loadSettings(readFlags(['--mlflow-tracking-uri', uri, ...flags], false), {}).settings)
+  createMlflow({ settings: loadSettings(readFlags(['--mlflow-tracking-uri', uri, ...flags], false), {}).settings })
 
 const batch = (points: readonly { key: string; step: number; time: number; value: number }[]): PointBatch => ({
   kind: 'points',

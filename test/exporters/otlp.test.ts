@@ -27,7 +27,7 @@ const batchOf = (...traces: number[]): SpanBatch => {
 async function send(env: Record<string, string>, batch: SpanBatch): Promise<string> {
   const { settings, problems } = loadSettings(readFlags([], false), env)
   expect(problems).toEqual([])
-  const exporter = createOtlp(settings, new Via('own'))
+  const exporter = createOtlp({ settings, via: new Via('own') })
   const { signal } = new AbortController()
   const run = { ...runToOpen, target: {}, peer: { runId: 'r', group: '7' } }
   await exporter.openRun(run, signal)
@@ -102,7 +102,7 @@ describe('a destination of spans', () => {
         OTEL_EXPORTER_OTLP_ENDPOINT: 'http://127.0.0.1',
         ...env,
       })
-      return createOtlp(settings, new Via('own')).timeoutMs
+      return createOtlp({ settings, via: new Via('own') }).timeoutMs
     }
     expect(timeoutOf({})).toBe(3000)
     expect(timeoutOf({ OTEL_EXPORTER_OTLP_TIMEOUT: '1500' })).toBe(1500)

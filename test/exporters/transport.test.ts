@@ -16,7 +16,7 @@ import { temporaryDirectory } from '../support/spanbridge.ts'
 async function open(env: Record<string, string>): Promise<string> {
   const { settings, problems } = loadSettings(readFlags([], false), { MLFLOW_RUN_ID: 'r', ...env })
   expect(problems).toEqual([])
-  const exporter = createMlflow(settings)
+  const exporter = createMlflow({ settings })
   const result = await exporter.openRun({ ...runToOpen, target: exporter.target }, new AbortController().signal)
   await exporter.close()
   return result.kind === 'ok' ? 'ok' : result.error.message

@@ -65,11 +65,11 @@ export class MlflowClient {
   readonly #dispatcher: Dispatcher
 
   /** @throws when a certificate file cannot be read */
-  constructor(options: ClientOptions) {
+  constructor(options: ClientOptions, dispatcher: Dispatcher = createDispatcher(options)) {
     this.base = baseOf(options.trackingUri)
     this.address = this.base
     this.#headers = { 'user-agent': 'spanbridge', accept: 'application/json', ...authorizationOf(options) }
-    this.#dispatcher = createDispatcher(options)
+    this.#dispatcher = dispatcher
   }
 
   get(path: string, query: Readonly<Record<string, string>>, abort: AbortSignal): Promise<Answer> {

@@ -1,5 +1,5 @@
 import type { Settings } from '../../config/settings.ts'
-import type { Batch, Exporter, OpenResult, PointBatch, RunToOpen, SendResult } from '../exporter.ts'
+import type { Batch, Exporter, ExporterOptions, OpenResult, PointBatch, RunToOpen, SendResult } from '../exporter.ts'
 import { clientOptionsOf, MlflowClient } from './client.ts'
 import { encodeTexts, MetricEncoder, refusedPoint } from './encode.ts'
 import { confirmBatch } from './confirm.ts'
@@ -24,8 +24,8 @@ const isKnownNaN = (batch: PointBatch, result: SendResult): boolean =>
   /UNIQUE constraint failed: metrics|metric_pk/.test(result.error.message)
 
 /** Sends the points, params and tags of one run to an MLflow tracking server. @throws when a certificate file cannot be read */
-export function createMlflow(settings: Settings): Exporter {
-  const client = new MlflowClient(clientOptionsOf(settings))
+export function createMlflow({ settings, dispatcher }: Omit<ExporterOptions, 'via'>): Exporter {
+  const client = new MlflowClient(clientOptionsOf(settings), dispatcher)
   const target: RunTarget = {
     runId: settings['mlflow.runId'],
     experimentId: settings['mlflow.experimentId'],

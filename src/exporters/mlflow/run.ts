@@ -1,4 +1,5 @@
 import { execFile } from 'node:child_process'
+import { existsSync } from 'node:fs'
 import { userInfo } from 'node:os'
 import { basename } from 'node:path'
 import { promisify } from 'node:util'
@@ -223,6 +224,7 @@ function userName(): string {
 }
 
 async function gitCommit(directory: string): Promise<string | null> {
+  if (!existsSync(directory)) return null
   try {
     const { stdout } = await promisify(execFile)('git', ['-C', directory, 'rev-parse', 'HEAD'], {
       timeout: GIT_PATIENCE_MS,

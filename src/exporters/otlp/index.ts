@@ -7,8 +7,8 @@ import { withResource } from '../../otlp/copy.ts'
 import { wrapTraces } from '../../otlp/rewrap.ts'
 import { readPartialSuccess } from '../../otlp/status.ts'
 import { traceIdOf } from '../../otlp/traces.ts'
-import { VIA_HEADER, type Via } from '../../otlp/via.ts'
-import type { Exporter, Failure, OpenResult, RunToOpen, SendResult, SpanBatch } from '../exporter.ts'
+import { VIA_HEADER } from '../../otlp/via.ts'
+import type { Exporter, ExporterOptions, Failure, OpenResult, RunToOpen, SendResult, SpanBatch } from '../exporter.ts'
 import { createDispatcher, oneLine, proxiesOf, retryAfterMs, unreachable } from '../http.ts'
 import { authorizationOf, baseOf, clientOptionsOf, MlflowClient } from '../mlflow/client.ts'
 
@@ -47,26 +47,28 @@ export function tracesUrl(settings: Settings): string {
   )
 }
 
-function targetOf(settings: Settings): Target {
+function targetOf(settings: Settings, given: Dispatcher | undefined): Target {
   const url = tracesUrl(settings)
   if (settings['otlp.tracesEndpoint'] === null && settings['otlp.endpoint'] === null) {
     const options = clientOptionsOf(settings)
-    const dispatcher = createDispatcher(options)
-    return { url, headers: authorizationOf(options), dispatcher, mlflow: new MlflowClient(options) }
+    const dispatcher = given ?? createDispatcher(options)
+    return { url, headers: authorizationOf(options), dispatcher, mlflow: new MlflowClient(options, dispatcher) }
   }
-  const dispatcher = createDispatcher({
-    insecureTls: false,
-    serverCertPath: settings['otlp.certificate'],
-    clientCertPath: settings['otlp.clientCertificate'],
-    clientKeyPath: settings['otlp.clientKey'],
-    proxy: proxiesOf(settings),
-  })
+  const dispatcher =
+    given ??
+    createDispatcher({
+      insecureTls: false,
+      serverCertPath: settings['otlp.certificate'],
+      clientCertPath: settings['otlp.clientCertificate'],
+      clientKeyPath: settings['otlp.clientKey'],
+      proxy: proxiesOf(settings),
+    })
   return { url, headers: { ...settings['otlp.headers'] }, dispatcher, mlflow: null }
 }
 
 /** Sends spans as they came, by OTLP/HTTP in protobuf, to MLflow's traces or to any collector. */
-export function createOtlp(settings: Settings, via: Via): Exporter {
-  const { url, headers, dispatcher, mlflow } = targetOf(settings)
+export function createOtlp({ settings, via, ...given }: ExporterOptions): Exporter {
+  const { url, headers, dispatcher, mlflow } = targetOf(settings, given.dispatcher)
   const isMlflow = mlflow !== null
   const isCopied = globs(settings['otlp.resourceOntoSpans'])
   const copiesAny = settings['otlp.resourceOntoSpans'].length > 0
