@@ -1,4 +1,4 @@
-import type { BatchKind, Heights } from '../exporters/exporter.ts'
+import type { BatchKind, Exporter, Heights } from '../exporters/exporter.ts'
 import type { RunJournal } from '../journal/journal.ts'
 
 /** How far one destination has got in one kind of one run. */
@@ -27,6 +27,8 @@ export interface AccountOptions {
   exporter: string
   address: string
   target: Readonly<Record<string, string | null>>
+  /** What it takes. */
+  kinds: readonly BatchKind[]
 }
 
 export interface RejectedRow {
@@ -56,16 +58,20 @@ export class DestinationAccount {
   constructor(journal: RunJournal, options: AccountOptions, isNew = false) {
     this.#journal = journal
     this.#options = options
-    const { exporter, address, target } = options
+    const { exporter, address, target, kinds } = options
     const rows = journal.all('SELECT * FROM destinations WHERE exporter = ? ORDER BY id', exporter)
     // Once the tracker's run is known the address is no part of what a destination is, while it leads to that run.
     const isMade = (each: Record<string, unknown>): boolean => each['run_id'] !== null || each['making_since'] !== null
     let row = isNew ? undefined : (rows.find((each) => each['address'] === address) ?? rows.findLast(isMade))
     if (row === undefined) {
       const values = [exporter, address, JSON.stringify(target)]
-      journal.run('INSERT INTO destinations (exporter, address, target) VALUES (?, ?, ?)', ...values)
-      row = journal.get('SELECT * FROM destinations WHERE exporter = ? ORDER BY id DESC LIMIT 1', exporter)!
+      journal.transaction(() => {
+        journal.run('INSERT INTO destinations (exporter, address, target) VALUES (?, ?, ?)', ...values)
+        row = journal.get('SELECT * FROM destinations WHERE exporter = ? ORDER BY id DESC LIMIT 1', exporter)!
+        for (const kind of kinds) addCursor(journal, Number(row['id']), kind)
+      })
     }
+    row = row!
     this.#id = Number(row['id'])
     this.#isMoved = row['address'] !== address
     journal.run("UPDATE destinations SET state = 'disabled' WHERE exporter = ? AND id <> ?", exporter, this.#id)
@@ -98,7 +104,7 @@ export class DestinationAccount {
   }
 
   cursor(kind: BatchKind): Cursor {
-    this.#journal.run('INSERT INTO cursors (destination, kind) VALUES (?, ?) ON CONFLICT DO NOTHING', this.#id, kind)
+    addCursor(this.#journal, this.#id, kind)
     const row = this.#journal.get('SELECT * FROM cursors WHERE destination = ? AND kind = ?', this.#id, kind)!
     const n = (name: string): number => Number(row[name])
     return {
@@ -141,14 +147,24 @@ export class DestinationAccount {
     this.#journal.run('UPDATE destinations SET ended = 1 WHERE id = ?', this.#id)
   }
 
-  /** A batch up to `cursor.sending` is about to be sent: known before it leaves. */
-  sending(kind: BatchKind, cursor: Cursor): void {
-    this.#journal.run(
-      'UPDATE cursors SET sending = ? WHERE destination = ? AND kind = ?',
-      cursor.sending,
-      this.#id,
-      kind,
-    )
+  /** A batch up to `cursor.sending`, without `aside`, is about to be sent: known before it leaves. */
+  sending(kind: BatchKind, cursor: Cursor, aside: readonly RejectedRow[]): void {
+    this.#journal.transaction(() => {
+      for (const row of aside) this.#journal.reject({ destination: this.#id, kind, ...row })
+      this.#journal.run(
+        'UPDATE cursors SET sending = ? WHERE destination = ? AND kind = ?',
+        cursor.sending,
+        this.#id,
+        kind,
+      )
+    })
+  }
+
+  /** Sequence numbers of rows that are set aside and that the cursor has not passed yet. */
+  ahead(kind: BatchKind): number[] {
+    const sql = `SELECT sequence FROM rejected JOIN cursors USING (destination, kind)
+      WHERE destination = ? AND kind = ? AND sequence > position`
+    return this.#journal.all(sql, this.#id, kind).map((row) => Number(row['sequence']))
   }
 
   /** Writes a cursor that has moved, with the rows that were set aside on the way and the steps that are there now. */
@@ -181,3 +197,12 @@ export class DestinationAccount {
     )
   }
 }
+
+/** The account of an exporter's destination, which the journal knows from here on. */
+export function accountOf(journal: RunJournal, { name, address, target, accepts }: Exporter): DestinationAccount {
+  const kinds = Object.keys(accepts) as BatchKind[]
+  return new DestinationAccount(journal, { exporter: name, address, target, kinds })
+}
+
+const addCursor = (journal: RunJournal, destination: number, kind: BatchKind): void =>
+  journal.run('INSERT INTO cursors (destination, kind) VALUES (?, ?) ON CONFLICT DO NOTHING', destination, kind)

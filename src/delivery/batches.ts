@@ -86,10 +86,10 @@ export function slice(batch: Batch, from: number, to: number): Batch {
   }
 }
 
-/** The points of a batch for which `keep` holds, and the places of the others. */
-export function sift(batch: PointBatch, keep: (series: number) => boolean): { kept: PointBatch; others: number[] } {
+/** The points of a batch at the places for which `keep` holds, and the places of the others. */
+export function sift(batch: PointBatch, keep: (place: number) => boolean): { kept: PointBatch; others: number[] } {
   const places = Array.from({ length: batch.count }, (_, i) => i)
-  const kept = places.filter((i) => keep(batch.series[i]!))
+  const kept = places.filter(keep)
   if (kept.length === batch.count) return { kept: batch, others: [] }
   return {
     kept: {
@@ -103,7 +103,7 @@ export function sift(batch: PointBatch, keep: (series: number) => boolean): { ke
       time: Float64Array.from(kept, (i) => batch.time[i]!),
       series: Uint32Array.from(kept, (i) => batch.series[i]!),
     },
-    others: places.filter((i) => !keep(batch.series[i]!)),
+    others: places.filter((i) => !keep(i)),
   }
 }
 

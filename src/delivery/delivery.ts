@@ -10,7 +10,7 @@ import type {
   SendResult,
 } from '../exporters/exporter.ts'
 import type { RunJournal } from '../journal/journal.ts'
-import { DestinationAccount, type Cursor, type RejectedRow } from './account.ts'
+import { accountOf, type Cursor, type DestinationAccount, type RejectedRow } from './account.ts'
 import { attempt, attempts, pause } from './attempts.ts'
 import { emptyBatch, halves, itemOf, lastOf, nextBatch, sequenceOf, sift, slice, untilNaN } from './batches.ts'
 import type { Clock } from './clock.ts'
@@ -44,7 +44,7 @@ const KINDS: readonly BatchKind[] = ['params', 'tags', 'points', 'spans']
 export interface DeliveryOptions {
   journal: RunJournal
   exporter: Exporter
-  run: Omit<RunToOpen, 'knownId' | 'knownMade' | 'making' | 'makingSince' | 'target' | 'peer'>
+  run: Omit<RunToOpen, 'knownId' | 'knownMade' | 'mayExist' | 'making' | 'makingSince' | 'target' | 'peer'>
   /** An orphan goes where its journal says; else what is set now counts before that. */
   isOrphan: boolean
   clock: Clock
@@ -96,6 +96,8 @@ export class Delivery {
   readonly #names: string[] = []
   readonly #refusals = new Map<number, number>()
   readonly #refusedFor = new Map<number, string>()
+  /** Sequence numbers of points behind the cursor whose rows are set aside in the journal already. */
+  #ahead = new Set<number>()
   #runId: string | null = null
   #group: string | null = null
   #made = false
@@ -118,8 +120,8 @@ export class Delivery {
     this.#clock = options.clock
     this.exporter = options.exporter
     this.#main = options.exporter.accepts.points === undefined ? 'spans' : 'points'
-    const { name, address, target } = options.exporter
-    this.#account = new DestinationAccount(options.journal, { exporter: name, address, target })
+    const { name } = options.exporter
+    this.#account = accountOf(options.journal, options.exporter)
     this.#trouble = new Trouble({
       ...options,
       name,
@@ -149,6 +151,7 @@ export class Delivery {
     for (const kind of KINDS) {
       if (this.exporter.accepts[kind] !== undefined) this.#cursors.set(kind, account.cursor(kind))
     }
+    this.#ahead = new Set(account.ahead('points'))
     // A batch that was under way when an earlier process died may be stored.
     const main = this.#cursors.get(this.#main)
     if (main !== undefined && main.sending > main.position) this.#sender.doubt = this.#doubt
@@ -292,6 +295,7 @@ export class Delivery {
       ...this.#options.run,
       knownId: account.known.runId,
       knownMade: account.known.made,
+      mayExist: !this.#journal.isNew,
       peer: this.exporter.after === undefined ? null : (this.#options.peerOf(this.exporter.after)?.peer ?? null),
       makingSince: account.makingSince,
       making: (since) => (account.makingSince = since),
@@ -346,7 +350,7 @@ export class Delivery {
       return null
     }
     if (this.#sender.doubt === 'pieces' && kept.kind === 'points') return this.#deliverPiece(runId, kept, cursor, way)
-    this.#begin(kept.kind, cursor, way.end)
+    this.#begin(kept.kind, cursor, way)
     const result = await this.#sender.send(runId, kept, this.#isSuspended)
     if (result.kind === 'ok') this.#settle(kept, cursor, way, result.refused)
     // Not known and nobody to ask: the next step goes piece by piece.
@@ -376,13 +380,12 @@ export class Delivery {
 
   async #bisect(runId: string, batch: Batch, refusal: Refusal, cursor: Cursor, way: UnderWay): Promise<StepResult> {
     if (batch.count === 1) {
-      this.#reject(batch, refusal, cursor, way)
-      return null
+      return this.#refusedAlone(runId, batch, refusal, cursor, way)
     }
     const [left, right] = halves(batch)
     for (const half of [left, right]) {
       const here = { end: half === right ? way.end : lastOf(half), aside: way.aside }
-      this.#begin(half.kind, cursor, here.end)
+      this.#begin(half.kind, cursor, here)
       const result = await this.#sender.send(runId, half, this.#isSuspended)
       if (result.kind === 'ok') {
         this.#settle(half, cursor, here)
@@ -397,24 +400,50 @@ export class Delivery {
     return null
   }
 
+  /** The run may have been deleted, and restored, since the batch was refused: so one row is asked for twice. */
+  async #refusedAlone(
+    runId: string,
+    batch: Batch,
+    refusal: Refusal,
+    cursor: Cursor,
+    way: UnderWay,
+  ): Promise<StepResult> {
+    const probe = await this.#sender.send(runId, emptyBatch(this.#journal, this.#main), this.#isSuspended)
+    if (probe.kind !== 'ok' && probe.kind !== 'pieces') return probe
+    const again = await this.#sender.send(runId, batch, this.#isSuspended)
+    if (again.kind === 'pieces') return 'again'
+    if (again.kind === 'drop') this.#reject(batch, refusal, cursor, way)
+    else if (again.kind === 'ok') this.#settle(batch, cursor, way)
+    else return again
+    return null
+  }
+
   /** Takes out of a batch what belongs to series that are refused for their name. */
   #setAside(batch: Batch): { kept: Batch; way: UnderWay } {
     const end = lastOf(batch)
-    if (batch.kind !== 'points' || this.#refusedFor.size === 0) return { kept: batch, way: { end, aside: [] } }
-    const { kept, others } = sift(batch, (series) => !this.#refusedFor.has(series))
+    if (batch.kind !== 'points' || this.#refusedFor.size + this.#ahead.size === 0)
+      return { kept: batch, way: { end, aside: [] } }
+    const isAside = (i: number): boolean =>
+      this.#refusedFor.has(batch.series[i]!) || this.#ahead.has(sequenceOf(batch, i))
+    const { kept, others } = sift(batch, (i) => !isAside(i))
     const aside = others.map((i) => ({
       sequence: sequenceOf(batch, i),
       ...itemOf(batch, i),
-      reason: this.#refusedFor.get(batch.series[i]!)!,
+      reason: this.#refusedFor.get(batch.series[i]!) ?? '',
     }))
     return { kept, way: { end, aside } }
   }
 
-  /** Notes, before it leaves, how far the batch under way goes. */
-  #begin(kind: BatchKind, cursor: Cursor, end: number): void {
-    if (cursor.sending === end) return
-    this.#account.sending(kind, { ...cursor, sending: end })
+  /**
+   * Notes, before it leaves, how far the batch under way goes and what was left out of it: whoever learns after a crash
+   * that it is stored must know that this is not.
+   */
+  #begin(kind: BatchKind, cursor: Cursor, { end, aside }: UnderWay): void {
+    const fresh = aside.filter(({ sequence }) => !this.#ahead.has(sequence))
+    if (cursor.sending === end && fresh.length === 0) return
+    this.#account.sending(kind, { ...cursor, sending: end }, fresh)
     cursor.sending = end
+    for (const { sequence } of fresh) this.#ahead.add(sequence)
   }
 
   /** A batch is there: the cursor moves past it, and the series have got higher. */
@@ -480,13 +509,15 @@ export class Delivery {
   ): void {
     // In place: the halves of a batch share the rows that were left out of it.
     const passed = way.aside.splice(0, way.aside.filter(({ sequence }) => sequence <= way.end).length)
-    const rejected = [...passed, ...refused].sort((a, b) => a.sequence - b.sequence)
-    const moved = { ...next, position: way.end, rejected: next.rejected + rejected.length }
+    const fresh = passed.filter(({ sequence }) => !this.#ahead.has(sequence))
+    const rejected = [...fresh, ...refused].sort((a, b) => a.sequence - b.sequence)
+    const moved = { ...next, position: way.end, rejected: next.rejected + passed.length + refused.length }
     const waiting = kind === this.#main ? this.#total - way.end : 0
     if (cursor.sending <= way.end && !this.#splitsNaN && (waiting >= FLUSH_POINTS || (this.#draining && waiting > 0))) {
       moved.sending = way.end + Math.min(waiting, this.exporter.accepts[kind]!)
     }
     this.#account.moved(kind, moved, rejected, heights)
+    for (const { sequence } of passed) this.#ahead.delete(sequence)
     // Whatever was not known of a batch up to here is settled.
     if (kind === this.#main && way.end >= cursor.sending) this.#sender.doubt = 'none'
     Object.assign(cursor, moved)

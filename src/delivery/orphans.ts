@@ -3,7 +3,7 @@ import { isBusy } from '../journal/lock.ts'
 import { lacksSomething, readStateDir, type DestinationStatus, type RunStatus } from '../journal/status.ts'
 import { counted, points } from '../telemetry/words.ts'
 import type { Clock } from './clock.ts'
-import { DeliveredRun, takeJournal } from './run.ts'
+import { DeliveredRun, removeEmpty, takeJournal } from './run.ts'
 
 /** How often it is looked whether an orphan is done or wanted. */
 const WATCH_MS = 100
@@ -59,7 +59,8 @@ export class Orphans {
   async #passOver(): Promise<void> {
     const { stateDir, say } = this.#options
     try {
-      const { runs, unreadable } = readStateDir(stateDir, (journal) => this.#done.has(journal))
+      const { runs, unreadable, empty } = readStateDir(stateDir, (journal) => this.#done.has(journal))
+      for (const journal of empty) removeEmpty(journal)
       for (const { journal, error } of unreadable) {
         this.#done.add(journal)
         say(`${journal} cannot be read (${error}): nothing is delivered of it`)
@@ -91,7 +92,9 @@ export class Orphans {
   /** Its senders may come again, and then it goes on: its end is not ours to set yet. */
   #isAwaited({ status, identity, lastAt }: RunStatus): boolean {
     const { clock, idleMs } = this.#options
-    return status === 'interrupted' && identity !== null && clock.date() - (lastAt ?? 0) < idleMs
+    // A time that lies ahead is as good as none: the clock has been set back.
+    const age = clock.date() - (lastAt ?? 0)
+    return status === 'interrupted' && identity !== null && age >= 0 && age < idleMs
   }
 
   /** Those that still lack something of the run, at the address that it was to go to. */
@@ -126,6 +129,7 @@ export class Orphans {
       const progressAt = (): number => Math.max(from, ...run!.deliveries.map((delivery) => delivery.progressAt))
       while (!this.#stopped && !run.isComplete && !run.isWanted && clock.now() - progressAt() < PATIENCE_MS) {
         await this.#pause(WATCH_MS)
+        run.wake()
       }
       const isComplete = run.isComplete
       if (isComplete && exporters.length > 0)

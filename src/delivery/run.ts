@@ -2,6 +2,8 @@ import { existsSync, rmSync, writeFileSync } from 'node:fs'
 import type { Exporter } from '../exporters/exporter.ts'
 import { RunJournal } from '../journal/journal.ts'
 import { isBusy, JournalLock } from '../journal/lock.ts'
+import { isEmpty } from '../journal/status.ts'
+import { accountOf } from './account.ts'
 import type { Clock } from './clock.ts'
 import { Delivery } from './delivery.ts'
 
@@ -28,7 +30,7 @@ export class DeliveredRun {
   readonly journal: RunJournal
   readonly #deliveries: Delivery[] = []
   /** Exporters that take spans only, while there are none. */
-  #dormant: Exporter[] = []
+  readonly #dormant: Exporter[] = []
   #isDraining = false
   readonly #options: RunOptions
   readonly #lock: JournalLock | null
@@ -37,9 +39,14 @@ export class DeliveredRun {
     this.#options = options
     this.journal = options.journal
     this.#lock = options.lock
-    for (const exporter of options.exporters) {
-      if (exporter.accepts.points === undefined) this.#dormant.push(exporter)
-      else this.#start(exporter)
+    this.#dormant.push(...options.exporters.filter(({ accepts }) => accepts.points === undefined))
+    try {
+      for (const exporter of options.exporters) if (exporter.accepts.points !== undefined) this.#start(exporter)
+      // Known from the beginning: whoever goes on after a crash must know that spans are wanted there.
+      for (const exporter of this.#dormant) accountOf(this.journal, exporter)
+    } catch (error) {
+      void this.stop() // the run is delivered by another one of us, or not at all
+      throw error
     }
     this.wake()
   }
@@ -72,11 +79,21 @@ export class DeliveredRun {
   }
 
   get isComplete(): boolean {
-    return this.deliveries.every((delivery) => delivery.isComplete)
+    return !this.#lacksDelivery && this.deliveries.every((delivery) => delivery.isComplete)
   }
 
+  /** There are spans, and nobody who delivers them. */
+  get #lacksDelivery(): boolean {
+    return this.journal.spans > 0 && this.#dormant.length > 0
+  }
+
+  /** Tells that the journal has more. To be called again and again. */
   wake(): void {
-    if (this.journal.spans > 0) for (const exporter of this.#dormant.splice(0)) this.#start(exporter)
+    try {
+      for (; this.#lacksDelivery; this.#dormant.shift()) this.#start(this.#dormant[0]!)
+    } catch {
+      // Its first rows do not fit on the disk, of which the next commit tells; then they go into memory.
+    }
     for (const delivery of this.deliveries) delivery.wake()
   }
 
@@ -121,6 +138,18 @@ export function takeJournal(path: string): TakenJournal {
   } catch (error) {
     lock.release()
     throw error
+  }
+}
+
+/** Removes a journal that its process has died over before anything was in it, unless that process lives. */
+export function removeEmpty(path: string): void {
+  try {
+    const lock = new JournalLock(lockOf(path), 0)
+    const files = isEmpty(path) ? [path, `${path}-wal`, `${path}-shm`, lockOf(path)] : []
+    for (const file of files) rmSync(file, { force: true })
+    lock.release()
+  } catch {
+    // Somebody is making it.
   }
 }
 

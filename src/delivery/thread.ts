@@ -304,6 +304,7 @@ export class DeliveryThread {
     const watch = (): void => {
       if (this.#stopping || this.#slots.get(number) !== slot) return
       const { run, writer } = slot
+      run!.wake()
       const progressAt = Math.max(from, ...run!.deliveries.map((delivery) => delivery.progressAt))
       const isDone = isComplete(run!) && !writer!.journal.isOverflowing
       if (isDone || this.#clock.now() - progressAt >= LEAVE_PATIENCE_MS) void this.#letGo(number, slot)
@@ -336,6 +337,7 @@ export class DeliveryThread {
 
   #watch(): void {
     if (this.#stopping) return
+    for (const { run } of this.#slots.values()) run?.wake()
     if (this.#isComplete || !this.#mayGoOn()) void this.#stop()
     else this.#clock.after(WATCH_MS, () => this.#watch())
   }
@@ -378,7 +380,11 @@ export class DeliveryThread {
   #sayAccount({ writer }: Slot): boolean {
     const { journal } = writer!
     const isLost = !writer!.isDurable || !isThere(journal.path)
-    for (const line of accountLines(journal, { ...this.#options, isLost })) this.#say(line)
+    try {
+      for (const line of accountLines(journal, { ...this.#options, isLost })) this.#say(line)
+    } catch (error) {
+      this.#say(`the account of the run in ${journal.path} cannot be read (${(error as Error).message})`)
+    }
     return isLost
   }
 

@@ -109,6 +109,8 @@ export class RunJournal {
   #onDisk = 0
   #spansOnDisk = 0
   readonly path: string
+  /** The run began in this process. */
+  readonly isNew: boolean
   /** Key of each series, by id. */
   readonly keys: string[] = []
   readonly #idOf = new Map<string, number>()
@@ -116,7 +118,7 @@ export class RunJournal {
   readonly #ids: number[] = []
   #isRenumbered = false
   readonly #stats = new SeriesStatsTable()
-  #memoryLimit: number | null
+  #memoryLimit: number | null = null
   readonly #statements = new Map<string, StatementSync>()
   #pending = nothingPending()
   #points = 0
@@ -128,10 +130,10 @@ export class RunJournal {
   #block: StoredPoints | null = null
   #heldBytes = 0
 
-  private constructor(database: DatabaseSync, path: string, memoryLimit: number | null) {
+  private constructor(database: DatabaseSync, path: string, isNew: boolean) {
     this.#disk = database
     this.path = path
-    this.#memoryLimit = memoryLimit
+    this.isNew = isNew
   }
 
   /** Where rows are written now. */
@@ -179,13 +181,14 @@ export class RunJournal {
     if (memoryLimit === null) createPrivate(path)
     const database = new DatabaseSync(path, { timeout: BUSY_PATIENCE_MS })
     // auto_vacuum must be set before WAL, or it stays off without a word.
-    database.exec(`PRAGMA auto_vacuum = INCREMENTAL; PRAGMA application_id = ${APPLICATION_ID};
-      PRAGMA user_version = ${FORMAT}; PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL;
+    database.exec(`PRAGMA auto_vacuum = INCREMENTAL; PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL;
       PRAGMA journal_size_limit = ${WAL_LIMIT_BYTES};`)
-    const journal = new RunJournal(database, path, memoryLimit)
+    const journal = new RunJournal(database, path, true)
+    journal.#memoryLimit = memoryLimit
     journal.#isShared = start.identity !== null
     journal.transaction(() => {
-      database.exec(SCHEMA)
+      // That it is a journal is said in the same commit: a process that dies before leaves an empty database.
+      database.exec(`PRAGMA application_id = ${APPLICATION_ID}; PRAGMA user_version = ${FORMAT}; ${SCHEMA}`)
       const { params, tags, command, startedAt, identity, trackerRun, ...texts } = start
       const meta = {
         ...texts,
@@ -217,7 +220,7 @@ export class RunJournal {
     }
     database.exec(`PRAGMA synchronous = FULL; PRAGMA journal_size_limit = ${WAL_LIMIT_BYTES};`)
     for (const migrate of MIGRATIONS.slice(format - OLDEST_FORMAT)) migrate(database)
-    const journal = new RunJournal(database, path, null)
+    const journal = new RunJournal(database, path, false)
     for (const { id, key } of database.prepare('SELECT id, key FROM series').all() as { id: number; key: string }[])
       journal.#know(id, key)
     const counter = (name: string): number =>
@@ -286,11 +289,10 @@ export class RunJournal {
 
   /** Ends a run whose process died without a word: killed, at the time of its last point. One that others feed has just ended. */
   closeByTakeOver(status: EndStatus = 'KILLED'): void {
-    const last = this.read(this.#points - 1, 1)
     const time =
-      last === null || this.#points === 0
+      this.#points === 0
         ? Number(this.get("SELECT value FROM meta WHERE key = 'startedAt'")!['value'])
-        : last.time[0]!
+        : this.read(this.#points - 1, 1)!.time[0]!
     this.transaction(() => {
       this.#settleWaiting()
       this.setMeta('status', status)

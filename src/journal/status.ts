@@ -146,11 +146,19 @@ export function readStatus(database: DatabaseSync, path: string, isLive: boolean
         dropped: group('spans.dropped.'),
       },
       rejectedParams: count("SELECT count(*) FROM rejected WHERE destination IS NULL AND kind = 'params'"),
-      destinations: all('SELECT * FROM destinations ORDER BY id').map((row) => destinationStatus(row, cursors, totals)),
+      destinations: all('SELECT * FROM destinations ORDER BY id')
+        .filter((row) => totals.spans > 0 || !takesOnlySpans(row, cursors))
+        .map((row) => destinationStatus(row, cursors, totals)),
     }
   } finally {
     database.exec('COMMIT')
   }
+}
+
+/** One that only takes spans is no matter of a run that has none. */
+const takesOnlySpans = ({ id }: Row, cursors: readonly Row[]): boolean => {
+  const own = cursors.filter(({ destination }) => destination === id)
+  return own.length > 0 && own.every(({ kind }) => kind === 'spans')
 }
 
 function destinationStatus(row: Row, cursors: readonly Row[], totals: Record<BatchKind, number>): DestinationStatus {
@@ -200,16 +208,20 @@ export interface Unreadable {
   error: string
 }
 
-/**
- * The accounts of all journals in a state directory, newest run last, and the files that could not be read. `skip`
- * leaves files out unread.
- */
-export function readStateDir(
-  stateDir: string,
-  skip: (journal: string) => boolean = () => false,
-): { runs: RunStatus[]; unreadable: Unreadable[] } {
+/** What is in a state directory. */
+export interface StateDir {
+  /** Newest last. */
+  runs: RunStatus[]
+  unreadable: Unreadable[]
+  /** Databases without a table: a process is making its journal, or has died before anything was in it. */
+  empty: string[]
+}
+
+/** The accounts of all journals in a state directory. `skip` leaves files out unread. */
+export function readStateDir(stateDir: string, skip: (journal: string) => boolean = () => false): StateDir {
   const runs: RunStatus[] = []
   const unreadable: Unreadable[] = []
+  const empty: string[] = []
   for (const entry of entriesOf(stateDir)) {
     // A FIFO or a device of that name would hang whoever opens it.
     if (!entry.isFile() || !entry.name.endsWith('.sqlite')) continue
@@ -218,10 +230,24 @@ export function readStateDir(
     try {
       runs.push(readJournal(path))
     } catch (error) {
-      unreadable.push({ journal: path, error: (error as Error).message })
+      if (isEmpty(path)) empty.push(path)
+      else unreadable.push({ journal: path, error: (error as Error).message })
     }
   }
-  return { runs, unreadable }
+  return { runs, unreadable, empty }
+}
+
+/** Whether a file is a database without a table, as a journal is before its first commit. */
+export function isEmpty(path: string): boolean {
+  let database: DatabaseSync | null = null
+  try {
+    database = new DatabaseSync(path, { readOnly: true })
+    return database.prepare('SELECT 1 FROM sqlite_master').get() === undefined
+  } catch {
+    return false
+  } finally {
+    database?.close()
+  }
 }
 
 /** What is in a directory, by name; one that is not there yet is empty. @throws when it is no directory, or cannot be read */

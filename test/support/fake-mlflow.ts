@@ -1,13 +1,7 @@
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http'
 import type { AddressInfo, Socket } from 'node:net'
 import { onTestFinished } from 'vitest'
-
-export interface StoredPoint {
-  key: string
-  value: number | string
-  timestamp: number
-  step: number
-}
+import { MlflowModel, type ModelRun, type StoredPoint } from './mlflow-model.ts'
 
 /** A request as the server saw it. */
 export interface Seen {
@@ -20,19 +14,10 @@ export interface Seen {
 /** What a test may do in the place of an answer: return true when it has taken the request over. */
 export type Fault = (request: Seen, response: ServerResponse, socket: Socket) => boolean | Promise<boolean>
 
-/**
- * A stand-in for the faults that a real MLflow does not produce on demand. It keeps MLflow's semantics as far as the
- * tests need them: points are a set, a batch is stored whole or not at all, params are written once.
- */
+/** A stand-in for the faults that a real MLflow does not produce on demand; one that cannot be asked what it has stored. */
 export class FakeMlflow {
   readonly seen: Seen[] = []
-  readonly points = new Map<string, StoredPoint>()
-  readonly runs = new Map<
-    string,
-    { info: Record<string, any>; tags: Map<string, string>; params: Map<string, string> }
-  >()
-  /** Points stored again. */
-  repeats = 0
+  readonly model = new MlflowModel()
   fault: Fault = () => false
   readonly #server = createServer((request, response) => void this.#serve(request, response))
   readonly #sockets = new Set<Socket>()
@@ -40,6 +25,7 @@ export class FakeMlflow {
 
   static async start(): Promise<FakeMlflow> {
     const fake = new FakeMlflow()
+    fake.model.knowsInterval = false
     fake.#server.on('connection', (socket) => {
       fake.#sockets.add(socket)
       socket.on('close', () => fake.#sockets.delete(socket))
@@ -47,6 +33,22 @@ export class FakeMlflow {
     await fake.listen()
     onTestFinished(() => fake.close())
     return fake
+  }
+
+  get runs(): ReadonlyMap<string, ModelRun> {
+    return this.model.runs
+  }
+
+  /** All that is stored, of all runs. */
+  get points(): ReadonlyMap<string, StoredPoint> {
+    return new Map(
+      [...this.runs].flatMap(([run, { points }]) => [...points].map(([id, point]) => [`${run} ${id}`, point])),
+    )
+  }
+
+  /** Points stored again. */
+  get repeats(): number {
+    return this.model.repeats
   }
 
   get url(): string {
@@ -90,55 +92,8 @@ export class FakeMlflow {
   }
 
   /** Answers as MLflow does. */
-  answer({ path, body }: Seen, response: ServerResponse): void {
-    const reply = (status: number, json: object): void =>
-      void response.writeHead(status, { 'content-type': 'application/json' }).end(JSON.stringify(json))
-    const missing = (): void => reply(404, { error_code: 'RESOURCE_DOES_NOT_EXIST', message: 'No such run' })
-    if (path === 'runs/create') {
-      const run_id = `run${this.runs.size}`
-      const tags = new Map<string, string>(body.tags.map((tag: any) => [tag.key, tag.value]))
-      this.runs.set(run_id, {
-        info: { run_id, experiment_id: body.experiment_id, status: 'RUNNING', start_time: body.start_time },
-        tags,
-        params: new Map(),
-      })
-      return reply(200, { run: { info: this.runs.get(run_id)!.info } })
-    }
-    if (path === 'runs/search') {
-      const wanted = /'(.*)'/.exec(body.filter)![1]
-      return reply(200, { runs: [...this.runs.values()].filter(({ tags }) => tags.get('spanbridge.run') === wanted) })
-    }
-    if (path === '/v1/traces') return reply(200, {})
-    const run = this.runs.get(body.run_id)
-    if (run === undefined) return missing()
-    if (path === 'runs/get') return reply(200, { run })
-    if (path === 'runs/update') {
-      Object.assign(run.info, { status: body.status, end_time: body.end_time })
-      return reply(200, { run_info: run.info })
-    }
-    if (path === 'runs/log-batch') return this.#logBatch(body, run, reply)
-    missing()
-  }
-
-  #logBatch(
-    body: any,
-    run: { tags: Map<string, string>; params: Map<string, string> },
-    reply: (status: number, json: object) => void,
-  ): void {
-    for (const { key, value } of body.params ?? []) {
-      if ((run.params.get(key) ?? value) !== value)
-        return reply(400, {
-          error_code: 'INVALID_PARAMETER_VALUE',
-          message: `Changing param values is not allowed: ${key}`,
-        })
-      run.params.set(key, value)
-    }
-    for (const point of (body.metrics ?? []) as StoredPoint[]) {
-      const id = JSON.stringify([body.run_id, point.key, point.step, point.timestamp, point.value])
-      if (this.points.has(id)) this.repeats += 1
-      this.points.set(id, point)
-    }
-    for (const { key, value } of body.tags ?? []) run.tags.set(key, value)
-    reply(200, {})
+  answer(request: Seen, response: ServerResponse): void {
+    const { status, json } = request.path === '/v1/traces' ? { status: 200, json: {} } : this.model.answer(request)
+    response.writeHead(status, { 'content-type': 'application/json' }).end(JSON.stringify(json))
   }
 }

@@ -11,6 +11,7 @@ export const runToOpen: Omit<RunToOpen, 'target'> = {
   tags: [],
   knownId: null,
   knownMade: false,
+  mayExist: false,
   reopen: false,
   makingSince: null,
   peer: null,

@@ -42,10 +42,12 @@ export async function openRun(client: MlflowClient, run: RunToOpen, whole: Abort
   if (run.knownId !== null || target.runId !== null) return existingRun(client, run, target, abort)
   const experiment = await experimentId(client, target, abort)
   if (typeof experiment !== 'string') return experiment
-  if (run.makingSince !== null) {
+  if (run.makingSince !== null || run.mayExist) {
     const found = await findByTag(client, experiment, run.run, abort)
     if (found.kind === 'failed') return found.failure
     if (found.kind === 'found') return opened(client, experiment, found.runId, true)
+  }
+  if (run.makingSince !== null) {
     // The clock may have been set back: a time that lies ahead is as good as none.
     const age = Date.now() - run.makingSince
     if (age >= 0 && age < MAKING_PATIENCE_MS) {
@@ -178,17 +180,20 @@ const runsOf = (json: Record<string, unknown>): unknown[] =>
 
 /**
  * Deletes twins of a run of ours: a request to make it that was answered late has made them. Only what bears our tag
- * and is empty goes; that it fails is no reason not to end the run.
+ * and is empty goes; that a server refuses this is no reason not to end the run.
  */
-async function deleteTwins(client: MlflowClient, run: OpenedRun, abort: AbortSignal): Promise<void> {
+async function deleteTwins(client: MlflowClient, run: OpenedRun, abort: AbortSignal): Promise<SendResult> {
   const answer = await searchByTag(client, run.experiment, run.run, abort)
-  if (answer.kind !== 'ok') return
+  if (answer.kind !== 'ok') return answer.kind === 'drop' ? { kind: 'ok' } : answer
   for (const twin of runsOf(answer.json).filter(isFields)) {
     const runId = textAt(twin, 'info', 'run_id')
     const data = twin['data']
     const isEmpty = isFields(data) && data['metrics'] === undefined && data['params'] === undefined
-    if (runId !== null && runId !== run.runId && isEmpty) await client.post('runs/delete', { run_id: runId }, abort)
+    if (runId === null || runId === run.runId || !isEmpty) continue
+    const deleted = await client.post('runs/delete', { run_id: runId }, abort)
+    if (deleted.kind === 'retry' || deleted.kind === 'unanswered') return deleted
   }
+  return { kind: 'ok' }
 }
 
 /**
@@ -249,8 +254,7 @@ export async function closeRun(
   )
   if (answer.kind !== 'ok') return answer
   if (textAt(answer.json, 'run_info', 'status') !== end.status) return odd(client, 'runs/update')
-  await deleteTwins(client, run, abort)
-  return { kind: 'ok' }
+  return deleteTwins(client, run, abort)
 }
 
 function textAt(value: unknown, ...path: string[]): string | null {

@@ -1,0 +1,192 @@
+import { DatabaseSync } from 'node:sqlite'
+import { columnsOf } from '../../src/channel/chunk.ts'
+import { mlflowKey } from '../../src/exporters/mlflow/keys.ts'
+import { readJournal, type RunStatus } from '../../src/journal/status.ts'
+import { idOf, type ModelRun, type StoredPoint } from '../support/mlflow-model.ts'
+import { REFUSED_KEY, REFUSED_VALUE, type Servers } from './servers.ts'
+import type { Written } from './trainer.ts'
+
+/** A journal that lacks points: they were delivered, and the disk had no room for them. */
+export interface Partial {
+  status: RunStatus
+  isWhole: false
+}
+
+/** What a journal at rest holds. */
+export interface Held {
+  isWhole: true
+  status: RunStatus
+  points: Written[]
+  spans: string[]
+  params: Map<string, string>
+  tags: Map<string, string>
+  /** Rows set aside, by kind: sequence numbers. */
+  rejected: { points: number[]; others: number }
+  waiting: number
+}
+
+const sum = (counts: Readonly<Record<string, number>>): number => Object.values(counts).reduce((a, b) => a + b, 0)
+
+/** Reads a journal as anybody may, by SQLite. */
+export function readHeld(path: string): Held | Partial {
+  const status = readJournal(path)
+  const database = new DatabaseSync(path, { readOnly: true })
+  try {
+    const all = (sql: string): Record<string, any>[] => database.prepare(sql).all()
+    const keys = new Map(all('SELECT id, key FROM series').map(({ id, key }) => [id as number, key as string]))
+    const points: Written[] = []
+    for (const { first, count, data } of all('SELECT first, count, data FROM blocks ORDER BY first')) {
+      if (first !== points.length + 1) return { status, isWhole: false }
+      const columns = columnsOf((data as Uint8Array).slice().buffer, count)
+      for (let i = 0; i < count; i += 1)
+        points.push({
+          key: keys.get(columns.series[i]!)!,
+          step: columns.step[i]!,
+          time: columns.time[i]!,
+          value: columns.value[i]!,
+        })
+    }
+    const texts = (table: string): Map<string, string> =>
+      new Map(all(`SELECT name, value FROM ${table}`).map(({ name, value }) => [name, value]))
+    const rejected = all('SELECT kind, sequence FROM rejected WHERE destination IS NOT NULL ORDER BY sequence')
+    // Nothing is left of what was in memory but the account.
+    if (points.length !== status.journaled.points) return { status, isWhole: false }
+    return {
+      status,
+      isWhole: true,
+      points,
+      spans: all('SELECT data FROM spans ORDER BY sequence').map(({ data }) =>
+        Buffer.from(data).subarray(20, 28).toString('hex'),
+      ),
+      params: texts('params'),
+      tags: texts('tags'),
+      rejected: {
+        points: rejected.filter(({ kind }) => kind === 'points').map(({ sequence }) => sequence),
+        others: rejected.filter(({ kind }) => kind !== 'points').length,
+      },
+      waiting: all('SELECT coalesce(sum(numbers), 0) AS n FROM waiting')[0]!['n'],
+    }
+  } finally {
+    database.close()
+  }
+}
+
+/** The conservation law, which holds in every journal at every moment. */
+export function checkAccount({ status, points, spans, waiting }: Held): string[] {
+  const wrong: string[] = []
+  const equal = (what: string, a: number, b: number): void => {
+    if (a !== b) wrong.push(`${what}: ${a} is not ${b}`)
+  }
+  equal(
+    'numbers = points + skipped + waiting',
+    status.received.numbers,
+    status.points + sum(status.skipped) + status.waiting,
+  )
+  equal('points = journaled + dropped', status.points, status.journaled.points + sum(status.dropped))
+  equal('journaled points = rows', status.journaled.points, points.length)
+  equal(
+    'received spans = journaled + dropped',
+    status.received.spans,
+    status.journaled.spans + sum(status.spanAccount.dropped),
+  )
+  equal('journaled spans = rows', status.journaled.spans, spans.length)
+  equal('waiting = its rows', status.waiting, waiting)
+  for (const { exporter, points: of, spans: ofSpans } of status.destinations) {
+    if (exporter === 'mlflow')
+      equal(
+        'journaled = delivered + rejected + pending',
+        points.length,
+        of.delivered + of.rejected + of.evicted + of.pending,
+      )
+    if (ofSpans !== null)
+      equal(
+        'spans = delivered + rejected + pending',
+        spans.length,
+        ofSpans.delivered + ofSpans.rejected + ofSpans.pending,
+      )
+  }
+  return wrong
+}
+
+/** What was acknowledged is there, and what is there was written, in order and without a gap. `before`: what it held when its process began. */
+export function checkPrefix<T>(
+  what: string,
+  held: readonly T[],
+  written: readonly T[],
+  acked: number,
+  isSame: (a: T, b: T) => boolean,
+): string[] {
+  if (held.length < acked) return [`${acked} ${what} were acknowledged, ${held.length} are in the journal`]
+  if (held.length > written.length) return [`${held.length} ${what} are in the journal, ${written.length} were written`]
+  const at = held.findIndex((item, i) => !isSame(item, written[i]!))
+  return at < 0 ? [] : [`${what}: number ${at + 1} of the journal is not the one that was written`]
+}
+
+export const isSamePoint = (a: Written, b: Written): boolean =>
+  a.key === b.key && a.step === b.step && a.time === b.time && Object.is(a.value, b.value)
+
+const isPoison = ({ key, value }: Written): boolean => key === REFUSED_KEY || value === REFUSED_VALUE
+
+const rowOf = ({ key, step, time, value }: Written): StoredPoint => ({
+  key: mlflowKey(key),
+  step,
+  timestamp: time,
+  value: Number.isFinite(value) ? value : String(value),
+})
+
+/** Everything is where it belongs, once: `extra` allows rows that were delivered from a memory that has died since. */
+export function checkDelivered(held: Held, servers: Servers, extra: readonly Written[]): string[] {
+  const wrong: string[] = []
+  const { status } = held
+  for (const destination of status.destinations)
+    if (destination.state !== 'disabled') {
+      const { points, params, tags, spans, ended } = destination
+      const pending = points.pending + params.pending + tags.pending + (spans?.pending ?? 0)
+      if (pending > 0 || !ended) wrong.push(`${destination.exporter}: ${pending} items are pending, ended: ${ended}`)
+    }
+  // Its process has died before it knew of a destination: nothing is in it.
+  if (status.destinations.length === 0 && held.points.length + held.spans.length === 0) return wrong
+  const runs = [...servers.mlflow.runs.values()].filter(
+    ({ tags, info }) => tags.get('spanbridge.run') === status.run && info.lifecycle_stage === 'active',
+  )
+  const filled = runs.filter(({ points, params }) => points.size + params.size > 0)
+  const run = filled[0] ?? runs[0]
+  if (run === undefined || (runs.length > 1 && !servers.isLenient) || filled.length > 1)
+    return [
+      ...wrong,
+      `${runs.length} runs of the tracker bear the tag ${status.run}, ${filled.length} with something in it`,
+    ]
+  wrong.push(...checkPoints(held, run, extra, servers.isLenient), ...checkTexts(held, run))
+  if (run.info.status.toLowerCase() !== status.status)
+    wrong.push(`the run is ${run.info.status}, expected ${status.status}`)
+  const lost = held.spans.filter((id) => !servers.spans.has(id))
+  if (lost.length > 0) wrong.push(`${lost.length} spans have not arrived`)
+  return wrong
+}
+
+function checkPoints(held: Held, run: ModelRun, extra: readonly Written[], isLenient: boolean): string[] {
+  const wrong: string[] = []
+  const wanted = new Set(held.points.filter((point) => !isPoison(point)).map((point) => idOf(rowOf(point))))
+  const missing = [...wanted].filter((id) => !run.points.has(id))
+  if (missing.length > 0) wrong.push(`${missing.length} points are missing at the tracker, the first: ${missing[0]}`)
+  const allowed = new Set(extra.map((point) => idOf(rowOf(point))))
+  const strange = [...run.points.keys()].filter((id) => !wanted.has(id) && !allowed.has(id))
+  if (strange.length > 0)
+    wrong.push(`${strange.length} points are at the tracker that were never journaled, the first: ${strange[0]}`)
+  const poison = held.points.flatMap((point, i) => (isPoison(point) ? [i + 1] : []))
+  const wronged = held.rejected.points.filter((at) => !poison.includes(at))
+  // What a memory knew that has died is not known: those that it had set aside count as delivered.
+  if (isLenient ? wronged.length > 0 : poison.join() !== held.rejected.points.join())
+    wrong.push(`rejected are ${held.rejected.points.join()}, refused were ${poison.join()}`)
+  if (held.rejected.others > 0) wrong.push(`${held.rejected.others} rows that are no points are rejected`)
+  return wrong
+}
+
+function checkTexts({ params, tags }: Held, run: ModelRun): string[] {
+  const wrong: string[] = []
+  for (const [name, value] of params)
+    if (run.params.get(name) !== value) wrong.push(`the param ${name} is ${run.params.get(name)}, expected ${value}`)
+  for (const [name, value] of tags)
+    if (run.tags.get(name) !== value) wrong.push(`the tag ${name} is ${run.tags.get(name)}, expected ${value}`)
+  return wrong
+}

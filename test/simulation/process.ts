@@ -1,0 +1,156 @@
+import type { FromDelivery, Outcome, RunMessage, RunStart, ToDelivery } from '../../src/channel/messages.ts'
+import type { Settings } from '../../src/config/settings.ts'
+import { DeliveryThread } from '../../src/delivery/thread.ts'
+import { createExporters } from '../../src/exporters/index.ts'
+import { Via } from '../../src/otlp/via.ts'
+import type { Disk } from './disk.ts'
+import type { Network } from './network.ts'
+import type { Random } from './random.ts'
+import { Crash, type Life, type Time } from './time.ts'
+import type { Trainer } from './trainer.ts'
+
+/** What processes run in. */
+export interface Surroundings {
+  time: Time
+  random: Random
+  disk: Disk
+  network: Network
+  settings: Settings
+  stateDir: string
+  trace: (line: string) => void
+  /** The trainer of a run that has its journal, a new one where `start` has made a new run. */
+  trainerOf: (run: string, start: RunStart) => Trainer
+}
+
+/** What a barrier tells of a run once it is passed. */
+interface Mark {
+  trainer: Trainer
+  points: number
+  spans: number
+}
+
+/** What a process may be told to bridge: a run that is known, or a new one. */
+export interface Begun {
+  start: RunStart
+  /** Journal of an earlier run that goes on. */
+  resume: string | null
+}
+
+/**
+ * One process with a real delivery thread; what stands before that on the way is played. Messages arrive in order, each
+ * a moment after the one before.
+ */
+export class Process {
+  readonly life: Life = { alive: true }
+  readonly thread: DeliveryThread
+  outcome: Outcome | null = null
+  isReady = false
+  /** Buffers that have not come back. */
+  buffers = 0
+  /** By their numbers; null while it is not known which one it is. */
+  readonly #runs: (Trainer | null)[] = []
+  readonly #starts: RunStart[] = []
+  readonly #barriers = new Map<number, Mark[]>()
+  readonly #surroundings: Surroundings
+  #barrier = 0
+  #sentAt = 0
+  /** What is known to be on disk, by trainer. */
+  readonly acked = new Map<Trainer, { points: number; spans: number }>()
+  /** A disk has failed under a run, so that something of it was in memory only. */
+  isOverflown = false
+
+  constructor(surroundings: Surroundings) {
+    this.#surroundings = surroundings
+    const { settings, stateDir, time, network, random } = surroundings
+    const via = new Via(`process${random.whole(0, 1e9)}`)
+    const dispatcher = network.dispatcherOf(this.life)
+    this.thread = new DeliveryThread({
+      settings,
+      stateDir,
+      command: 'spanbridge',
+      createExporters: (trackerRun) => createExporters({ settings, via, dispatcher }, trackerRun),
+      onVia: () => {},
+      post: (message) => this.#hear(message),
+      clock: time.clockOf(this.life),
+    })
+  }
+
+  /** Dies: nothing of it goes on. */
+  kill(): never {
+    this.#surroundings.trace('killed')
+    this.life.alive = false
+    this.#surroundings.disk.release(this.life)
+    throw new Crash()
+  }
+
+  /** The runs that have their journals. */
+  get runs(): readonly Trainer[] {
+    return this.#runs.filter((trainer) => trainer !== null)
+  }
+
+  /** How many were begun. */
+  get begun(): readonly RunStart[] {
+    return this.#starts
+  }
+
+  begin({ start, resume }: Begun): void {
+    this.#runs.push(null)
+    this.#starts.push(start)
+    this.#send({ kind: 'run', run: this.#runs.length - 1, start, resume })
+  }
+
+  /** Says something of a run, together and with a barrier behind it where `isRequest`. */
+  say(trainer: Trainer, messages: readonly RunMessage[], isRequest: boolean): void {
+    const run = this.#runs.indexOf(trainer)
+    if (isRequest) this.#send({ kind: 'begin' })
+    for (const message of messages) {
+      if (message.kind === 'points') this.buffers += 1
+      this.#send({ ...message, run })
+    }
+    if (isRequest) this.#send({ kind: 'complete' })
+    if (isRequest) this.barrier([trainer])
+  }
+
+  /** Wants to hear when all that has been said is committed. */
+  barrier(trainers: readonly Trainer[]): void {
+    this.#barrier += 1
+    this.#barriers.set(
+      this.#barrier,
+      trainers.map((trainer) => ({ trainer, points: trainer.points.length, spans: trainer.spans.length })),
+    )
+    const runs = trainers.map((trainer) => this.#runs.indexOf(trainer))
+    this.#send({ kind: 'barrier', id: this.#barrier, runs })
+  }
+
+  post(message: ToDelivery): void {
+    this.#send(message)
+  }
+
+  #send(message: ToDelivery): void {
+    const { time, random } = this.#surroundings
+    this.#sentAt = Math.max(this.#sentAt + 0.001, time.now + random.next())
+    time.after(this.#sentAt - time.now, () => this.thread.take(message), this.life)
+  }
+
+  #hear(message: FromDelivery): void {
+    if (!this.life.alive) return
+    const { trace } = this.#surroundings
+    if (message.kind === 'empty') this.buffers -= message.buffers.length
+    else if (message.kind === 'ready') this.isReady = true
+    else if (message.kind === 'opened') {
+      const trainer = this.#surroundings.trainerOf(message.ulid, this.#starts[message.run]!)
+      this.#runs[message.run] = trainer
+      trainer.bridged(message.waiting)
+    } else if (message.kind === 'say') {
+      trace(`says: ${message.text}`)
+      if (/kept in memory/.test(message.text)) this.isOverflown = true
+    } else if (message.kind === 'finished') {
+      trace(`finished ${JSON.stringify(message.outcome)}`)
+      this.outcome = message.outcome
+    } else if (message.durable)
+      for (const { trainer, points, spans } of this.#barriers.get(message.id) ?? []) {
+        const acked = this.acked.get(trainer) ?? { points: 0, spans: 0 }
+        this.acked.set(trainer, { points: Math.max(acked.points, points), spans: Math.max(acked.spans, spans) })
+      }
+  }
+}
