@@ -204,7 +204,19 @@ export class Delivery {
     this.#cut.abort()
     this.#wake()
     await this.#loop
+    this.#takeBack()
     await this.exporter.close()
+  }
+
+  /** The batch that was to go next has not left, or is known not to be stored: whoever goes on need not ask. */
+  #takeBack(): void {
+    const cursor = this.#cursors.get(this.#main)
+    if (cursor === undefined || this.#sender.doubt !== 'none' || cursor.sending <= cursor.position) return
+    try {
+      this.#account.sending(this.#main, { ...cursor, sending: cursor.position }, [])
+    } catch {
+      // The disk is full, or the journal damaged, of which has been told: then it is asked for.
+    }
   }
 
   get #waiting(): number {

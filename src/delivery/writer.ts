@@ -70,7 +70,7 @@ export class JournalWriter {
     const { path } = this.journal
     const words = /malformed|not a database/.test(message)
       ? `is damaged (${message}): has somebody written into it, or is the disk failing? What comes now is kept in memory, up to 64 MB of points`
-      : `cannot be written (${message}); up to 64 MB of points are kept in memory meanwhile. Is the disk full? It is tried again each second.`
+      : `cannot be written (${message}); up to 64 MB of points are kept in memory meanwhile, and senders of OTLP are told to come again. Is the disk full? It is tried again each second.`
     this.#say(`the journal ${path} ${words}`)
     this.journal.overflow(MEMORY_JOURNAL_BYTES)
     this.#triedDiskAt = this.#clock.now()

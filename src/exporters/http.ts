@@ -32,6 +32,8 @@ const UNREACHABLE: ReadonlySet<string> = new Set([
   'ETIMEDOUT',
   'UND_ERR_CONNECT_TIMEOUT',
 ])
+/** Names of our library for what it has met say nothing to users. */
+const CODE_OF_UNDICI = /^UND_ERR_/
 const CLOSED: ReadonlySet<string> = new Set(['UND_ERR_SOCKET', 'ECONNRESET', 'EPIPE'])
 
 /** Why no answer came from `who`, in words; `answered`: the beginning of one had come. */
@@ -59,10 +61,11 @@ export function unreachable(who: string, error: NodeJS.ErrnoException, abort: Ab
     return { kind: 'retry', error: words(text) }
   }
   if (!answered && CLOSED.has(code)) {
-    const text = `closed the connection before it answered (${code}): is anything running at the tunnel's other end?`
+    const text = `closed the connection before it answered${CODE_OF_UNDICI.test(code) ? '' : ` (${code})`}: is anything running at the tunnel's other end?`
     return { kind: 'unanswered', error: words(text), absent: true }
   }
-  return { kind: 'unanswered', error: words(`broke off its answer (${code === '' ? error.message : code})`) }
+  const why = code === '' || CODE_OF_UNDICI.test(code) ? error.message : code
+  return { kind: 'unanswered', error: words(`broke off its answer (${why})`) }
 }
 
 /** Connections as the options say. @throws when a certificate file cannot be read */
@@ -93,14 +96,21 @@ function pem(certPath: string, keyPath: string | null): { cert: Buffer; key: Buf
 
 /** The text of a body. @throws when it is longer than 8 MiB */
 export async function textOf(body: AsyncIterable<Buffer>): Promise<string> {
+  const bytes = await beginningOf(body, MAX_ANSWER_BYTES + 1)
+  if (bytes.length > MAX_ANSWER_BYTES) throw new Error('the answer is longer than 8 MiB')
+  return bytes.toString()
+}
+
+/** At most `limit` bytes of a body; what is longer is cut off there, and its connection with it. */
+export async function beginningOf(body: AsyncIterable<Buffer>, limit: number): Promise<Buffer> {
   const chunks: Buffer[] = []
   let bytes = 0
   for await (const chunk of body) {
-    bytes += chunk.length
-    if (bytes > MAX_ANSWER_BYTES) throw new Error('the answer is longer than 8 MiB')
     chunks.push(chunk)
+    bytes += chunk.length
+    if (bytes >= limit) break
   }
-  return Buffer.concat(chunks).toString()
+  return Buffer.concat(chunks).subarray(0, limit)
 }
 
 /** The beginning of an answer, without markup, on one line. */

@@ -42,7 +42,6 @@ function readResourceGroup(r: WireReader, groups: Group[]): void {
   for (let i = 0; i < scopes.length; i += 2) {
     r.pos = scopes[i]!
     r.end = scopes[i + 1]!
-    r.object()
     const { head: scopeHead, items } = readLevel(r, SCOPE)
     if (items.length === 0) continue
     groups.push({ resourceHead, scopeHead, resource, items })
@@ -66,6 +65,7 @@ function readLevel(r: WireReader, shape: Shape): Level {
     const from = r.pos
     const tag = r.tag()
     if (tag === ITEMS) {
+      r.object()
       const length = r.length()
       items.push(r.pos, r.pos + length)
       r.pos += length
@@ -74,6 +74,7 @@ function readLevel(r: WireReader, shape: Shape): Level {
     // A message that comes twice is one, as protobuf has it: its attributes are joined.
     if (tag === OWNER) readShape(r, shape, owner)
     else r.skip(tag, tag === SCHEMA_URL ? 0 : LEVEL)
+    r.object()
     head.push(r.viewOf(from, r.pos))
   }
   return { head: Buffer.concat(head), owner, items }

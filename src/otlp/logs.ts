@@ -78,7 +78,6 @@ function readLog(r: WireReader, group: Omit<Group, 'items'>, options: ValueOptio
   const bodyNotes = new ValueNotes({ ...options, integerText: false })
   const log = emptyLog(group, r.viewOf(r.pos, r.end))
   let observedMs = 0
-  r.object()
   while (r.pos < r.end) {
     const tag = r.tag()
     if (tag === ATTRIBUTES) readPlainAttribute(r, log.attributes, notes)

@@ -83,7 +83,6 @@ export function readSpan(r: WireReader, group: Omit<Group, 'items'>, notes: Valu
   let endLow = 0
   notes.bigIntegers = 0
   notes.tooDeep = 0
-  r.object()
   while (r.pos < r.end) {
     const tag = r.tag()
     switch (tag) {

@@ -63,6 +63,7 @@ export function readText(r: WireReader): string {
 
 /** Reads a KeyValue into `fields`. Its parts may come in any order; of a repeated name the last value stays. */
 export function readAttribute(r: WireReader, fields: Fields, notes: ValueNotes, depth = 1): void {
+  r.object()
   const outer = r.enter()
   let name = ''
   let value: unknown = null
@@ -109,6 +110,7 @@ export function readPlainAttribute(r: WireReader, fields: Fields, notes: ValueNo
     value = smallInteger(bytes, from, to)
   }
   if (value === undefined) return readAttribute(r, fields, notes)
+  r.object()
   r.pos = to
   put(fields, names.read(bytes, r.view, pos + 3, keyEnd), value)
 }

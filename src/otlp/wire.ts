@@ -153,7 +153,7 @@ export class WireReader {
   /** Counts one more object that this body makes us build. */
   object(): void {
     this.#objects += 1
-    if (this.#objects > MAX_OBJECTS) this.fail(`at most ${MAX_OBJECTS} spans, events and lists`, 'more')
+    if (this.#objects > MAX_OBJECTS) this.fail(`at most ${MAX_OBJECTS} spans, events, attributes and lists`, 'more')
   }
 
   /** Passes over a field. Without `known`, its tag is as it should be; with it, a field in that set has a wrong wire type. */

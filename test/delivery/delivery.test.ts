@@ -80,6 +80,22 @@ const refused: Error = new Error('refused')
 describe('delivery', () => {
   afterEach(() => void vi.useRealTimers())
 
+  it('that ends before a batch has arrived leaves nothing in doubt for whoever goes on', async () => {
+    stopTime()
+    const exporter = new ConfirmingExporter()
+    exporter.fates = Array.from({ length: 20 }, () => 'away')
+    const { state, add, journal, restart, end } = deliver(exporter)
+    await turn(0)
+    add(60)
+    await turn(1500)
+    await state.delivery.stop()
+    exporter.fates = []
+    state.delivery = restart()
+    end()
+    await turn(100)
+    expect([exporter.asked, exporter.stored.length, journal.points]).toEqual([0, 60, 60])
+  })
+
   it('waits a second for the first of few points, and not at all for fifty', async () => {
     stopTime()
     const exporter = new MemoryExporter()

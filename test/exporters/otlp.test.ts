@@ -55,6 +55,27 @@ async function mlflowOf(version: string, link: (response: ServerResponse) => voi
   return { asked, env: { MLFLOW_TRACKING_URI: `http://127.0.0.1:${await listen(server)}` } }
 }
 
+describe('an answer that does not end', () => {
+  it('is read no further than its first MiB, and counts for what its status says', async () => {
+    let sent = 0
+    const closed = Promise.withResolvers<void>()
+    const server = createServer((request, response) => {
+      request.resume()
+      response.writeHead(200, { 'content-type': 'text/plain' })
+      const more = (): void => {
+        while (!response.destroyed && response.write(Buffer.alloc(64 << 10))) sent += 64 << 10
+        if (!response.destroyed) response.once('drain', more)
+      }
+      response.on('close', closed.resolve)
+      more()
+    })
+    const env = { OTEL_EXPORTER_OTLP_ENDPOINT: `http://127.0.0.1:${await listen(server)}` }
+    expect(await send(env, batchOf(1))).toBe('ok')
+    await closed.promise
+    expect(sent).toBeLessThan(32 << 20)
+  })
+})
+
 describe('spans for MLflow', () => {
   it('are linked to the run by a header, and one by one where the server does not know it', async () => {
     const recent = await mlflowOf('3.17.2')

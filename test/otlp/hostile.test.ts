@@ -72,7 +72,22 @@ describe('a hostile body', () => {
     const spans = Buffer.alloc((MAX_OBJECTS + 1) * 2)
     for (let i = 0; i < spans.length; i += 2) spans[i] = 0x12
     const scope = encodeField(2, spans)
-    expect(() => readTraces(encodeField(1, scope))).toThrow(`at most ${MAX_OBJECTS} spans, events and lists`)
+    const many = `at most ${MAX_OBJECTS} spans, events, attributes and lists`
+    expect(() => readTraces(encodeField(1, scope))).toThrow(many)
+    // Fields that nobody knows, around the spans.
+    const unknown = Buffer.alloc((MAX_OBJECTS + 1) * 2, Uint8Array.of((9 << 3) | 0, 1))
+    expect(() => readTraces(encodeField(1, unknown))).toThrow(many)
+  })
+
+  it('in JSON cannot either, and is refused before it is parsed', () => {
+    const values = '{"34":0},'.repeat(MAX_OBJECTS)
+    for (const text of [`{"x":[${values}0]}`, `{"x":${'['.repeat(MAX_OBJECTS + 1)}`])
+      expect(() => tracesFromJson(text)).toThrow(`at most ${MAX_OBJECTS} values`)
+    // What stands in a text is no value.
+    const name = JSON.stringify(`\\"${'{[,'.repeat(MAX_OBJECTS)}\\\\`)
+    expect(
+      readTraces(tracesFromJson(`{"resourceSpans":[{"scopeSpans":[{"spans":[{"name":${name}}]}]}]}`)),
+    ).toHaveLength(1)
   })
 
   it('cannot reach a prototype by the name of an attribute', () => {

@@ -155,7 +155,51 @@ describe('a request', () => {
     })
     expect([(await ask('/v1/traces')).status, faults]).toEqual([503, ['a fault']])
   })
+
+  it('to another host name is a page that a browser was lured to, and refused', async () => {
+    const { ask, host, port } = await receiver()
+    const statusOf = async (name: string): Promise<number> =>
+      (await ask('/v1/traces', { headers: { host: name } })).status
+    expect(await Promise.all(['LocalHost:4318', '127.0.0.1', '[::1]:1'].map(statusOf))).toEqual([200, 200, 200])
+    expect(await Promise.all(['evil.test', 'localhost.evil.test'].map(statusOf))).toEqual([403, 403])
+    const several = await rawly(
+      host,
+      port,
+      'POST /v1/traces HTTP/1.1\r\nHost: 127.0.0.1\r\nHost: evil.test\r\nContent-Length: 0\r\nConnection: close\r\n\r\n',
+    )
+    expect(several).toMatch(/^HTTP\/1.1 400 /)
+  })
+
+  it('that is here when the receiver closes is answered, and the last one of its connection', async () => {
+    const { promise, resolve } = Promise.withResolvers<null>()
+    const came = Promise.withResolvers<void>()
+    const { server, host, port } = await receiver({
+      take: () => {
+        came.resolve()
+        return promise
+      },
+    })
+    const head =
+      'POST /v1/traces HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/x-protobuf\r\nContent-Length: 1\r\n\r\n'
+    const answered = rawly(host, port, `${head}x`)
+    await came.promise
+    const closed = server.close()
+    resolve(null)
+    await closed
+    expect(await answered).toMatch(/^HTTP\/1.1 200 [^]*connection: close/i)
+  })
 })
+
+/** What a connection answers to bytes, until it is closed. */
+function rawly(host: string, port: number, bytes: string): Promise<string> {
+  return new Promise((resolve, reject) => {
+    const socket = connect(port, host, () => socket.write(bytes))
+    let text = ''
+    socket.on('data', (chunk) => (text += chunk.toString()))
+    socket.on('close', () => resolve(text))
+    socket.on('error', reject)
+  })
+}
 
 it('a sender that stops in the middle, and hundreds that only connect, keep nobody else waiting', async () => {
   const { ask, host, port } = await receiver()

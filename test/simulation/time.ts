@@ -82,7 +82,7 @@ export class Time {
       if (event.run === nothing || event.life?.alive === false) continue
       if (event.at > limit) {
         push(this.#heap, event)
-        this.now = limit
+        this.now = Math.max(this.now, limit)
         return until()
       }
       this.now = Math.max(this.now, event.at)

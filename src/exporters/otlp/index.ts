@@ -9,7 +9,7 @@ import { readPartialSuccess } from '../../otlp/status.ts'
 import { traceIdOf } from '../../otlp/traces.ts'
 import { VIA_HEADER } from '../../otlp/via.ts'
 import type { Exporter, ExporterOptions, Failure, OpenResult, RunToOpen, SendResult, SpanBatch } from '../exporter.ts'
-import { createDispatcher, oneLine, proxiesOf, retryAfterMs, unreachable } from '../http.ts'
+import { beginningOf, createDispatcher, oneLine, proxiesOf, retryAfterMs, unreachable } from '../http.ts'
 import { authorizationOf, baseOf, clientOptionsOf, MlflowClient } from '../mlflow/client.ts'
 
 /** Spans of one request. */
@@ -100,7 +100,7 @@ export function createOtlp({ settings, via, ...given }: ExporterOptions): Export
         signal: abort,
       })
       isAnswered = true
-      const answer = Buffer.from(await response.body.arrayBuffer()).subarray(0, MAX_ANSWER_BYTES)
+      const answer = await beginningOf(response.body, MAX_ANSWER_BYTES)
       const result = judge(who, response, answer)
       return result.kind === 'ok' && linkTo !== null && batch.count > 0 ? await link(linkTo, batch, abort) : result
     } catch (error) {

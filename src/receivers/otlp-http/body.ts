@@ -1,9 +1,8 @@
 import type { IncomingMessage } from 'node:http'
-import { promisify } from 'node:util'
-import { gunzip, inflate } from 'node:zlib'
+import type { Transform } from 'node:stream'
+import { createGunzip, createInflate } from 'node:zlib'
 
-/** Longest body as it is sent, and after decompression; the specification recommends 64 MiB. */
-const MAX_SENT_BYTES = 64 << 20
+/** Longest body, as it is sent and after decompression; the specification recommends this. */
 const MAX_BYTES = 64 << 20
 
 /** A request that cannot be taken, with its HTTP status and words for who sent it. */
@@ -16,10 +15,13 @@ export class Refusal extends Error {
   }
 }
 
-const INFLATE: Readonly<Record<string, (bytes: Buffer, options: { maxOutputLength: number }) => Promise<Buffer>>> = {
-  gzip: promisify(gunzip),
-  deflate: promisify(inflate),
+const INFLATE: Readonly<Record<string, (options: { chunkSize: number }) => Transform>> = {
+  gzip: createGunzip,
+  deflate: createInflate,
 }
+
+/** Bytes that come out of a decompression at a time. */
+const CHUNK_BYTES = 128 << 10
 
 /** Memory that all bodies being received share; what does not fit is told to come again. */
 export class BodyBudget {
@@ -40,9 +42,6 @@ export class BodyBudget {
   }
 }
 
-/** Decompressed bytes that are set aside for one byte of a compressed body, before it is known how many there are. */
-const EXPECTED_RATIO = 64
-
 /** A body, and its share of the memory until `release`. */
 export interface HeldBody {
   body: Buffer
@@ -55,42 +54,51 @@ export async function readBody(request: IncomingMessage, budget: BodyBudget): Pr
   const inflater = Object.hasOwn(INFLATE, encoding) ? INFLATE[encoding]! : null
   if (inflater === null && encoding !== 'identity' && encoding !== '')
     throw new Refusal(415, `expected the content encoding gzip, deflate or none, got '${encoding}'`)
-  if (Number(request.headers['content-length'] ?? 0) > MAX_SENT_BYTES) throw tooLarge('the body', MAX_SENT_BYTES)
+  if (Number(request.headers['content-length'] ?? 0) > MAX_BYTES) throw tooLarge('the body', MAX_BYTES)
   let held = 0
   const hold = (bytes: number): void => {
     if (!budget.take(bytes)) throw new Refusal(503, 'too much is being received at this moment; come again')
     held += bytes
   }
   try {
-    const body = await wholeBody(request, hold)
-    if (inflater === null) return { body, release: () => budget.giveBack(held) }
-    hold(Math.min(MAX_BYTES, body.length * EXPECTED_RATIO))
-    return { body: await decompressed(body, inflater, encoding), release: () => budget.giveBack(held) }
+    // Without a length (chunked) only what comes can be counted.
+    const sent = await whole(request as AsyncIterable<Buffer>, hold, () => tooLarge('the body', MAX_BYTES))
+    const body = inflater === null ? sent : await decompressed(sent, inflater, encoding, hold)
+    return { body, release: () => budget.giveBack(held) }
   } catch (error) {
     budget.giveBack(held)
     throw error
   }
 }
 
-async function wholeBody(request: IncomingMessage, hold: (bytes: number) => void): Promise<Buffer> {
+async function whole(
+  stream: AsyncIterable<Buffer>,
+  hold: (bytes: number) => void,
+  over: () => Refusal,
+): Promise<Buffer> {
   const chunks: Buffer[] = []
   let bytes = 0
-  // Without a length (chunked) only what comes can be counted.
-  for await (const chunk of request as AsyncIterable<Buffer>) {
-    hold(chunk.length)
+  for await (const chunk of stream) {
     bytes += chunk.length
-    if (bytes > MAX_SENT_BYTES) throw tooLarge('the body', MAX_SENT_BYTES)
+    if (bytes > MAX_BYTES) throw over()
+    hold(chunk.length)
     chunks.push(chunk)
   }
   return chunks.length === 1 ? chunks[0]! : Buffer.concat(chunks)
 }
 
-async function decompressed(body: Buffer, inflater: (typeof INFLATE)[string], encoding: string): Promise<Buffer> {
+async function decompressed(
+  body: Buffer,
+  inflater: (typeof INFLATE)[string],
+  encoding: string,
+  hold: (bytes: number) => void,
+): Promise<Buffer> {
+  const stream = inflater({ chunkSize: CHUNK_BYTES })
+  stream.end(body)
   try {
-    return await inflater(body, { maxOutputLength: MAX_BYTES })
+    return await whole(stream, hold, () => tooLarge('the body, decompressed,', MAX_BYTES))
   } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'ERR_BUFFER_TOO_LARGE')
-      throw tooLarge('the body, decompressed,', MAX_BYTES)
+    if (error instanceof Refusal) throw error
     throw new Refusal(400, `the body is no ${encoding}: ${(error as Error).message}`)
   }
 }

@@ -18,8 +18,8 @@ const REQUEST_TIMEOUT_MS = 60_000
 /** A connection without requests is closed after this long. */
 const IDLE_MS = 60_000
 const MAX_CONNECTIONS = 1024
-/** Requests that are under way at the end get this long. */
-const CLOSE_PATIENCE_MS = 2000
+/** At the end a sender has this long for the rest of its request, and we as long again for the answer. */
+const CLOSE_PATIENCE_MS = 1000
 /** Sent with 503: when to come again, in seconds. */
 const RETRY_AFTER = '1'
 
@@ -54,7 +54,13 @@ export interface OtlpHttpServer {
 /** Listens for OTLP/HTTP (opentelemetry.io/docs/specs/otlp). @throws what the system says when it cannot listen */
 export async function listenOtlpHttp(options: OtlpHttpOptions): Promise<OtlpHttpServer> {
   const budget = new BodyBudget(BUDGET_BYTES)
-  const server = createServer((request, response) => void serve(request, response, options, budget))
+  const underWay = new Set<ServerResponse>()
+  const server = createServer((request, response) => {
+    underWay.add(response)
+    response.once('close', () => underWay.delete(response))
+    if (!server.listening) response.setHeader('connection', 'close')
+    void serve(request, response, options, budget)
+  })
   server.headersTimeout = HEADERS_TIMEOUT_MS
   server.requestTimeout = REQUEST_TIMEOUT_MS
   server.keepAliveTimeout = IDLE_MS
@@ -67,15 +73,24 @@ export async function listenOtlpHttp(options: OtlpHttpOptions): Promise<OtlpHttp
   const { port } = server.address() as AddressInfo
   return {
     address: `${options.host.includes(':') ? `[${options.host}]` : options.host}:${port}`,
-    close: () => close(server),
+    close: () => close(server, underWay),
   }
 }
 
-function close(server: Server): Promise<void> {
+/** Requests that are here are answered; those that are still being sent are cut off after a while. */
+function close(server: Server, underWay: ReadonlySet<ServerResponse>): Promise<void> {
   return new Promise((resolve) => {
-    const timer = setTimeout(() => server.closeAllConnections(), CLOSE_PATIENCE_MS)
+    for (const response of underWay) if (!response.headersSent) response.setHeader('connection', 'close')
+    const cutOff = (): void => {
+      for (const { req } of underWay) if (!req.complete) req.destroy()
+      server.closeIdleConnections()
+    }
+    const timers = [
+      setTimeout(cutOff, CLOSE_PATIENCE_MS),
+      setTimeout(() => server.closeAllConnections(), 2 * CLOSE_PATIENCE_MS),
+    ]
     server.close(() => {
-      clearTimeout(timer)
+      timers.forEach(clearTimeout)
       resolve() // also of one that is closed already
     })
     server.closeIdleConnections()
@@ -122,7 +137,9 @@ function answer(response: ServerResponse, status: number, body: Uint8Array, enco
 
 /** The signal that a request is for. @throws Refusal */
 function pathOf(request: IncomingMessage, { host, token, hasComeBack }: OtlpHttpOptions): SignalPath {
-  const named = (request.headers.host ?? '').replace(/:\d+$/, '')
+  if (request.rawHeaders.filter((name, i) => i % 2 === 0 && /^host$/i.test(name)).length > 1)
+    throw new Refusal(400, 'expected one Host header, got several')
+  const named = (request.headers.host ?? '127.0.0.1').replace(/:\d+$/, '').toLowerCase()
   if (!LOOPBACK.has(named) && named !== host && LOOPBACK.has(host))
     throw new Refusal(403, `expected a Host header of this machine (127.0.0.1 or localhost), got '${named}'`)
   if (token !== null && request.headers.authorization !== `Bearer ${token}`)
@@ -138,4 +155,4 @@ function pathOf(request: IncomingMessage, { host, token, hasComeBack }: OtlpHttp
 }
 
 /** Names of this machine: another one in a request comes from a page that a browser was lured to (DNS rebinding). */
-const LOOPBACK: ReadonlySet<string> = new Set(['127.0.0.1', 'localhost', '[::1]', '::1', ''])
+const LOOPBACK: ReadonlySet<string> = new Set(['127.0.0.1', 'localhost', '[::1]', '::1'])
