@@ -26,10 +26,11 @@ export function accountLines(journal: RunJournal, { settings, command, isLost }:
   const skipped = list(status.skipped)
   const dropped = list(status.dropped)
   const { received } = status
+  const { duplicate } = status.spanAccount
   // What goes to others is no matter of ours.
   const configured = status.destinations.filter(({ state }) => state !== 'disabled')
   const lines = [
-    `run ${status.name} (${status.run}) ${status.status}: ${counted(received.numbers, 'number')} in ${counted(received.events, 'event')}${received.spans === 0 ? '' : ` and ${counted(received.spans, 'span')}`} = ${pointsOf(status.points)}` +
+    `run ${status.name} (${status.run}) ${status.status}: ${counted(received.numbers, 'number')} in ${counted(received.events, 'event')}${received.spans === 0 ? '' : ` and ${counted(received.spans, 'span')}`}${duplicate === 0 ? '' : ` (${number(duplicate)} came again)`} = ${pointsOf(status.points)}` +
       (skipped === '' ? '' : ` + skipped (${skipped})`) +
       (dropped === '' ? '' : `; dropped (${dropped})`),
     ...exampleLines(status, settings),

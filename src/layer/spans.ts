@@ -79,7 +79,7 @@ export interface SpanLayerOptions {
 export class SpanLayer {
   readonly #options: SpanLayerOptions
   readonly #stepFields: readonly string[]
-  readonly #known = new Recent<string, Known>(MAX_KNOWN / 2)
+  readonly #known = new Recent<string, Known>(MAX_KNOWN)
   readonly #waiting = new WaitingRoom<Item>()
   /** Runs whose waiting has changed. */
   readonly #changed = new Set<WaitingLedger>()
