@@ -1,5 +1,6 @@
 import {
   bool,
+  bytes,
   duration,
   millis,
   filter,
@@ -10,6 +11,7 @@ import {
   listenAddress,
   listsByName,
   oneOf,
+  orOff,
   pairs,
   switchOrName,
   text,
@@ -162,6 +164,21 @@ export const SETTINGS = {
     'When they are used up: drop-newest counts what it drops, block reads no further and so makes the trainer wait.',
   ),
   'shutdown.deadline': setting(duration, 10_000, 'At the end, give up after this long without any progress.'),
+  'journal.maxRunBytes': setting(
+    bytes,
+    4_000_000_000,
+    'Size of the journal of one run at which its oldest points and spans are dropped, delivered or not; at 28 bytes a point.',
+  ),
+  'journal.maxBytes': setting(
+    bytes,
+    20_000_000_000,
+    'Size of all journals together at which those of the oldest ended runs are emptied: first what is delivered.',
+  ),
+  'journal.maxAge': setting(
+    orOff(duration),
+    null,
+    'Age at which journals of runs that have ended and are delivered are deleted.',
+  ),
   'otlpHttp.listen': setting(
     listenAddress,
     { host: '127.0.0.1', port: 4318 },

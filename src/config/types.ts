@@ -136,15 +136,15 @@ const decoded = (text: string): string => {
   }
 }
 
-const UNIT_MS: Readonly<Record<string, number>> = { ms: 1, s: 1000, m: 60_000, h: 3_600_000 }
+const UNIT_MS: Readonly<Record<string, number>> = { ms: 1, s: 1000, m: 60_000, h: 3_600_000, d: 86_400_000 }
 
-/** Milliseconds, written as `500ms`, `10s`, `2m`, `1h`; a bare number is seconds. */
+/** Milliseconds, written as `500ms`, `10s`, `2m`, `1h`, `30d`; a bare number is seconds. */
 export const duration: SettingType<number> = {
   shape: 'DURATION',
-  schema: { type: ['string', 'number'], pattern: String.raw`^\s*\d+(\.\d+)?\s*(ms|s|m|h)?\s*$`, minimum: 0 },
+  schema: { type: ['string', 'number'], pattern: String.raw`^\s*\d+(\.\d+)?\s*(ms|s|m|h|d)?\s*$`, minimum: 0 },
   toFile: (ms) => (ms % 1000 === 0 ? `${ms / 1000}s` : `${ms}ms`),
   fromText: (value) => {
-    const match = /^(\d+(?:\.\d+)?)\s*(ms|s|m|h)?$/.exec(value.trim())
+    const match = /^(\d+(?:\.\d+)?)\s*(ms|s|m|h|d)?$/.exec(value.trim())
     return match === null
       ? fail('a duration such as 500ms, 10s or 2m', value)
       : Math.round(Number(match[1]) * UNIT_MS[match[2] ?? 's']!)
@@ -258,3 +258,48 @@ export const filter: SettingType<string | null> = {
           ? 'off'
           : fail('directives such as info,my_crate=debug', value),
 }
+
+const UNIT_BYTES: Readonly<Record<string, number>> = {
+  kb: 1e3,
+  mb: 1e6,
+  gb: 1e9,
+  tb: 1e12,
+  kib: 2 ** 10,
+  mib: 2 ** 20,
+  gib: 2 ** 30,
+  tib: 2 ** 40,
+}
+
+const MIN_BYTES = 1_000_000
+
+/** Bytes, written as `500MB`, `4GB` or `4GiB`, or off (null); a bare number is bytes. At least 1 MB. */
+export const bytes: SettingType<number | null> = {
+  shape: 'BYTES|off',
+  schema: {
+    type: ['string', 'number', 'boolean'],
+    pattern: String.raw`^\s*(off|\d+(\.\d+)?\s*([kKmMgGtT][iI]?[bB])?)\s*$`,
+  },
+  toFile: (value) => (value === null ? 'off' : value % 1e6 === 0 ? `${value / 1e6}MB` : value),
+  fromText: (value) => {
+    const text = value.trim().toLowerCase()
+    if (['off', 'false', 'no'].includes(text)) return null
+    const match = /^(\d+(?:\.\d+)?)\s*([kmgt]i?b)?$/.exec(text)
+    const count = match === null ? Number.NaN : Math.round(Number(match[1]) * (UNIT_BYTES[match[2] ?? ''] ?? 1))
+    return count >= MIN_BYTES ? count : fail('a size of 1MB or more, such as 500MB or 4GiB, or off', value)
+  },
+  fromFile: (value) =>
+    value === false
+      ? null
+      : typeof value === 'number' || typeof value === 'string'
+        ? bytes.fromText(String(value))
+        : fail('a size such as 500MB or 4GiB, or off', value),
+}
+
+/** The same, or off (null). */
+export const orOff = <T>(type: SettingType<T>): SettingType<T | null> => ({
+  shape: `${type.shape}|off`,
+  schema: { anyOf: [type.schema, { enum: ['off', false] }] },
+  toFile: (value) => (value === null ? 'off' : (type.toFile?.(value) ?? value)),
+  fromText: (value) => (['off', 'false', 'no'].includes(value.trim().toLowerCase()) ? null : type.fromText(value)),
+  fromFile: (value, written) => (value === false || value === 'off' ? null : type.fromFile(value, written)),
+})

@@ -7,6 +7,8 @@ export interface Cursor {
   position: number
   delivered: number
   rejected: number
+  /** Dropped by the journal's limit before they were delivered. */
+  evicted: number
   /** End of the batch that is, or is about to be, under way; not beyond `position` when there is none. */
   sending: number
   /** Items that were sent again without knowing whether they were there. */
@@ -111,6 +113,7 @@ export class DestinationAccount {
       position: n('position'),
       delivered: n('delivered'),
       rejected: n('rejected'),
+      evicted: n('evicted'),
       sending: n('sending'),
       resent: n('resent'),
     }
@@ -174,10 +177,11 @@ export class DestinationAccount {
       for (const row of rejected) this.#journal.reject({ destination: this.#id, kind, ...row })
       for (const [key, step] of higher) this.#raise(key, step)
       this.#journal.run(
-        'UPDATE cursors SET position = ?, delivered = ?, rejected = ?, sending = ?, resent = ? WHERE destination = ? AND kind = ?',
+        'UPDATE cursors SET position = ?, delivered = ?, rejected = ?, evicted = ?, sending = ?, resent = ? WHERE destination = ? AND kind = ?',
         cursor.position,
         cursor.delivered,
         cursor.rejected,
+        cursor.evicted,
         cursor.sending,
         cursor.resent,
         this.#id,

@@ -40,7 +40,11 @@ const TOLD_TOGETHER = 1000
 /** The newest spans of a run as OTLP requests, oldest first, to be handed to another thread. */
 export function newestSpans(journal: RunJournal): { spans: Uint8Array[]; transfer: ArrayBuffer[] } {
   const spans: Uint8Array[] = []
-  for (let after = Math.max(0, journal.spans - MAX_TOLD); after < journal.spans; after += TOLD_TOGETHER)
+  for (
+    let after = Math.max(journal.firstKept.spans - 1, journal.spans - MAX_TOLD);
+    after < journal.spans;
+    after += TOLD_TOGETHER
+  )
     // Copies: what is written may be a view of something larger.
     spans.push(new Uint8Array(wrapTraces(journal.readSpans(after, TOLD_TOGETHER))))
   return { spans, transfer: spans.map(({ buffer }) => buffer as ArrayBuffer) }

@@ -10,6 +10,7 @@ import type {
   SendResult,
 } from '../exporters/exporter.ts'
 import type { RunJournal } from '../journal/journal.ts'
+import { counted } from '../telemetry/words.ts'
 import { accountOf, type Cursor, type DestinationAccount, type RejectedRow } from './account.ts'
 import { attempt, attempts, pause } from './attempts.ts'
 import { emptyBatch, halves, itemOf, lastOf, nextBatch, sequenceOf, sift, slice, untilNaN } from './batches.ts'
@@ -255,6 +256,7 @@ export class Delivery {
 
   /** Does the next thing there is to do. `null`: done; `'idle'`: there was nothing; `'again'`: in another way; else what went wrong. */
   async #step(): Promise<StepResult | 'idle'> {
+    this.#passEvicted()
     if (this.#runId === null) return this.#isTooEarly ? 'idle' : this.#open()
     for (const [kind, cursor] of this.#cursors) {
       if (kind === this.#main && !this.#isDue()) continue
@@ -264,6 +266,27 @@ export class Delivery {
     }
     if (this.#end !== null && !this.#ended && this.#isDrained) return this.#close(this.#runId, this.#end)
     return 'idle'
+  }
+
+  /** What the journal had to drop is a counted loss, where it is not a delivered one. */
+  #passEvicted(): void {
+    const { firstKept } = this.#journal
+    for (const kind of ['points', 'spans'] as const) {
+      const cursor = this.#cursors.get(kind)
+      const end = firstKept[kind] - 1
+      if (cursor === undefined || cursor.position >= end) continue
+      const aside = kind === 'points' ? [...this.#ahead].filter((sequence) => sequence <= end) : []
+      const evicted = end - cursor.position - aside.length
+      const moved = { ...cursor, position: end, evicted: cursor.evicted + evicted }
+      moved.rejected += aside.length
+      this.#account.moved(kind, moved, [], new Map())
+      Object.assign(cursor, moved)
+      for (const sequence of aside) this.#ahead.delete(sequence)
+      if (cursor.sending <= end) this.#sender.doubt = 'none'
+      this.#options.say(
+        `${this.exporter.name}: ${counted(evicted, kind.slice(0, -1))} of the run ${this.#options.run.name} will not be delivered: the journal had to drop ${evicted === 1 ? 'it' : 'them'}, see journal.maxRunBytes and journal.maxBytes`,
+      )
+    }
   }
 
   /** The run of the exporter that goes before is not known yet. */

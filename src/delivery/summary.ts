@@ -22,7 +22,7 @@ export interface AccountOptions {
 
 /** The account of a run at its end, a line per fact; the last one says what to do when something is left. */
 export function accountLines(journal: RunJournal, { settings, command, isLost }: AccountOptions): string[] {
-  const status = readStatus(journal.database, journal.path, true)
+  const status = readStatus(journal.database, journal.path, true, journal.firstKept)
   const skipped = list(status.skipped)
   const dropped = list(status.dropped)
   const { received } = status

@@ -10,6 +10,7 @@ import { readJournal } from '../journal/status.ts'
 import { newestSpans } from './batches.ts'
 import type { Clock } from './clock.ts'
 import { Orphans } from './orphans.ts'
+import { Retention } from './retention.ts'
 import { DeliveredRun, lockOf, wantJournal } from './run.ts'
 import { accountLines } from './summary.ts'
 import { COMMIT_RETRY_MS, JournalWriter, MEMORY_JOURNAL_BYTES, type JournalMessage } from './writer.ts'
@@ -53,6 +54,7 @@ export class DeliveryThread {
   readonly #slots = new Map<number, Slot>()
   readonly #identities: Identities
   #orphans: Orphans | null = null
+  #retention: Retention | null = null
   #inMemory = false
   #cancelCommit: (() => void) | null = null
   /** What comes is committed together or not at all: no commit before all of it is here. */
@@ -182,7 +184,9 @@ export class DeliveryThread {
 
   /** The run is there: its own work goes on, and that of others begins. */
   #use(number: number, slot: Slot, journal: RunJournal, lock: JournalLock | null, reopen: boolean): void {
-    slot.writer = new JournalWriter(journal, this.#clock, (text) => this.#say(text))
+    const { settings } = this.#options
+    const say = (text: string): void => this.#say(text)
+    slot.writer = new JournalWriter({ journal, clock: this.#clock, say, maxBytes: settings['journal.maxRunBytes'] })
     slot.run = this.#deliver(slot.writer, lock, reopen)
     const opened = nothingOpened(number, journal.readStart().run)
     if (reopen) {
@@ -202,6 +206,13 @@ export class DeliveryThread {
       stateDir,
       createExporters: () => createExporters(null),
       idleMs: settings['runs.idle'],
+      clock: this.#clock,
+      say: (text) => this.#say(text),
+    })
+    this.#retention = new Retention({
+      stateDir,
+      maxBytes: settings['journal.maxBytes'],
+      maxAgeMs: settings['journal.maxAge'],
       clock: this.#clock,
       say: (text) => this.#say(text),
     })
@@ -366,7 +377,7 @@ export class DeliveryThread {
     this.#commit(true)
     const slots = [...this.#slots.values()].filter(({ run }) => run !== null)
     let complete = this.#isComplete && slots.every(({ writer }) => this.#inMemory || isThere(writer!.journal.path))
-    await Promise.all([...slots.map(({ run }) => run!.stop()), this.#orphans?.stop()])
+    await Promise.all([...slots.map(({ run }) => run!.stop()), this.#orphans?.stop(), this.#retention?.stop()])
     for (const slot of slots) {
       const isLost = this.#sayAccount(slot)
       if (isComplete(slot.run!)) this.#saveAccount(slot.writer!.journal)

@@ -7,6 +7,21 @@ export const COMMIT_RETRY_MS = 1000
 /** What a journal in memory may hold, when there is no directory to write to. */
 export const MEMORY_JOURNAL_BYTES = 64 << 20
 
+/** How often it is looked whether a journal has reached its limit, ... */
+const LOOK_MS = 1000
+/** ... what is dropped then, as a share of it, ... */
+const DROP_SHARE = 0.02
+/** ... and at most: to drop more at once would take longer than a commit may. */
+const MAX_DROP_BYTES = 16 << 20
+
+export interface WriterOptions {
+  journal: RunJournal
+  clock: Clock
+  say: (text: string) => void
+  /** Size at which the oldest rows are dropped; null: there is none. */
+  maxBytes: number | null
+}
+
 export type JournalMessage = Exclude<RunMessage, { kind: 'run' | 'leave' }>
 
 /** Writes what is said of a run to its journal; what the disk cannot take goes into memory, and back when it can. */
@@ -14,12 +29,16 @@ export class JournalWriter {
   readonly journal: RunJournal
   readonly #clock: Clock
   readonly #say: (text: string) => void
+  readonly #maxBytes: number | null
   #triedDiskAt = 0
+  #lookedAt = Number.NEGATIVE_INFINITY
+  #isLimitSaid = false
 
-  constructor(journal: RunJournal, clock: Clock, say: (text: string) => void) {
+  constructor({ journal, clock, say, maxBytes }: WriterOptions) {
     this.journal = journal
     this.#clock = clock
     this.#say = say
+    this.#maxBytes = maxBytes
   }
 
   /** What is committed survives us. */
@@ -58,11 +77,30 @@ export class JournalWriter {
     if (this.journal.isOverflowing) this.#tryDisk(isLast)
     if (!this.journal.isDirty) return []
     try {
-      return this.journal.commit(this.#clock.date())
+      const buffers = this.journal.commit(this.#clock.date())
+      this.#keepWithin()
+      return buffers
     } catch (error) {
       this.overflow(error as Error)
       return this.journal.commit(this.#clock.date())
     }
+  }
+
+  /** At its limit a journal drops its oldest rows: those that are delivered, for delivery goes in order, and then others. */
+  #keepWithin(): void {
+    const max = this.#maxBytes
+    const now = this.#clock.now()
+    if (max === null || this.journal.isInMemory || this.journal.isOverflowing || now - this.#lookedAt < LOOK_MS) return
+    const over = this.journal.usedBytes - max
+    // What comes may be more than what is dropped at a time: then it is looked at with the next commit.
+    if (over <= MAX_DROP_BYTES) this.#lookedAt = now
+    if (over <= 0) return
+    this.journal.drop(Math.min(MAX_DROP_BYTES, over + max * DROP_SHARE))
+    if (!this.#isLimitSaid)
+      this.#say(
+        `the journal ${this.journal.path} has reached journal.maxRunBytes (${(max / 1e6).toLocaleString('en-US')} MB): its oldest points and spans are dropped from now on; those that are delivered are no loss`,
+      )
+    this.#isLimitSaid = true
   }
 
   /** The disk cannot take what must be written: from now on memory does. */

@@ -6,6 +6,7 @@ import { copyColumns, joinChunks, type Chunk, type StoredPoints } from './blocks
 import { createPrivate } from './lock.ts'
 import { drainOverflow, openOverflow } from './overflow.ts'
 import { APPLICATION_ID, FORMAT, SCHEMA, SPAN_TABLES, WAITING_TABLE } from './schema.ts'
+import { dropOldest, firstKept, usedBytes } from './room.ts'
 import { SeriesStatsTable, type SeriesStats } from './series-stats.ts'
 
 /** The write-ahead log is cut back to this size after a checkpoint. */
@@ -128,6 +129,8 @@ export class RunJournal {
   /** Senders know the run by what they say of themselves, so that it matters when the last of them was heard. */
   #isShared = false
   #block: StoredPoints | null = null
+  /** The first ones that are still here. */
+  #first = { points: 1, spans: 1 }
   #heldBytes = 0
 
   private constructor(database: DatabaseSync, path: string, isNew: boolean) {
@@ -227,6 +230,7 @@ export class RunJournal {
       Number(journal.get('SELECT value FROM counters WHERE name = ?', name)?.['value'] ?? 0)
     journal.#points = counter(JOURNALED)
     journal.#spans = counter(JOURNALED_SPANS)
+    journal.#first = firstKept(database, journal.#points, journal.#spans)
     journal.setMeta('pid', String(process.pid))
     journal.#isShared = journal.readStart().identity !== null
     return journal
@@ -290,7 +294,7 @@ export class RunJournal {
   /** Ends a run whose process died without a word: killed, at the time of its last point. One that others feed has just ended. */
   closeByTakeOver(status: EndStatus = 'KILLED'): void {
     const time =
-      this.#points === 0
+      this.#points < this.#first.points
         ? Number(this.get("SELECT value FROM meta WHERE key = 'startedAt'")!['value'])
         : this.read(this.#points - 1, 1)!.time[0]!
     this.transaction(() => {
@@ -466,6 +470,35 @@ export class RunJournal {
       scopeHead: row['scope'] as Uint8Array,
       bytes: row['data'] as Uint8Array,
     }))
+  }
+
+  /** Sequence numbers of the first point and span that are still here. */
+  get firstKept(): Readonly<{ points: number; spans: number }> {
+    return this.#first
+  }
+
+  /** Bytes on disk that hold something. */
+  get usedBytes(): number {
+    return usedBytes(this.#disk, this.path)
+  }
+
+  /**
+   * Drops the oldest points and spans, about `bytes` of them, whether anybody has them or not: `firstKept` tells those
+   * who deliver. A journal whose disk cannot be written drops none.
+   */
+  drop(bytes: number): void {
+    if (this.#overflow !== null || this.isInMemory) return
+    this.transaction(() => dropOldest(this.#disk, bytes))
+    this.#first = firstKept(this.#disk, this.#points, this.#spans)
+    this.#block = null
+  }
+
+  /** Gives up to `pages` free pages back to the file system. @returns how many are left */
+  vacuum(pages: number): number {
+    this.#disk.exec(`PRAGMA incremental_vacuum(${pages})`)
+    const left = Number(this.get('PRAGMA freelist_count')!['freelist_count'])
+    if (left === 0) this.#disk.exec('PRAGMA wal_checkpoint(TRUNCATE)')
+    return left
   }
 
   /** Memory journals only: forgets blocks that every destination has. */

@@ -4,6 +4,7 @@ import { DatabaseSync } from 'node:sqlite'
 import type { BatchKind } from '../exporters/exporter.ts'
 import { EXAMPLE, JOURNALED, JOURNALED_SPANS } from './journal.ts'
 import { isLocked } from './lock.ts'
+import { firstKept } from './room.ts'
 import { APPLICATION_ID } from './schema.ts'
 
 /** The account of one destination; the keys are those of `status --json`. */
@@ -64,6 +65,8 @@ export interface RunStatus {
   console: { skipped: number }
   series: number
   journaled: { points: number; spans: number }
+  /** Those of them that the journal had to drop since. */
+  notKept: { points: number; spans: number }
   spanAccount: { received: number; duplicate: number; inChannel: number; dropped: Record<string, number> }
   rejectedParams: number
   destinations: DestinationStatus[]
@@ -79,8 +82,13 @@ export const isOwed = (destination: DestinationStatus): boolean =>
 
 type Row = Record<string, unknown>
 
-/** Reads the account of an open journal. `isLive`: a process holds its lock. */
-export function readStatus(database: DatabaseSync, path: string, isLive: boolean): RunStatus {
+/** Reads the account of an open journal. `isLive`: a process holds its lock; `kept`: what it still has, as that one knows. */
+export function readStatus(
+  database: DatabaseSync,
+  path: string,
+  isLive: boolean,
+  kept: { points: number; spans: number } | null = null,
+): RunStatus {
   // One transaction, so that all numbers are of one commit.
   database.exec('BEGIN')
   try {
@@ -104,6 +112,7 @@ export function readStatus(database: DatabaseSync, path: string, isLive: boolean
       tags: count('SELECT count(*) FROM tags'),
     }
     const cursors = all('SELECT * FROM cursors')
+    const first = kept ?? firstKept(database, totals.points, totals.spans)
     return {
       run: meta.get('run') ?? '',
       name: meta.get('name') ?? '',
@@ -139,6 +148,7 @@ export function readStatus(database: DatabaseSync, path: string, isLive: boolean
       console: { skipped: counter.get('console.skipped') ?? 0 },
       series: count('SELECT count(*) FROM series'),
       journaled: { points: journaled, spans: totals.spans },
+      notKept: { points: first.points - 1, spans: first.spans - 1 },
       spanAccount: {
         received: counter.get('received.spans') ?? 0,
         duplicate: counter.get('spans.duplicate') ?? 0,
@@ -148,7 +158,7 @@ export function readStatus(database: DatabaseSync, path: string, isLive: boolean
       rejectedParams: count("SELECT count(*) FROM rejected WHERE destination IS NULL AND kind = 'params'"),
       destinations: all('SELECT * FROM destinations ORDER BY id')
         .filter((row) => totals.spans > 0 || !takesOnlySpans(row, cursors))
-        .map((row) => destinationStatus(row, cursors, totals)),
+        .map((row) => destinationStatus(row, cursors, totals, first)),
     }
   } finally {
     database.exec('COMMIT')
@@ -161,19 +171,26 @@ const takesOnlySpans = ({ id }: Row, cursors: readonly Row[]): boolean => {
   return own.length > 0 && own.every(({ kind }) => kind === 'spans')
 }
 
-function destinationStatus(row: Row, cursors: readonly Row[], totals: Record<BatchKind, number>): DestinationStatus {
+function destinationStatus(
+  row: Row,
+  cursors: readonly Row[],
+  totals: Record<BatchKind, number>,
+  first: { points: number; spans: number },
+): DestinationStatus {
   const cursorOf = (kind: BatchKind): Row | undefined =>
     cursors.find((candidate) => candidate['destination'] === row['id'] && candidate['kind'] === kind)
   const of = (kind: BatchKind): { delivered: number; rejected: number; evicted: number; pending: number } => {
     const cursor = cursorOf(kind)
     const n = (name: string): number => Number(cursor?.[name] ?? 0)
+    // What is dropped already, and whoever delivers has not passed yet.
+    const dropped = kind === 'points' || kind === 'spans' ? Math.max(0, first[kind] - 1 - n('position')) : 0
     // Counted from the position and not as what the others leave over: the law is there to be checked.
     return {
       delivered: n('delivered'),
       rejected: n('rejected'),
-      evicted: n('evicted'),
+      evicted: n('evicted') + (cursor === undefined ? 0 : dropped),
       // Without a cursor the destination does not take the kind, or has not been reached by anybody yet.
-      pending: cursor === undefined ? 0 : totals[kind] - n('position'),
+      pending: cursor === undefined ? 0 : totals[kind] - n('position') - dropped,
     }
   }
   const text = (name: string): string | null => (typeof row[name] === 'string' ? row[name] : null)

@@ -23,6 +23,8 @@ const VALUES: Readonly<Record<string, readonly [text: string, file: unknown]>> =
   'true|false': ['true', true],
   N: ['12345', 12345],
   DURATION: ['1500ms', '1500ms'],
+  'DURATION|off': ['1500ms', '1500ms'],
+  'BYTES|off': ['500MB', '500MB'],
   'A,B,...': ['a,b', ['a', 'b']],
   'NAME=VALUE': ['a=1,b=2', { a: '1', b: '2' }],
   'NAME=VALUE,...': ['a=1,b=2', { a: '1', b: '2' }],

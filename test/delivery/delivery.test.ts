@@ -1,7 +1,7 @@
+import { join } from 'node:path'
 import fc from 'fast-check'
 import { afterEach, describe, expect, it, onTestFinished, vi } from 'vitest'
 import { CHUNK_POINTS, columnsOf } from '../../src/channel/chunk.ts'
-import type { RunStart } from '../../src/channel/messages.ts'
 import { systemClock } from '../../src/delivery/clock.ts'
 import { Delivery } from '../../src/delivery/delivery.ts'
 import type { Batch, SendResult } from '../../src/exporters/exporter.ts'
@@ -10,20 +10,11 @@ import { readStatus } from '../../src/journal/status.ts'
 import { COUNTERS, NUMBERS, POINTS } from '../../src/telemetry/counters.ts'
 import { expectConserved } from '../support/account.ts'
 import { ConfirmingExporter, MemoryExporter, type Fate } from '../support/memory-exporter.ts'
+import { runStart } from '../support/run-start.ts'
+import { temporaryDirectory } from '../support/spanbridge.ts'
 import { stopTime, turn } from '../support/turn.ts'
 
-const start: RunStart = {
-  run: '01TEST',
-  identity: null,
-  trackerRun: null,
-  name: 'ppo',
-  source: 'stdin',
-  command: [],
-  directory: '/',
-  startedAt: 5,
-  params: [['lr', '1']],
-  tags: [['team', 'rl']],
-}
+const start = runStart()
 
 /** A delivery over a journal in memory; `add` commits points of the steps that follow. */
 function deliver(exporter: MemoryExporter, journal = RunJournal.create(':memory:', start, 1 << 30)) {
@@ -79,6 +70,28 @@ const refused: Error = new Error('refused')
 
 describe('delivery', () => {
   afterEach(() => void vi.useRealTimers())
+
+  it('counts what the journal has dropped as evicted, and delivers the rest', async () => {
+    stopTime()
+    const exporter = new ConfirmingExporter()
+    exporter.fates = Array.from({ length: 20 }, () => 'away')
+    const path = join(temporaryDirectory(), 'x.sqlite')
+    const { add, journal, said, status, end } = deliver(exporter, RunJournal.create(path, start))
+    onTestFinished(() => journal.close())
+    await turn(0)
+    add(3000)
+    await turn(1500)
+    add(2000)
+    journal.drop(1)
+    exporter.fates = []
+    end()
+    await turn(12_000)
+    const [{ points } = expect.unreachable()] = status().destinations
+    expect(points).toEqual({ delivered: 2000, rejected: 0, evicted: 3000, pending: 0 })
+    expect([exporter.stored.length, exporter.stored[0]]).toEqual([2000, 'trainer/loss@3001'])
+    expect(said.join('\n')).toContain('memory: 3,000 points of the run ppo will not be delivered')
+    expectConserved(status())
+  })
 
   it('that ends before a batch has arrived leaves nothing in doubt for whoever goes on', async () => {
     stopTime()

@@ -36,7 +36,7 @@ export function readHeld(path: string): Held | Partial {
     const keys = new Map(all('SELECT id, key FROM series').map(({ id, key }) => [id as number, key as string]))
     const points: Written[] = []
     for (const { first, count, data } of all('SELECT first, count, data FROM blocks ORDER BY first')) {
-      if (first !== points.length + 1) return { status, isWhole: false }
+      if (first !== status.notKept.points + points.length + 1) return { status, isWhole: false }
       const columns = columnsOf((data as Uint8Array).slice().buffer, count)
       for (let i = 0; i < count; i += 1)
         points.push({
@@ -50,7 +50,7 @@ export function readHeld(path: string): Held | Partial {
       new Map(all(`SELECT name, value FROM ${table}`).map(({ name, value }) => [name, value]))
     const rejected = all('SELECT kind, sequence FROM rejected WHERE destination IS NOT NULL ORDER BY sequence')
     // Nothing is left of what was in memory but the account.
-    if (points.length !== status.journaled.points) return { status, isWhole: false }
+    if (status.notKept.points + points.length !== status.journaled.points) return { status, isWhole: false }
     return {
       status,
       isWhole: true,
@@ -83,43 +83,48 @@ export function checkAccount({ status, points, spans, waiting }: Held): string[]
     status.points + sum(status.skipped) + status.waiting,
   )
   equal('points = journaled + dropped', status.points, status.journaled.points + sum(status.dropped))
-  equal('journaled points = rows', status.journaled.points, points.length)
+  equal('journaled points = rows', status.journaled.points, status.notKept.points + points.length)
   equal(
     'received spans = journaled + dropped',
     status.received.spans,
     status.journaled.spans + sum(status.spanAccount.dropped),
   )
-  equal('journaled spans = rows', status.journaled.spans, spans.length)
+  equal('journaled spans = rows', status.journaled.spans, status.notKept.spans + spans.length)
   equal('waiting = its rows', status.waiting, waiting)
   for (const { exporter, points: of, spans: ofSpans } of status.destinations) {
     if (exporter === 'mlflow')
       equal(
-        'journaled = delivered + rejected + pending',
-        points.length,
+        'journaled = delivered + rejected + evicted + pending',
+        status.journaled.points,
         of.delivered + of.rejected + of.evicted + of.pending,
       )
     if (ofSpans !== null)
       equal(
-        'spans = delivered + rejected + pending',
-        spans.length,
-        ofSpans.delivered + ofSpans.rejected + ofSpans.pending,
+        'spans = delivered + rejected + evicted + pending',
+        status.journaled.spans,
+        ofSpans.delivered + ofSpans.rejected + ofSpans.evicted + ofSpans.pending,
       )
   }
   return wrong
 }
 
-/** What was acknowledged is there, and what is there was written, in order and without a gap. `before`: what it held when its process began. */
-export function checkPrefix<T>(
-  what: string,
-  held: readonly T[],
-  written: readonly T[],
-  acked: number,
-  isSame: (a: T, b: T) => boolean,
-): string[] {
-  if (held.length < acked) return [`${acked} ${what} were acknowledged, ${held.length} are in the journal`]
-  if (held.length > written.length) return [`${held.length} ${what} are in the journal, ${written.length} were written`]
-  const at = held.findIndex((item, i) => !isSame(item, written[i]!))
-  return at < 0 ? [] : [`${what}: number ${at + 1} of the journal is not the one that was written`]
+/** What was acknowledged is there, and what is there was written, in order and without a gap. */
+export function checkPrefix<T>({ what, held, written, acked, notKept, isSame }: Prefix<T>): string[] {
+  const count = notKept + held.length
+  if (count < acked) return [`${acked} ${what} were acknowledged, ${count} are in the journal`]
+  if (count > written.length) return [`${count} ${what} are in the journal, ${written.length} were written`]
+  const at = held.findIndex((item, i) => !isSame(item, written[notKept + i]!))
+  return at < 0 ? [] : [`${what}: number ${notKept + at + 1} of the journal is not the one that was written`]
+}
+
+export interface Prefix<T> {
+  what: string
+  held: readonly T[]
+  written: readonly T[]
+  acked: number
+  /** How many of the first ones its limit has made the journal drop. */
+  notKept: number
+  isSame: (a: T, b: T) => boolean
 }
 
 export const isSamePoint = (a: Written, b: Written): boolean =>
@@ -149,8 +154,8 @@ export function checkDelivered(held: Held, servers: Servers, extra: readonly Wri
   const runs = [...servers.mlflow.runs.values()].filter(
     ({ tags, info }) => tags.get('spanbridge.run') === status.run && info.lifecycle_stage === 'active',
   )
-  const filled = runs.filter(({ points, params }) => points.size + params.size > 0)
-  const run = filled[0] ?? runs[0]
+  const known = status.destinations.find(({ exporter }) => exporter === 'mlflow')?.runId
+  const run = runs.find(({ info }) => info.run_id === known)
   if (run === undefined || (runs.length > 1 && !servers.isLenient))
     return [...wrong, `${runs.length} runs of the tracker bear the tag ${status.run}`]
   wrong.push(...checkPoints(held, run, extra, servers.isLenient), ...checkTexts(held, run))
@@ -170,11 +175,13 @@ function checkPoints(held: Held, run: ModelRun, extra: readonly Written[], isLen
   const strange = [...run.points.keys()].filter((id) => !wanted.has(id) && !allowed.has(id))
   if (strange.length > 0)
     wrong.push(`${strange.length} points are at the tracker that were never journaled, the first: ${strange[0]}`)
-  const poison = held.points.flatMap((point, i) => (isPoison(point) ? [i + 1] : []))
-  const wronged = held.rejected.points.filter((at) => !poison.includes(at))
+  const { notKept } = held.status
+  const poison = held.points.flatMap((point, i) => (isPoison(point) ? [notKept.points + i + 1] : []))
+  const rejected = held.rejected.points.filter((at) => at > notKept.points)
+  const wronged = rejected.filter((at) => !poison.includes(at))
   // What a memory knew that has died is not known: those that it had set aside count as delivered.
-  if (isLenient ? wronged.length > 0 : poison.join() !== held.rejected.points.join())
-    wrong.push(`rejected are ${held.rejected.points.join()}, refused were ${poison.join()}`)
+  if (isLenient ? wronged.length > 0 : poison.join() !== rejected.join())
+    wrong.push(`rejected are ${rejected.join()}, refused were ${poison.join()}`)
   if (held.rejected.others > 0) wrong.push(`${held.rejected.others} rows that are no points are rejected`)
   return wrong
 }

@@ -1,0 +1,50 @@
+import { statSync } from 'node:fs'
+import type { DatabaseSync } from 'node:sqlite'
+
+/** The files of a journal, to be counted and removed together. */
+export const filesOf = (path: string): string[] => [path, `${path}-wal`, `${path}-shm`]
+
+/** Bytes that a journal takes on disk, with its write-ahead log. */
+export const sizeOf = (path: string): number =>
+  filesOf(path)
+    .map((file) => statSync(file, { throwIfNoEntry: false })?.size ?? 0)
+    .reduce((a, b) => a + b, 0)
+
+/** The same without pages that are free: they are used again before the file grows. */
+export function usedBytes(database: DatabaseSync, path: string): number {
+  const pragma = (name: string): number => Number(Object.values(database.prepare(`PRAGMA ${name}`).get()!)[0])
+  return Math.max(0, sizeOf(path) - pragma('freelist_count') * pragma('page_size'))
+}
+
+/** Up to where rows have to go to free `bytes`, from the oldest on; 0 when there are none. */
+function lastOf(database: DatabaseSync, sql: string, bytes: number): { last: number; freed: number } {
+  let last = 0
+  let freed = 0
+  for (const row of database.prepare(sql).iterate()) {
+    if (freed >= bytes) break
+    last = Number(row['last'])
+    freed += Number(row['bytes'])
+  }
+  return { last, freed }
+}
+
+const BLOCKS = 'SELECT first + count - 1 AS last, length(data) AS bytes FROM blocks ORDER BY first'
+const SPANS = 'SELECT sequence AS last, length(data) AS bytes FROM spans ORDER BY sequence'
+
+/** Drops the oldest points and spans of a journal, as many bytes of each where there are both. */
+export function dropOldest(database: DatabaseSync, bytes: number): void {
+  const spans = lastOf(database, SPANS, bytes / 2)
+  const blocks = lastOf(database, BLOCKS, bytes - spans.freed)
+  const more = lastOf(database, SPANS, bytes - blocks.freed)
+  database.prepare('DELETE FROM spans WHERE sequence <= ?').run(Math.max(spans.last, more.last))
+  database.prepare('DELETE FROM blocks WHERE first + count - 1 <= ?').run(blocks.last)
+}
+
+/** The first point and span that a journal still has; one beyond the last where it has none. */
+export function firstKept(database: DatabaseSync, points: number, spans: number): { points: number; spans: number } {
+  const first = (sql: string): number | null => Object.values(database.prepare(sql).get()!)[0] as number | null
+  return {
+    points: first('SELECT min(first) FROM blocks') ?? points + 1,
+    spans: first('SELECT min(sequence) FROM spans') ?? spans + 1,
+  }
+}

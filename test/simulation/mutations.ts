@@ -1,0 +1,173 @@
+/**
+ * Breaks the code in ways that would lose or double numbers, one at a time, and looks whether the simulation notices:
+ *
+ *     node test/simulation/mutations.ts [NAME ...] [--schedules 10000]
+ *
+ * Exit code 1 when one was not noticed.
+ */
+import { spawnSync } from 'node:child_process'
+import { cpSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { parseArgs } from 'node:util'
+
+interface Mutation {
+  file: string
+  from: string
+  to: string
+}
+
+const MUTATIONS: Readonly<Record<string, Mutation>> = {
+  'the cursor advances before the answer': {
+    file: 'delivery/delivery.ts',
+    from: '    const result = await this.#sender.send(runId, kept, this.#isSuspended)\n',
+    to: `    const early = { ...cursor, position: way.end, delivered: cursor.delivered + kept.count }
+    this.#account.moved(kept.kind, early, [], new Map())
+    const result = await this.#sender.send(runId, kept, this.#isSuspended)\n`,
+  },
+  'the cursor is not committed with the rows that it passes': {
+    file: 'delivery/account.ts',
+    from: '      for (const row of rejected) this.#journal.reject({ destination: this.#id, kind, ...row })\n      for (const [key, step] of higher)',
+    to: `    })
+    this.#journal.transaction(() => {
+      for (const row of rejected) this.#journal.reject({ destination: this.#id, kind, ...row })
+    })
+    this.#journal.transaction(() => {
+      for (const [key, step] of higher)`,
+  },
+  'a batch whose answer was lost is sent again without asking': {
+    file: 'delivery/sender.ts',
+    from: "this.doubt = exporter.confirm === undefined ? 'pieces' : 'ask'",
+    to: "this.doubt = exporter.confirm === undefined ? 'pieces' : 'none'",
+  },
+  'a batch whose answer was lost counts as stored': {
+    file: 'delivery/sender.ts',
+    from: "        if (result.kind === 'unanswered' && isDoubtful) {\n",
+    to: "        if (result.kind === 'unanswered' && isDoubtful) return { kind: 'ok' }\n        if (result.kind === 'unanswered' && isDoubtful) {\n",
+  },
+  'the point that is asked for may be one of an earlier batch': {
+    file: 'exporters/mlflow/confirm.ts',
+    from: 'Number.isFinite(batch.value[i]!) && batch.step[i]! > heightOf(batch.series[i]!)',
+    to: 'Number.isFinite(batch.value[i]!)',
+  },
+  'the counters are committed apart from their rows': {
+    file: 'journal/journal.ts',
+    from: '      this.transaction(() => {\n        for (const { id, key } of pending.series)',
+    to: `      this.transaction(() => {
+        pending.counts.forEach((n, i) => {
+          if (n !== 0) this.#run(ADD_TO_COUNTER, COUNTERS[i]!, n)
+        })
+        pending.counts.fill(0)
+      })
+      this.transaction(() => {
+        for (const { id, key } of pending.series)`,
+  },
+  'the bounds of a batch are not noted before it leaves': {
+    file: 'delivery/delivery.ts',
+    from: '    this.#account.sending(kind, { ...cursor, sending: end }, fresh)\n',
+    to: '',
+  },
+  'heights are not kept over a restart': {
+    file: 'delivery/account.ts',
+    from: '      for (const [key, step] of higher) this.#raise(key, step)\n      this.#journal.run(',
+    to: '      this.#journal.run(',
+  },
+  'a full answer to the question counts as none': {
+    file: 'exporters/mlflow/confirm.ts',
+    from: "  return metrics.length >= rows ? { kind: 'unknown' } : { kind: 'missing' }",
+    to: "  return { kind: 'stored' }",
+  },
+  'an answer that broke off counts as a refusal': {
+    file: 'exporters/http.ts',
+    from: "  return { kind: 'unanswered', error: words(`broke off",
+    to: "  return { kind: 'drop', error: words(`broke off",
+  },
+  'a refused batch is set aside whole': {
+    file: 'delivery/delivery.ts',
+    from: '    if (batch.count === 1) {\n      return this.#refusedAlone',
+    to: '    if (batch.count <= 8) {\n      this.#reject(batch, refusal, cursor, way)\n      return null\n    }\n    if (batch.count === 1) {\n      return this.#refusedAlone',
+  },
+  'a refusal is believed of a run that takes nothing': {
+    file: 'delivery/delivery.ts',
+    from: "    if (probe.kind !== 'ok' && probe.kind !== 'pieces') return probe\n    return this.#bisect",
+    to: '    return this.#bisect',
+  },
+  'a message that belongs to a whole is committed before it is complete': {
+    file: 'delivery/thread.ts',
+    from: '        this.#isWhole = true\n',
+    to: '',
+  },
+  'a barrier is passed before the commit': {
+    file: 'delivery/thread.ts',
+    from: '        this.#barriers.push(message)\n        this.#scheduleCommit()\n',
+    to: '        this.#barriers.push(message)\n        this.#passBarriers()\n',
+  },
+  'a failed commit is forgotten': {
+    file: 'journal/journal.ts',
+    from: '      this.#heldBytes = heldBefore\n      throw error\n',
+    to: '      this.#heldBytes = heldBefore\n      this.#pending = nothingPending()\n      throw error\n',
+  },
+  'sequence numbers are not taken back when a commit fails': {
+    file: 'journal/journal.ts',
+    from: '      this.#points = before\n',
+    to: '',
+  },
+  'what memory held is not written back': {
+    file: 'journal/overflow.ts',
+    from: "const GROWING = ['blocks', 'spans', 'rejected'] as const",
+    to: "const GROWING = ['spans', 'rejected'] as const",
+  },
+  'the end is set before everything is delivered': {
+    file: 'delivery/delivery.ts',
+    from: '    if (this.#end !== null && !this.#ended && this.#isDrained) return this.#close',
+    to: '    if (this.#end !== null && !this.#ended) return this.#close',
+  },
+  'a run is made again without looking for it': {
+    file: 'exporters/mlflow/run.ts',
+    from: '  if (run.makingSince !== null || run.mayExist) {\n',
+    to: '  if (false as boolean) {\n',
+  },
+}
+
+const { values, positionals } = parseArgs({
+  options: { schedules: { type: 'string', default: '10000' } },
+  allowPositionals: true,
+})
+const ROOT = fileURLToPath(new URL('../../', import.meta.url))
+
+/** Plays schedules with the mutation in place. @returns the seed that noticed, or null */
+function trial({ file, from, to }: Mutation): { seed: string | null; seconds: number } {
+  const work = mkdtempSync(join(tmpdir(), 'spanbridge-mutation-'))
+  try {
+    for (const part of ['src', 'test', 'package.json']) cpSync(join(ROOT, part), join(work, part), { recursive: true })
+    symlinkSync(join(ROOT, 'node_modules'), join(work, 'node_modules'))
+    const path = join(work, 'src', file)
+    const text = readFileSync(path, 'utf8')
+    if (text.split(from).length !== 2) throw new Error(`${file}: expected the text of the mutation once: ${from}`)
+    writeFileSync(
+      path,
+      text.replace(from, () => to),
+    )
+    const started = performance.now()
+    const args = ['--disable-warning=ExperimentalWarning', 'test/simulation/simulate.ts', '--bail']
+    const { stdout, stderr, status } = spawnSync(process.execPath, [...args, '--schedules', values.schedules], {
+      cwd: work,
+      encoding: 'utf8',
+    })
+    const seed = /seed \d+\n {2}.*/.exec(stdout)?.[0] ?? null
+    if (seed === null && status !== 0) throw new Error(`${file}: the simulation ends with ${status}: ${stderr}`)
+    return { seed, seconds: (performance.now() - started) / 1000 }
+  } finally {
+    rmSync(work, { recursive: true, force: true })
+  }
+}
+
+const names = positionals.length > 0 ? positionals : Object.keys(MUTATIONS)
+for (const name of names) {
+  const { seed, seconds } = trial(MUTATIONS[name]!)
+  console.log(
+    `${seed === null ? 'NOT NOTICED' : 'noticed'} after ${seconds.toFixed(0)} s: ${name}${seed === null ? '' : `\n    ${seed.replace('\n ', ':')}`}`,
+  )
+  if (seed === null) process.exitCode = 1
+}
