@@ -3,7 +3,7 @@ import { isBusy } from '../journal/lock.ts'
 import { lacksSomething, readStateDir, type DestinationStatus, type RunStatus } from '../journal/status.ts'
 import { counted, points } from '../telemetry/words.ts'
 import type { Clock } from './clock.ts'
-import { DeliveredRun, removeEmpty, takeJournal } from './run.ts'
+import { DeliveredRun, removeEmpty, setAside, takeJournal } from './run.ts'
 
 /** How often it is looked whether an orphan is done or wanted. */
 const WATCH_MS = 100
@@ -61,9 +61,14 @@ export class Orphans {
     try {
       const { runs, unreadable, empty } = readStateDir(stateDir, (journal) => this.#done.has(journal))
       for (const journal of empty) removeEmpty(journal)
-      for (const { journal, error } of unreadable) {
-        this.#done.add(journal)
-        say(`${journal} cannot be read (${error}): nothing is delivered of it`)
+      for (const each of unreadable) {
+        this.#done.add(each.journal)
+        const aside = each.isDamaged ? setAside(each.journal) : null
+        say(
+          aside === null
+            ? `${each.journal} cannot be read (${each.error}): nothing is delivered of it`
+            : `the journal ${each.journal} is damaged (${each.error}): it is set aside as ${aside}, and nothing more is delivered of it. 'sqlite3 ${aside} .recover' gets out of it what can be read`,
+        )
       }
       for (const status of runs) {
         if (this.#stopped) return

@@ -1,4 +1,4 @@
-import { existsSync, rmSync, writeFileSync } from 'node:fs'
+import { existsSync, renameSync, rmSync, writeFileSync } from 'node:fs'
 import type { Exporter } from '../exporters/exporter.ts'
 import { RunJournal } from '../journal/journal.ts'
 import { isBusy, JournalLock } from '../journal/lock.ts'
@@ -150,6 +150,24 @@ export function removeEmpty(path: string): void {
     lock.release()
   } catch {
     // Somebody is making it.
+  }
+}
+
+/** Names of our journals: other files that end in .sqlite are somebody else's. */
+const JOURNAL_NAME = /\/[0-9A-HJKMNP-TV-Z]{26}\.sqlite$/
+
+/** Renames a damaged journal that nobody holds, so that it is met no more. @returns its new name, or null */
+export function setAside(path: string): string | null {
+  if (!JOURNAL_NAME.test(path)) return null
+  try {
+    const lock = new JournalLock(lockOf(path), 0)
+    for (const suffix of ['-wal', '-shm', ''])
+      if (existsSync(path + suffix)) renameSync(path + suffix, `${path}.damaged${suffix}`)
+    rmSync(lockOf(path), { force: true })
+    lock.release()
+    return `${path}.damaged`
+  } catch {
+    return null // held by somebody, or in a directory that cannot be written
   }
 }
 

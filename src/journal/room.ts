@@ -43,8 +43,10 @@ export function dropOldest(database: DatabaseSync, bytes: number): void {
 /** The first point and span that a journal still has; one beyond the last where it has none. */
 export function firstKept(database: DatabaseSync, points: number, spans: number): { points: number; spans: number } {
   const first = (sql: string): number | null => Object.values(database.prepare(sql).get()!)[0] as number | null
+  // A journal of format 1 has no spans, and is only read here.
+  const hasSpans = database.prepare("SELECT 1 FROM sqlite_master WHERE name = 'spans'").get() !== undefined
   return {
     points: first('SELECT min(first) FROM blocks') ?? points + 1,
-    spans: first('SELECT min(sequence) FROM spans') ?? spans + 1,
+    spans: (hasSpans ? first('SELECT min(sequence) FROM spans') : null) ?? spans + 1,
   }
 }

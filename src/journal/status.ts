@@ -5,7 +5,7 @@ import type { BatchKind } from '../exporters/exporter.ts'
 import { EXAMPLE, JOURNALED, JOURNALED_SPANS } from './journal.ts'
 import { isLocked } from './lock.ts'
 import { firstKept } from './room.ts'
-import { APPLICATION_ID } from './schema.ts'
+import { APPLICATION_ID, FORMAT } from './schema.ts'
 
 /** The account of one destination; the keys are those of `status --json`. */
 export interface DestinationStatus {
@@ -223,7 +223,12 @@ function destinationStatus(
 export interface Unreadable {
   journal: string
   error: string
+  /** SQLite finds it damaged, or no database at all. */
+  isDamaged: boolean
 }
+
+/** SQLite's codes for a file that is damaged, or no database. */
+const DAMAGED: ReadonlySet<unknown> = new Set([11, 26])
 
 /** What is in a state directory. */
 export interface StateDir {
@@ -248,7 +253,10 @@ export function readStateDir(stateDir: string, skip: (journal: string) => boolea
       runs.push(readJournal(path))
     } catch (error) {
       if (isEmpty(path)) empty.push(path)
-      else unreadable.push({ journal: path, error: (error as Error).message })
+      else {
+        const { message, errcode } = error as Error & { errcode?: number }
+        unreadable.push({ journal: path, error: message, isDamaged: DAMAGED.has((errcode ?? 0) & 0xff) })
+      }
     }
   }
   return { runs, unreadable, empty }
@@ -284,6 +292,9 @@ export function readJournal(path: string): RunStatus {
   try {
     const { application_id: id } = database.prepare('PRAGMA application_id').get() as { application_id: number }
     if (id !== APPLICATION_ID) throw new Error('this is no journal')
+    const { user_version: format } = database.prepare('PRAGMA user_version').get() as { user_version: number }
+    if (format > FORMAT)
+      throw new Error(`its format is ${format}, this version knows those up to ${FORMAT}: use a newer spanbridge`)
     return readStatus(database, path, isLive)
   } finally {
     database.close()

@@ -1,5 +1,6 @@
-import { copyFileSync, existsSync, mkdirSync, rmSync, writeFileSync } from 'node:fs'
+import { copyFileSync, existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
+import { DatabaseSync } from 'node:sqlite'
 import { describe, expect, inject, it } from 'vitest'
 import { expectConserved } from '../support/account.ts'
 import { FakeMlflow } from '../support/fake-mlflow.ts'
@@ -229,6 +230,27 @@ describe('a run whose daemon was killed', () => {
 })
 
 describe('the state directory', () => {
+  it('lays a damaged journal aside with a word, once, and reads one of a newer version not at all', async () => {
+    const stateDir = temporaryDirectory()
+    const of = async (): Promise<string> => {
+      await spanbridge(['--quiet', '--state-dir', stateDir], lines(0, 5))
+      return (await statusOf(stateDir)).at(-1)!.journal
+    }
+    const [damaged, newer] = [await of(), await of()]
+    writeFileSync(damaged, Buffer.concat([readFileSync(damaged).subarray(0, 4096), Buffer.alloc(90_000, 0x5a)]))
+    const database = new DatabaseSync(newer)
+    database.exec('PRAGMA user_version = 99')
+    database.close()
+    const first = startBridge(['--quiet', '--state-dir', stateDir])
+    await first.seen(`is set aside as ${damaged}.damaged`)
+    await first.seen(`${newer} cannot be read (its format is 99`)
+    first.child.stdin.end()
+    expect((await first.finished).code).toBe(0)
+    expect([existsSync(damaged), existsSync(`${damaged}.damaged`), existsSync(newer)]).toEqual([false, true, true])
+    const again = await spanbridge(['--quiet', '--state-dir', stateDir], lines(0, 5))
+    expect(again.stderr).not.toContain(damaged)
+  })
+
   it('may hold garbage beside good journals', async () => {
     const stateDir = temporaryDirectory()
     await spanbridge(['--quiet', '--state-dir', stateDir], lines(0, 5))

@@ -215,7 +215,9 @@ class Schedule {
         if (!down.delete(host)) down.add(host)
         this.#surroundings.trace(`${host} is ${down.has(host) ? 'down' : 'up'}`)
       }
-    if (random.chance(0.03)) this.#time.offset += random.whole(-1, 1) * random.long(1, 100_000_000)
+    // While a request to make a run is under way its time is all that another process knows of it.
+    if (random.chance(0.03) && this.#network.underWay === 0)
+      this.#time.offset += random.whole(-1, 1) * random.long(1, 100_000_000)
     if (random.chance(0.02)) this.#toggleDeleted()
   }
 
