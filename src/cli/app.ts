@@ -50,7 +50,7 @@ const VERBS: Readonly<Record<string, { help: string; load: () => Promise<Verb> }
     load: async () => (await import('./status.ts')).status,
   },
   sync: {
-    help: 'Deliver what is left in journals: spanbridge sync [RUN or FILE ...]',
+    help: 'Deliver what is left in journals: spanbridge sync [RUN or FILE ...]; with --rejected also what was refused',
     load: async () => (await import('./sync.ts')).sync,
   },
   check: {
@@ -121,6 +121,7 @@ async function dispatch(name: string, context: Context): Promise<number> {
     problems.push(`${name} takes no words, got '${flags.rest.join(' ')}'`)
   }
   if (flags.contract !== null && name !== 'check') problems.push(`--contract: only 'check' takes it, not '${name}'`)
+  if (flags.rejected && name !== 'sync') problems.push(`--rejected: only 'sync' takes it, not '${name}'`)
   for (const notice of loaded.notices) voice.say(notice)
   if (verb === null || (problems.length > 0 && name !== 'check')) {
     for (const problem of problems) voice.say(problem)

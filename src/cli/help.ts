@@ -30,6 +30,8 @@ Flags (each is also a name in the file given with --config, and an environment v
       Settings in YAML; config/spanbridge.yaml shows all of them.
   --contract NAME|FILE
       Under check: hold the log on standard input against a contract, such as rl, or a file of your own.
+  --rejected
+      Under sync: send what a destination has refused once more.
   --json
       Print JSON (status, check).
 ${settingLines.join('\n')}

@@ -3,7 +3,7 @@ import { bool, switchOrName } from './types.ts'
 import { nearest } from './nearest.ts'
 
 /** Flags that are no settings. */
-const OTHER_FLAGS = ['--config', '--contract', '--json', '--help', '--version'] as const
+const OTHER_FLAGS = ['--config', '--contract', '--json', '--rejected', '--help', '--version'] as const
 
 /** A command line taken apart. */
 export interface Flags {
@@ -13,6 +13,8 @@ export interface Flags {
   /** Name or file of a contract, for `check`. */
   contract: string | null
   json: boolean
+  /** Under `sync`: what was refused is sent once more. */
+  rejected: boolean
   help: boolean
   version: boolean
   /** What is no flag: under exec, the command. */
@@ -48,6 +50,7 @@ export function readFlags(argv: readonly string[], untilCommand: boolean): Flags
     config: null,
     contract: null,
     json: false,
+    rejected: false,
     help: false,
     version: false,
     rest: [],
@@ -76,6 +79,7 @@ export function readFlags(argv: readonly string[], untilCommand: boolean): Flags
 /** Takes one flag; returns whether it used up the next word. */
 function takeFlag(flags: Flags, flag: string, inline: string | null, next: string | undefined): boolean {
   if (flag === '--json') flags.json = true
+  else if (flag === '--rejected') flags.rejected = true
   else if (flag === '--help') flags.help = true
   else if (flag === '--version') flags.version = true
   else if (flag === '--no-web') add(flags, 'web.listen', 'off')

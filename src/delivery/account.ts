@@ -49,7 +49,8 @@ export interface RejectedRow {
 export class DestinationAccount {
   readonly #journal: RunJournal
   readonly #options: AccountOptions
-  readonly #id: number
+  /** Row of the destination. */
+  readonly id: number
   /** The run was known at another address: a tunnel on another port, or another server. */
   readonly #isMoved: boolean
   readonly known: KnownDestination
@@ -74,9 +75,9 @@ export class DestinationAccount {
       })
     }
     row = row!
-    this.#id = Number(row['id'])
+    this.id = Number(row['id'])
     this.#isMoved = row['address'] !== address
-    journal.run("UPDATE destinations SET state = 'disabled' WHERE exporter = ? AND id <> ?", exporter, this.#id)
+    journal.run("UPDATE destinations SET state = 'disabled' WHERE exporter = ? AND id <> ?", exporter, this.id)
     if (row['state'] === 'disabled') this.state('ok', null)
     this.#makingSince = row['making_since'] === null ? null : Number(row['making_since'])
     this.known = {
@@ -85,7 +86,7 @@ export class DestinationAccount {
       ended: row['ended'] === 1,
       target: JSON.parse(row['target'] as string) as Record<string, string | null>,
     }
-    const heights = journal.all('SELECT key, step FROM heights WHERE destination = ?', this.#id)
+    const heights = journal.all('SELECT key, step FROM heights WHERE destination = ?', this.id)
     this.#heights = new Map(heights.map((height) => [height['key'] as string, Number(height['step'])]))
   }
 
@@ -101,13 +102,13 @@ export class DestinationAccount {
   }
 
   set makingSince(since: number | null) {
-    this.#journal.run('UPDATE destinations SET making_since = ? WHERE id = ?', since, this.#id)
+    this.#journal.run('UPDATE destinations SET making_since = ? WHERE id = ?', since, this.id)
     this.#makingSince = since
   }
 
   cursor(kind: BatchKind): Cursor {
-    addCursor(this.#journal, this.#id, kind)
-    const row = this.#journal.get('SELECT * FROM cursors WHERE destination = ? AND kind = ?', this.#id, kind)!
+    addCursor(this.#journal, this.id, kind)
+    const row = this.#journal.get('SELECT * FROM cursors WHERE destination = ? AND kind = ?', this.id, kind)!
     const n = (name: string): number => Number(row[name])
     return {
       position: n('position'),
@@ -130,7 +131,7 @@ export class DestinationAccount {
         runId,
         made ? 1 : 0,
         page,
-        this.#id,
+        this.id,
       )
     })
     this.#makingSince = null
@@ -143,21 +144,21 @@ export class DestinationAccount {
   }
 
   state(state: 'ok' | 'suspended', lastError: string | null): void {
-    this.#journal.run('UPDATE destinations SET state = ?, last_error = ? WHERE id = ?', state, lastError, this.#id)
+    this.#journal.run('UPDATE destinations SET state = ?, last_error = ? WHERE id = ?', state, lastError, this.id)
   }
 
   ended(): void {
-    this.#journal.run('UPDATE destinations SET ended = 1 WHERE id = ?', this.#id)
+    this.#journal.run('UPDATE destinations SET ended = 1 WHERE id = ?', this.id)
   }
 
   /** A batch up to `cursor.sending`, without `aside`, is about to be sent: known before it leaves. */
   sending(kind: BatchKind, cursor: Cursor, aside: readonly RejectedRow[]): void {
     this.#journal.transaction(() => {
-      for (const row of aside) this.#journal.reject({ destination: this.#id, kind, ...row })
+      for (const row of aside) this.#journal.reject({ destination: this.id, kind, ...row })
       this.#journal.run(
         'UPDATE cursors SET sending = ? WHERE destination = ? AND kind = ?',
         cursor.sending,
-        this.#id,
+        this.id,
         kind,
       )
     })
@@ -167,14 +168,23 @@ export class DestinationAccount {
   ahead(kind: BatchKind): number[] {
     const sql = `SELECT sequence FROM rejected JOIN cursors USING (destination, kind)
       WHERE destination = ? AND kind = ? AND sequence > position`
-    return this.#journal.all(sql, this.#id, kind).map((row) => Number(row['sequence']))
+    return this.#journal.all(sql, this.id, kind).map((row) => Number(row['sequence']))
+  }
+
+  /** Rows that were refused are there now. */
+  takenAfterAll(kind: BatchKind, ids: readonly number[]): void {
+    this.#journal.transaction(() => {
+      for (const id of ids) this.#journal.run('DELETE FROM rejected WHERE id = ?', id)
+      const sql = `UPDATE cursors SET rejected = rejected - ?, delivered = delivered + ? WHERE destination = ? AND kind = ?`
+      this.#journal.run(sql, ids.length, ids.length, this.id, kind)
+    })
   }
 
   /** Writes a cursor that has moved, with the rows that were set aside on the way and the steps that are there now. */
   moved(kind: BatchKind, cursor: Cursor, rejected: readonly RejectedRow[], heights: ReadonlyMap<string, number>): void {
     const higher = [...heights].filter(([key, step]) => step > this.heightOf(key))
     this.#journal.transaction(() => {
-      for (const row of rejected) this.#journal.reject({ destination: this.#id, kind, ...row })
+      for (const row of rejected) this.#journal.reject({ destination: this.id, kind, ...row })
       for (const [key, step] of higher) this.#raise(key, step)
       this.#journal.run(
         'UPDATE cursors SET position = ?, delivered = ?, rejected = ?, evicted = ?, sending = ?, resent = ? WHERE destination = ? AND kind = ?',
@@ -184,7 +194,7 @@ export class DestinationAccount {
         cursor.evicted,
         cursor.sending,
         cursor.resent,
-        this.#id,
+        this.id,
         kind,
       )
     })
@@ -195,7 +205,7 @@ export class DestinationAccount {
   #raise(key: string, step: number): void {
     this.#journal.run(
       'INSERT INTO heights (destination, key, step) VALUES (?, ?, ?) ON CONFLICT (destination, key) DO UPDATE SET step = excluded.step',
-      this.#id,
+      this.id,
       key,
       step,
     )

@@ -53,6 +53,12 @@ export class Output {
     this.onWrite?.()
   }
 
+  /** Writes something that stands in a line of its own until the next thing is written over it. */
+  writeOver(text: string): void {
+    this.write(Buffer.from(`\r\x1b[K${text}\r`))
+    this.#atLineStart = true
+  }
+
   /** Resolves when everything written so far has left, or the reader has gone. */
   drained(): Promise<void> {
     if (!this.#busy && this.#waiting.length === 0) return Promise.resolve()

@@ -229,6 +229,32 @@ describe('a run whose daemon was killed', () => {
   })
 })
 
+describe('what was refused', () => {
+  it('is sent once more by sync --rejected, counts as delivered when it is taken, and stays set aside when it is not', async () => {
+    const fake = await FakeMlflow.start()
+    const stateDir = temporaryDirectory()
+    fake.model.refuses = ({ step }) => (step % 10 === 3 ? 'a limit of the server' : null)
+    const at = ['--state-dir', stateDir, '--mlflow-tracking-uri', fake.url]
+    expect((await spanbridge(['--quiet', ...at], lines(0, 60))).code).toBe(0)
+    expect(fake.points.size).toBe(54)
+    fake.model.refuses = ({ step }) => (step === 13 ? 'a limit of the server' : null)
+    const { code, stderr } = await spanbridge(['sync', '--rejected', ...at])
+    expect([code, stderr]).toEqual([
+      0,
+      expect.stringContaining('mlflow: of what was refused 5 are taken now, 1 refused again'),
+    ])
+    expect(fake.points.size).toBe(59)
+    const [run] = await statusOf(stateDir)
+    expect(run!.destinations[0]!.points).toEqual({ delivered: 59, rejected: 1, evicted: 0, pending: 0 })
+    expectConserved(run!)
+    expect((await spanbridge(['sync', ...at])).stderr).toContain('nothing is left to deliver')
+    expect([...fake.points.values()].map(({ step }) => step).sort((a, b) => a - b)).toEqual(
+      Array.from({ length: 60 }, (_, i) => i).filter((step) => step !== 13),
+    )
+    expect((await spanbridge(['status', '--rejected', ...at])).stderr).toContain("only 'sync' takes it")
+  })
+})
+
 describe('the state directory', () => {
   it('lays a damaged journal aside with a word, once, and reads one of a newer version not at all', async () => {
     const stateDir = temporaryDirectory()
