@@ -76,7 +76,7 @@ function wrongHost(answer: Refusal, { base }: Server): Finding {
   const said = /\(403, (.*?)\)/.exec(answer.error.message)?.[1] ?? 'Invalid Host header'
   return broken(
     `MLflow does not know itself by the name ${host} (403, ${said})`,
-    `start it with --allowed-hosts '${host},localhost:*,127.0.0.1:*' (the list replaces its own)${
+    `start it with --allowed-hosts '${host},localhost:*,127.0.0.1:*', and whatever stands in that list now: it replaces MLflow's own${
       /^(?:localhost|127\.0\.0\.1)$/.test(hostname) ? '' : ', or reach it as 127.0.0.1 or localhost'
     }`,
   )

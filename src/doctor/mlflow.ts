@@ -38,9 +38,10 @@ async function judge(page: Page, scene: Scene): Promise<Finding> {
   const isShut = answer.kind !== 'ok' && (answer.status === 401 || answer.status === 403)
   if (version !== null && (isShut || isMlflows(answer))) return ok(`version ${version}`)
   if (isMlflows(answer)) return ok('of an unknown version: /version is not told')
+  if (isHostCheck(answer)) return ok('of an unknown version: it refuses our Host header')
   if (page.status === 401 || page.status === 403)
     return ok(`of an unknown version: it tells nothing before it knows who asks (${page.status})`)
-  if (answer.kind === 'unanswered') return refusal(answer, server, 'a look at its experiments')
+  if (answer.kind === 'unanswered' && page.status < 500) return refusal(answer, server, 'a look at its experiments')
   return notHere(page, version, answer, scene)
 }
 

@@ -20,7 +20,7 @@ export function peek({ host, port }: Server['peer'], stop: AbortSignal): Promise
 }
 
 const printable = (bytes: Buffer): string =>
-  oneLine(bytes.toString('latin1').replace(/[^\x20-\x7e\n]+/g, '.')).slice(0, 80)
+  oneLine(bytes.toString('latin1').replace(/[^\x20-\x7e\r\n]+/g, '.')).slice(0, 80)
 
 /** Whether a peer greets in TLS. Its certificate is of no interest, and nothing is sent. */
 export function speaksTls({ host, port }: Server['peer'], stop: AbortSignal): Promise<boolean> {

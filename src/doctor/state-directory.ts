@@ -1,11 +1,13 @@
-import { closeSync, fsyncSync, openSync, rmdirSync, rmSync, statfsSync, statSync, writeSync } from 'node:fs'
+import { mkdtempSync, rmSync, statfsSync, statSync, writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
-import { isThere, makeDirectory } from '../journal/directory.ts'
+import { isThere } from '../journal/directory.ts'
 import { broken, ok, warning } from './findings.ts'
 import type { Finding, Hop } from './hop.ts'
 
 /** Below this a long run may fill the disk. */
 const MIN_FREE_BYTES = 1e9
+
+const ELSEWHERE = 'set --state-dir to a directory on a local disk that you may write to'
 
 /** What is written to see whether anything can be. */
 const SAMPLE = Buffer.alloc(4096)
@@ -30,70 +32,63 @@ export const stateDirectory: Hop = {
   name: 'state directory',
   needs: () => ['configuration'],
   look: async ({ stateDir }) => {
-    const made = missingOf(stateDir)
+    // One that is not there is left to the first run: it may begin at this very moment.
+    const there = nearest(stateDir)
     try {
-      makeDirectory(stateDir)
-      writeSample(stateDir)
-      return judge(stateDir, made.length > 0)
+      if (!statSync(there).isDirectory())
+        return broken(`${stateDir}: ${there} is a file, not a directory`, `move that file away, or ${ELSEWHERE}`)
+      writeSample(there)
+      return judge(stateDir, there)
     } catch (error) {
       return unwritable(stateDir, error as NodeJS.ErrnoException)
-    } finally {
-      for (const path of made) removeEmpty(path)
     }
   },
 }
 
-/** The directories that have to be made for it, itself first: they go again. */
-const missingOf = (path: string): string[] =>
-  isThere(path) || dirname(path) === path ? [] : [path, ...missingOf(dirname(path))]
+/** The path itself, or what is there of those above it. */
+const nearest = (path: string): string => (isThere(path) || dirname(path) === path ? path : nearest(dirname(path)))
 
-function removeEmpty(path: string): void {
-  try {
-    rmdirSync(path)
-  } catch {
-    // it could not be made, or somebody has begun to use it
-  }
-}
-
-/** @throws when a file cannot be made, written and put on disk */
+/** @throws when a directory and a file in it cannot be made, written and put on disk */
 function writeSample(directory: string): void {
-  const path = join(directory, `doctor-${process.pid}.tmp`)
-  const file = openSync(path, 'wx', 0o600)
+  const sample = mkdtempSync(join(directory, '.spanbridge-doctor-'))
   try {
-    writeSync(file, SAMPLE)
-    fsyncSync(file)
+    writeFileSync(join(sample, 'sample'), SAMPLE, { mode: 0o600, flush: true })
   } finally {
-    closeSync(file)
-    rmSync(path, { force: true })
+    rmSync(sample, { recursive: true, force: true })
   }
 }
 
-function judge(path: string, isNew: boolean): Finding {
-  const { bavail, bsize, type } = statfsSync(path)
+function judge(path: string, there: string): Finding {
+  const { bavail, bsize, type } = statfsSync(there)
   const free = `${((bavail * bsize) / 1e9).toFixed(1)} GB free`
-  const words = `${path}${isNew ? ' (made by the first run)' : ''}, ${free}`
+  const words = `${path}${there === path ? '' : ' (made by the first run)'}, ${free}`
   const network = NETWORK.get(type >>> 0)
   if (network !== undefined)
     return warning(
       `${words}, on a network file system (${network}): locks may not hold there, and a crash may damage journals`,
-      'set --state-dir to a directory on a local disk',
+      ELSEWHERE,
     )
   if (bavail * bsize < MIN_FREE_BYTES)
     return warning(`${words}: the disk is nearly full`, 'make room, or set --state-dir to a disk that has some')
-  const mode = statSync(path).mode & 0o777
-  if ((mode & 0o077) !== 0)
-    return warning(`${words}, open to other users (mode ${mode.toString(8)})`, `chmod 700 '${path}'`)
-  return ok(words)
+  return openToOthers(path, there, words) ?? ok(words)
 }
 
-function unwritable(path: string, error: NodeJS.ErrnoException): Finding {
-  const elsewhere = 'set --state-dir to a local directory that you may write to'
-  if (error.code === 'ENOSPC' || error.code === 'EDQUOT')
-    return broken(`${path}: the disk is full (${error.code})`, `make room on it, or ${elsewhere}`)
-  if (error.code === 'EROFS') return broken(`${path}: the file system is read-only (EROFS)`, elsewhere)
-  if (error.code === 'EACCES' || error.code === 'EPERM')
-    return broken(`${path}: you may not write there (${error.code})`, `have it made yours, or ${elsewhere}`)
-  if (error.code === 'ENOTDIR' || error.message.endsWith(' is a file, not a directory'))
-    return broken(`${path}: a file stands in its place or above it`, `move that file away, or ${elsewhere}`)
-  return broken(`${path}: cannot be made or written (${error.message})`, elsewhere)
+/** Journals hold params and commands. What others share is not ours to close. */
+function openToOthers(path: string, there: string, words: string): Finding | null {
+  const { mode, uid } = statSync(there)
+  if (there !== path || (mode & 0o077) === 0) return null
+  const isShared = (mode & 0o1000) !== 0 || uid !== process.getuid?.()
+  return warning(
+    `${words}, open to other users (mode ${(mode & 0o777).toString(8)})`,
+    isShared ? 'set --state-dir to a directory of your own' : `chmod 700 '${path}'`,
+  )
+}
+
+function unwritable(path: string, { code, message }: NodeJS.ErrnoException): Finding {
+  if (code === 'ENOSPC' || code === 'EDQUOT')
+    return broken(`${path}: the disk is full (${code})`, `make room on it, or ${ELSEWHERE}`)
+  if (code === 'EROFS') return broken(`${path}: the file system is read-only (EROFS)`, ELSEWHERE)
+  if (code === 'EACCES' || code === 'EPERM')
+    return broken(`${path}: you may not write there (${code})`, `have it made yours, or ${ELSEWHERE}`)
+  return broken(`${path}: cannot be made or written (${code ?? message})`, ELSEWHERE)
 }
