@@ -51,7 +51,10 @@ export function refusal(answer: Refusal, server: Server, what: string): Finding 
   const known = CAUSES.find(([pattern]) => pattern.test(words))
   if (known !== undefined) return broken(`MLflow cannot do ${what}: ${known[1]} (${words})`, known[2])
   if (answer.kind === 'unanswered')
-    return broken(`${what}: MLflow ${words}`, `look at MLflow's output: it answers other requests${pastProxy(server)}`)
+    return broken(
+      `${what}: MLflow ${words}`,
+      `look at MLflow's output, and whether its database is locked: on SQLite one worker is best (--workers 1)${pastProxy(server)}`,
+    )
   return broken(`${what}: MLflow ${words}`, `look at MLflow's output${pastProxy(server)}`)
 }
 

@@ -33,7 +33,8 @@ async function timed(hop: Hop, scene: Scene, hide: (text: string) => string): Pr
 /** What a hop did not expect is told like what it did: the others are looked at. */
 async function guarded(hop: Hop, scene: Scene): Promise<Finding> {
   try {
-    return await hop.look(scene)
+    const finding = await hop.look(scene)
+    return scene.stop.aborted ? { ...finding, detail: `stopped by a signal; ${finding.detail}` } : finding
   } catch (error) {
     return { state: 'broken', detail: `cannot be looked at (${(error as Error).message})` }
   }

@@ -6,6 +6,9 @@ import { pageAt, peek, speaksTls } from './peek.ts'
 /** What nginx, Go and Apache say to plain HTTP on a port of theirs that takes TLS. */
 const PLAIN_TO_TLS = /plain HTTP request was sent to|HTTP request to an HTTPS server|speaking plain HTTP to an SSL/i
 
+/** Codes of a greeting in TLS that came to nothing; where the server speaks none, they are others. */
+const OF_TLS = /CERT|SELF_SIGNED|ISSUER|UNABLE_TO|ERR_SSL_(?!WRONG_VERSION|PACKET_LENGTH)/
+
 /** Certificates that do not hold, by OpenSSL's and Node.js's codes. */
 const CERTIFICATES: readonly (readonly [RegExp, string])[] = [
   [/HAS_EXPIRED/, 'it has expired, or the clock of this machine is wrong'],
@@ -40,7 +43,7 @@ async function noAnswer(scene: Scene, error: NodeJS.ErrnoException, abort: Abort
   const server = serverOf(scene)
   const code = error.code ?? ''
   if (abort.aborted) return silent(server, scene)
-  if (server.isTls && /CERT|SELF_SIGNED|ISSUER|UNABLE_TO/.test(code)) return certificate(code)
+  if (server.isTls && OF_TLS.test(code)) return certificate(code)
   if (server.proxy !== null) {
     const { message } = unreachable('it', error, abort, false).error
     return broken(
@@ -65,9 +68,9 @@ function wrongScheme({ isTls, base }: Server): Finding {
 }
 
 function certificate(code: string): Finding {
-  if (/CERTIFICATE_REQUIRED|HANDSHAKE_FAILURE/.test(code))
+  if (/CERTIFICATE_REQUIRED|HANDSHAKE_FAILURE|ALERT_(?:UNKNOWN_CA|BAD_CERTIFICATE)/.test(code))
     return broken(
-      `the server asks for a certificate of ours (${code})`,
+      `the server asks for a certificate of ours that it trusts (${code})`,
       'set MLFLOW_TRACKING_CLIENT_CERT_PATH to a file with certificate and key',
     )
   const why = CERTIFICATES.find(([pattern]) => pattern.test(code))?.[1] ?? 'it does not hold'

@@ -1,7 +1,7 @@
 import { withoutCredentials } from '../config/load.ts'
 import { oneLine, unreachable } from '../exporters/http.ts'
 import type { Answer } from '../exporters/mlflow/client.ts'
-import { isHostCheck, isMlflows, refusal } from './answers.ts'
+import { isHostCheck, isMlflows, refusal, type Refusal } from './answers.ts'
 import { broken, ok, pastProxy, patience, serverOf } from './findings.ts'
 import type { Finding, Hop, Scene, Server } from './hop.ts'
 import { pageAt, type Page } from './peek.ts'
@@ -35,15 +35,19 @@ async function judge(page: Page, scene: Scene): Promise<Finding> {
   if (page.status >= 300 && page.status < 400) return redirect(page, server)
   const version = versionIn(page)
   const answer = await askApi(server, scene.stop)
-  const isShut = answer.kind !== 'ok' && (answer.status === 401 || answer.status === 403)
-  if (version !== null && (isShut || isMlflows(answer))) return ok(`version ${version}`)
+  if (version !== null && (isShut(answer) || isMlflows(answer))) return ok(`version ${version}`)
   if (isMlflows(answer)) return ok('of an unknown version: /version is not told')
   if (isHostCheck(answer)) return ok('of an unknown version: it refuses our Host header')
   if (page.status === 401 || page.status === 403)
     return ok(`of an unknown version: it tells nothing before it knows who asks (${page.status})`)
-  if (answer.kind === 'unanswered' && page.status < 500) return refusal(answer, server, 'a look at its experiments')
+  if (answer.kind !== 'ok' && isFailing(answer) && page.status < 500)
+    return refusal(answer, server, 'a look at its experiments')
   return notHere(page, version, answer, scene)
 }
+
+const isShut = (answer: Answer): boolean => answer.kind !== 'ok' && (answer.status === 401 || answer.status === 403)
+
+const isFailing = (answer: Refusal): boolean => answer.kind === 'unanswered' || (answer.status ?? 0) >= 500
 
 /** Credentials never follow. */
 function redirect({ status, headers }: Page, { base }: Server): Finding {
@@ -111,7 +115,8 @@ export const credentials: Hop = {
   look: async (scene) => {
     const server = serverOf(scene)
     const answer = await askApi(server, scene.stop)
-    if (!isMlflows(answer) && answer.kind !== 'ok') return refusal(answer, server, 'a look at its experiments')
+    if (answer.kind !== 'ok' && (isShut(answer) || !isMlflows(answer)))
+      return refusal(answer, server, 'a look at its experiments')
     return ok(server.headers['authorization'] === undefined ? 'none are asked for' : 'taken')
   },
 }

@@ -96,6 +96,8 @@ function isIn(json: Record<string, unknown>, kind: string): boolean {
 async function remove(scene: Scene, { runId, isLost }: Made, probe: string): Promise<string | null> {
   const { client } = serverOf(scene)
   const ids = runId !== null ? [runId] : isLost ? await findLost(scene, probe) : []
+  // It is not waited for: who asks wants to know now.
+  if (isLost && ids.length === 0) return 'the request may be carried out later, and leave a probe run'
   for (const run_id of ids) {
     // Once more: the same request does no harm, and a run that stays looks like somebody's.
     for (let attempt = 1; attempt <= 2; attempt += 1) {

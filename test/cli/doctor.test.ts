@@ -369,6 +369,16 @@ const FAULTS: readonly StagedFault[] = [
     cure: /--static-prefix: add that path to the tracking URI/,
   },
   {
+    what: 'an API that fails while /version answers',
+    stage: () =>
+      faulty(
+        ({ path }, response) => path !== '/version' && (response.writeHead(500).end('Internal Server Error'), true),
+      ),
+    hop: 'MLflow',
+    cause: /a look at its experiments: MLflow cannot take it now \(500, Internal Server Error\)/,
+    cure: /look at MLflow's output/,
+  },
+  {
     what: "MLflow's Host check",
     stage: () => at(withHosts.url),
     hop: 'Host check',
@@ -437,6 +447,13 @@ const FAULTS: readonly StagedFault[] = [
     hop: 'probe run',
     cause: /has taken metrics and params with 200, and does not show them/,
     cure: /several servers with databases of their own/,
+  },
+  {
+    what: 'a request to make a run that is not answered',
+    stage: () => faulty(({ path }) => path === 'runs/create'),
+    hop: 'probe run',
+    cause: /the making of a run: MLflow does not answer.*may be carried out later, and leave a probe run/,
+    cure: /whether its database is locked/,
   },
   {
     what: 'an MLflow that takes no spans',
