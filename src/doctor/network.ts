@@ -78,7 +78,7 @@ export const port: Hop = {
     const server = serverOf(scene)
     const code = await connected(server.peer, patience(scene.stop))
     if (code === null) return ok(`${endpoint(server.peer)} takes connections`)
-    return code === 'ECONNREFUSED' ? refused(server, scene) : unreachable(server, code)
+    return code === 'ECONNREFUSED' ? refused(server, scene) : unreachable(server, code, scene)
   },
 }
 
@@ -106,8 +106,13 @@ function refused(server: Server, { isLoopback }: Scene): Finding {
   )
 }
 
-function unreachable(server: Server, code: string): Finding {
+function unreachable(server: Server, code: string, { isLoopback }: Scene): Finding {
   const at = endpoint(server.peer)
+  if (code === 'ETIMEDOUT' && isLoopback)
+    return broken(
+      `what listens at ${at} on this machine takes no more connections: it hangs`,
+      'end that program and start it again: the tunnel, or MLflow if it runs on this machine',
+    )
   if (code === 'ETIMEDOUT')
     return broken(
       `no connection to ${at} within 3 s (timed out)`,

@@ -10,7 +10,7 @@ import { certificate } from '../support/certificate.ts'
 import { FakeMlflow, type Fault } from '../support/fake-mlflow.ts'
 import { freePort, MlflowApi, startMlflow, type MlflowServer } from '../support/mlflow.ts'
 import { Proxy } from '../support/proxy.ts'
-import { spanbridge, startBridge, temporaryDirectory } from '../support/spanbridge.ts'
+import { spanbridge, start, startBridge, temporaryDirectory } from '../support/spanbridge.ts'
 
 const NAMES = [
   'configuration',
@@ -174,6 +174,21 @@ const belowPath = (): Promise<Stage> =>
       void fetch(`${real()}${path}`).then(async (answer) => response.writeHead(answer.status).end(await answer.text()))
   })
 
+/** Listens, takes nobody in, and has nobody else wait: connections to it time out. */
+async function fullQueue(): Promise<Stage> {
+  const script = [
+    'import socket, sys, time',
+    's = socket.socket(); s.bind(("127.0.0.1", 0)); s.listen(0)',
+    'waiting = [socket.socket() for _ in range(3)]',
+    'for w in waiting: w.setblocking(False); w.connect_ex(s.getsockname())',
+    'print(s.getsockname()[1], flush=True)',
+    'time.sleep(60)',
+  ]
+  const running = start('python3', ['-c', script.join('\n')])
+  await running.seen('\n', 'stdout')
+  return at(`http://127.0.0.1:${Buffer.concat(running.output.stdout).toString().trim()}`)
+}
+
 interface StagedFault {
   what: string
   stage: () => Promise<Stage> | Stage
@@ -236,6 +251,13 @@ const FAULTS: readonly StagedFault[] = [
     hop: 'port',
     cause: /nothing listens at 127\.0\.0\.1:\d+ \(connection refused\)/,
     cure: /the port in the proxy \(http_proxy\)/,
+  },
+  {
+    what: 'a program that takes no more connections',
+    stage: fullQueue,
+    hop: 'port',
+    cause: /at 127\.0\.0\.1:\d+ on this machine takes no more connections: it hangs/,
+    cure: /end that program and start it again/,
   },
   {
     what: 'a tunnel that has nothing behind it',
