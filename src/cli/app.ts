@@ -53,11 +53,18 @@ const VERBS: Readonly<Record<string, { help: string; load: () => Promise<Verb> }
     help: 'Deliver what is left in journals: spanbridge sync [RUN or FILE ...]; with --rejected also what was refused',
     load: async () => (await import('./sync.ts')).sync,
   },
+  doctor: {
+    help: 'Look at every hop from here to MLflow, and say which one is broken and how to mend it',
+    load: async () => (await import('./doctor.ts')).doctor,
+  },
   check: {
     help: 'Show the settings in force and where each comes from; or hold a log against a contract: check --contract rl < log.jsonl',
     load: async () => (await import('./check.ts')).check,
   },
 }
+
+/** Verbs whose work it is to say what is wrong with the settings. */
+const TELLS_PROBLEMS: ReadonlySet<string> = new Set(['check', 'doctor'])
 
 /** Runs one command line. @returns the exit code */
 export async function main(argv: readonly string[], input: Input | null, ignoredSignals: string): Promise<number> {
@@ -123,7 +130,7 @@ async function dispatch(name: string, context: Context): Promise<number> {
   if (flags.contract !== null && name !== 'check') problems.push(`--contract: only 'check' takes it, not '${name}'`)
   if (flags.rejected && name !== 'sync') problems.push(`--rejected: only 'sync' takes it, not '${name}'`)
   for (const notice of loaded.notices) voice.say(notice)
-  if (verb === null || (problems.length > 0 && name !== 'check')) {
+  if (verb === null || (problems.length > 0 && !TELLS_PROBLEMS.has(name))) {
     for (const problem of problems) voice.say(problem)
     await beCat(context)
     return EXIT.usage

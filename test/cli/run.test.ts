@@ -181,7 +181,16 @@ describe('the command line', () => {
   it('knows its version and its flags', async () => {
     expect((await spanbridge(['--version'])).stdout.toString()).toMatch(/^\d+\.\d+\.\d+\n$/)
     const help = (await spanbridge(['--help'])).stdout.toString()
-    for (const word of ['exec', 'status', 'check', 'sync', '--mlflow-tracking-uri', 'SPANBRIDGE_STATE_DIR', '--param'])
+    for (const word of [
+      'exec',
+      'status',
+      'check',
+      'sync',
+      'doctor',
+      '--mlflow-tracking-uri',
+      'SPANBRIDGE_STATE_DIR',
+      '--param',
+    ])
       expect(help).toContain(word)
   })
 

@@ -175,7 +175,8 @@ function searchByTag(client: MlflowClient, experiment: string, run: string, abor
   return client.post('runs/search', { experiment_ids: [experiment], filter, max_results: 10, order_by }, abort)
 }
 
-const runsOf = (json: Record<string, unknown>): unknown[] =>
+/** The runs of an answer to a search. */
+export const runsOf = (json: Record<string, unknown>): unknown[] =>
   Array.isArray(json['runs']) ? (json['runs'] as unknown[]) : []
 
 /**
@@ -257,7 +258,8 @@ export async function closeRun(
   return deleteTwins(client, run, abort)
 }
 
-function textAt(value: unknown, ...path: string[]): string | null {
+/** The text at a path of an answer, or null. */
+export function textAt(value: unknown, ...path: string[]): string | null {
   let at = value
   for (const name of path) at = isFields(at) ? at[name] : undefined
   return typeof at === 'string' ? at : null
