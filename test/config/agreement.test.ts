@@ -112,7 +112,7 @@ it('the schema refuses what the loader refuses', () => {
 
 describe('the documentation', () => {
   const documents = ['README.md', 'runbook.md', ...readdirSync(new URL('docs/', root)).map((name) => `docs/${name}`)]
-  const ours = new Set(['--config', '--contract', '--json', '--help', '--version', '--no-web'])
+  const ours = new Set(['--config', '--contract', '--json', '--rejected', '--help', '--version', '--no-web'])
   for (const name of SETTING_NAMES) {
     ours.add(flagOf(name))
     ours.add(`--no-${flagOf(name).slice(2)}`)
@@ -135,4 +135,4 @@ describe('the documentation', () => {
 })
 
 /** Flags of other programs that stand alone in the text. */
-const OTHERS: ReadonlySet<string> = new Set(['--allowed-hosts', '--seed'])
+const OTHERS: ReadonlySet<string> = new Set(['--allowed-hosts'])
