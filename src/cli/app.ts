@@ -53,11 +53,18 @@ const VERBS: Readonly<Record<string, { help: string; load: () => Promise<Verb> }
     help: 'Deliver what is left in journals: spanbridge sync [RUN or FILE ...]',
     load: async () => (await import('./sync.ts')).sync,
   },
+  audit: {
+    help: 'Read trackers back and compare them with the journals, number by number: spanbridge audit [RUN or FILE ...]',
+    load: async () => (await import('./audit.ts')).audit,
+  },
   check: {
     help: 'Show the settings in force and where each comes from; or hold a log against a contract: check --contract rl < log.jsonl',
     load: async () => (await import('./check.ts')).check,
   },
 }
+
+/** Verbs that take words, be it a command or runs. */
+const TAKE_WORDS: ReadonlySet<string> = new Set(['exec', 'sync', 'audit'])
 
 /** Runs one command line. @returns the exit code */
 export async function main(argv: readonly string[], input: Input | null, ignoredSignals: string): Promise<number> {
@@ -117,7 +124,7 @@ async function dispatch(name: string, context: Context): Promise<number> {
     context.stdout.write(Buffer.from(flags.version ? `${version()}\n` : help(VERBS)))
     return EXIT.ok
   }
-  if (name !== 'exec' && name !== 'sync' && verb !== null && flags.rest.length > 0 && flags.problems.length === 0) {
+  if (!TAKE_WORDS.has(name) && verb !== null && flags.rest.length > 0 && flags.problems.length === 0) {
     problems.push(`${name} takes no words, got '${flags.rest.join(' ')}'`)
   }
   if (flags.contract !== null && name !== 'check') problems.push(`--contract: only 'check' takes it, not '${name}'`)

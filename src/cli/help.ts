@@ -31,7 +31,7 @@ Flags (each is also a name in the file given with --config, and an environment v
   --contract NAME|FILE
       Under check: hold the log on standard input against a contract, such as rl, or a file of your own.
   --json
-      Print JSON (status, check).
+      Print JSON (status, audit, check).
 ${settingLines.join('\n')}
 
 Exit codes: 0 all well; 1 not all delivered, the rest is in the journal; 2 configuration or usage;

@@ -1,5 +1,3 @@
-import { existsSync } from 'node:fs'
-import { resolve } from 'node:path'
 import type { FromDelivery, Outcome } from '../channel/messages.ts'
 import { systemClock } from '../delivery/clock.ts'
 import { DeliveryThread } from '../delivery/thread.ts'
@@ -9,6 +7,7 @@ import { isBusy } from '../journal/lock.ts'
 import { Via } from '../otlp/via.ts'
 import type { Context } from './app.ts'
 import { EXIT, exitCodeOf } from './exit-codes.ts'
+import { findJournal } from './find-run.ts'
 import { ulid } from './start.ts'
 
 /** `sync`: delivers what is left in the journals that are named (by run or file), or in all that no process holds. */
@@ -20,7 +19,7 @@ export async function sync(context: Context): Promise<number> {
     return EXIT.usage
   }
   const { runs, unreadable } = readStateDir(stateDir)
-  const named = flags.rest.map((word) => find(word, runs))
+  const named = flags.rest.map((word) => findJournal(word, runs))
   const addresses = exporters.map(({ address }) => address)
   await Promise.all(exporters.map((exporter) => exporter.close()))
   const owed = runs.filter((run) => !run.isHeld && needsDelivery(run, addresses)).map(({ journal }) => journal)
@@ -41,12 +40,6 @@ export async function sync(context: Context): Promise<number> {
     } else code = Math.max(code, await deliver(journal, context))
   }
   return code
-}
-
-/** A file, or a run of the state directory by its id or (the newest of that) name. */
-function find(word: string, runs: readonly RunStatus[]): string | null {
-  if (word.endsWith('.sqlite') && existsSync(resolve(word))) return resolve(word)
-  return runs.findLast(({ run, name }) => run === word || name === word)?.journal ?? null
 }
 
 const needsDelivery = ({ status, destinations }: RunStatus, addresses: readonly string[]): boolean =>
