@@ -77,6 +77,11 @@ export class AuditedJournal {
     }
   }
 
+  /** Whether a destination of this exporter has the tracker's run. */
+  hasRun(exporter: string, runId: string): boolean {
+    return this.#all('SELECT 1 FROM destinations WHERE exporter = ? AND run_id = ?', exporter, runId).length > 0
+  }
+
   progress(destination: number, kind: BatchKind): Progress {
     const [cursor] = this.#all('SELECT position FROM cursors WHERE destination = ? AND kind = ?', destination, kind)
     const refused = this.#all('SELECT sequence FROM rejected WHERE destination = ? AND kind = ?', destination, kind)

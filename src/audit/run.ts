@@ -48,6 +48,8 @@ export async function auditDestination(journal: AuditedJournal, exporter: Export
     rows: [],
   }
   if (known === null || known.runId === null) return audit
+  // Spans that went to a collector are not in the tracker's run, though the exporter has the same name.
+  if (exporter.after !== undefined && !journal.hasRun(exporter.after, known.runId)) return { ...audit, runId: null }
   if (exporter.readBack === undefined) return { ...audit, result: 'cannot be read back' }
   try {
     const { run, spans } = exporter.readBack

@@ -90,7 +90,7 @@ function describeDestination(audit: DestinationAudit): string[] {
   const { exporter, address, runId, result, error, rows, sum } = audit
   const head = `  ${exporter} ${address}${runId === null ? '' : ` run ${runId}`}: ${error ?? result}`
   if (result !== 'equal' && result !== 'different') return [head]
-  const of = rows.length === 1 ? 'the sum' : `sum of ${number(rows.length)}`
+  const of = rows.length === 1 ? 'the sum' : `sum of ${number(rows.length)} keys`
   const cells = [
     ['', 'in the journal', 'equal', 'missing', 'different', 'added', 'rejected', 'pending', ''],
     ...rows.filter(differs).map(cellsOf),
