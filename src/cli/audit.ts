@@ -28,8 +28,10 @@ export async function audit(context: Context): Promise<number> {
     voice.say('audit: there is no destination; set MLFLOW_TRACKING_URI or --mlflow-tracking-uri')
     return EXIT.usage
   }
-  const { journals, code: begun } = journalsOf(context)
-  let code = begun
+  const named = journalsOf(context)
+  if (named === null) return EXIT.usage
+  const { journals } = named
+  let { code } = named
   const runs: RunAudit[] = []
   for (const path of journals) {
     try {
@@ -48,19 +50,26 @@ export async function audit(context: Context): Promise<number> {
   return code
 }
 
-/** The journals that are named, or all of the state directory; what is wrong with them is said. */
-function journalsOf({ flags, stateDir, voice }: Context): { journals: string[]; code: number } {
-  const { runs, unreadable } = readStateDir(stateDir)
+/** The journals that are named, or all of the state directory, which may be none; what is wrong with them is said. */
+function journalsOf({ flags, stateDir, voice }: Context): { journals: string[]; code: number } | null {
+  let found: ReturnType<typeof readStateDir>
+  try {
+    found = readStateDir(stateDir)
+  } catch (error) {
+    voice.say(`stateDir: expected a directory, got '${stateDir}' (${(error as Error).message})`)
+    return null
+  }
+  const { runs, unreadable } = found
   if (flags.rest.length === 0) {
     for (const { journal, error } of unreadable) voice.say(`audit: ${journal} cannot be read (${error})`)
     return { journals: runs.map(({ journal }) => journal), code: unreadable.length > 0 ? EXIT.incomplete : EXIT.ok }
   }
-  const found = flags.rest.map((word) => findJournal(word, runs))
-  for (const [i, journal] of found.entries())
+  const meant = flags.rest.map((word) => findJournal(word, runs))
+  for (const [i, journal] of meant.entries())
     if (journal === null)
       voice.say(`audit: there is no journal '${flags.rest[i]!}': expected a file, or a run in ${stateDir}`)
-  const journals = found.filter((journal) => journal !== null)
-  return { journals, code: journals.length < found.length ? EXIT.usage : EXIT.ok }
+  const journals = meant.filter((journal) => journal !== null)
+  return { journals, code: journals.length < meant.length ? EXIT.usage : EXIT.ok }
 }
 
 async function auditJournal(
