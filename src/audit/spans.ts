@@ -54,7 +54,7 @@ function rowOf({ id, spans }: Trace, stored: ReadonlySet<string> | undefined): A
     else if (stored?.has(span) === true) row.equal += 1
     else {
       row.missing += 1
-      row.first ??= stored === undefined ? 'the trace is not there' : `span ${span} is not there`
+      row.first ??= stored === undefined ? 'no span of it is there' : `span ${span} is not there`
     }
   }
   return row
