@@ -57,6 +57,10 @@ const VERBS: Readonly<Record<string, { help: string; load: () => Promise<Verb> }
     help: 'Look at every hop from here to MLflow, and say which one is broken and how to mend it',
     load: async () => (await import('./doctor.ts')).doctor,
   },
+  audit: {
+    help: 'Read trackers back and compare them with the journals, number by number: spanbridge audit [RUN or FILE ...]',
+    load: async () => (await import('./audit.ts')).audit,
+  },
   check: {
     help: 'Show the settings in force and where each comes from; or hold a log against a contract: check --contract rl < log.jsonl',
     load: async () => (await import('./check.ts')).check,
@@ -65,6 +69,9 @@ const VERBS: Readonly<Record<string, { help: string; load: () => Promise<Verb> }
 
 /** Verbs whose work it is to say what is wrong with the settings. */
 const TELLS_PROBLEMS: ReadonlySet<string> = new Set(['check', 'doctor'])
+
+/** Verbs that take words, be it a command or runs. */
+const TAKE_WORDS: ReadonlySet<string> = new Set(['exec', 'sync', 'audit'])
 
 /** Runs one command line. @returns the exit code */
 export async function main(argv: readonly string[], input: Input | null, ignoredSignals: string): Promise<number> {
@@ -124,7 +131,7 @@ async function dispatch(name: string, context: Context): Promise<number> {
     context.stdout.write(Buffer.from(flags.version ? `${version()}\n` : help(VERBS)))
     return EXIT.ok
   }
-  if (name !== 'exec' && name !== 'sync' && verb !== null && flags.rest.length > 0 && flags.problems.length === 0) {
+  if (!TAKE_WORDS.has(name) && verb !== null && flags.rest.length > 0 && flags.problems.length === 0) {
     problems.push(`${name} takes no words, got '${flags.rest.join(' ')}'`)
   }
   if (flags.contract !== null && name !== 'check') problems.push(`--contract: only 'check' takes it, not '${name}'`)

@@ -33,10 +33,10 @@ Flags (each is also a name in the file given with --config, and an environment v
   --rejected
       Under sync: send what a destination has refused once more.
   --json
-      Print JSON (status, check, doctor).
+      Print JSON (status, audit, check, doctor).
 ${settingLines.join('\n')}
 
-Exit codes: 0 all well; 1 not all delivered, the rest is in the journal (doctor: a hop is broken); 2 configuration or usage;
+Exit codes: 0 all well; 1 not all delivered, the rest is in the journal (doctor: a hop is broken; audit: something differs); 2 configuration or usage;
 3 no state directory to write to, or nothing to listen on. Under exec: the command's own, 128+n for signal n.
 `
 }

@@ -1,5 +1,3 @@
-import { existsSync } from 'node:fs'
-import { resolve } from 'node:path'
 import type { FromDelivery, Outcome } from '../channel/messages.ts'
 import { systemClock } from '../delivery/clock.ts'
 import { retryRejected } from '../delivery/rejected.ts'
@@ -12,6 +10,7 @@ import { Via } from '../otlp/via.ts'
 import type { Context } from './app.ts'
 import { number } from '../telemetry/words.ts'
 import { EXIT, exitCodeOf } from './exit-codes.ts'
+import { findJournal } from './find-run.ts'
 import { ulid } from './start.ts'
 import { Progress } from './sync-progress.ts'
 
@@ -24,7 +23,7 @@ export async function sync(context: Context): Promise<number> {
     return EXIT.usage
   }
   const { runs, unreadable } = readStateDir(stateDir)
-  const named = flags.rest.map((word) => find(word, runs))
+  const named = flags.rest.map((word) => findJournal(word, runs))
   const addresses = exporters.map(({ address }) => address)
   await Promise.all(exporters.map((exporter) => exporter.close()))
   const needs = (run: RunStatus): boolean => needsDelivery(run, addresses) || (flags.rejected && hasRefused(run))
@@ -46,12 +45,6 @@ export async function sync(context: Context): Promise<number> {
     } else code = Math.max(code, await deliver(journal, context))
   }
   return code
-}
-
-/** A file, or a run of the state directory by its id or (the newest of that) name. */
-function find(word: string, runs: readonly RunStatus[]): string | null {
-  if (word.endsWith('.sqlite') && existsSync(resolve(word))) return resolve(word)
-  return runs.findLast(({ run, name }) => run === word || name === word)?.journal ?? null
 }
 
 const needsDelivery = ({ status, destinations }: RunStatus, addresses: readonly string[]): boolean =>

@@ -129,6 +129,40 @@ export type OpenResult =
     }
   | Failure
 
+/** What a tracker answers when it is asked for what it holds. */
+export type ReadResult<T> = { kind: 'ok'; value: T } | Failure
+
+/** A run as its tracker holds it; `keys` are those of its metrics. */
+export interface StoredRun {
+  readonly status: string
+  readonly endTime: number | null
+  readonly keys: readonly string[]
+  readonly params: ReadonlyMap<string, string>
+  readonly tags: ReadonlyMap<string, string>
+}
+
+/** Stored points of one metric, as columns; `next` asks for the page behind them, null: there is none. */
+export type StoredPage = Pick<PointBatch, 'count' | 'step' | 'time' | 'value'> & { next: string | null }
+
+/** Reads back what a tracker holds of a run, and says what it makes of what we send. */
+export interface RunReader {
+  run(runId: string, abort: AbortSignal): Promise<ReadResult<StoredRun>>
+  points(runId: string, key: string, page: string | null, abort: AbortSignal): Promise<ReadResult<StoredPage>>
+  /** A value, a param or a tag as it is kept there. */
+  kept(value: number): number
+  keptText(kind: TextBatch['kind'], name: string, value: string): readonly [name: string, value: string]
+  /** Tags that the exporter adds to a run (its ULID) with points of these metric keys. */
+  ownTags(run: string, made: boolean, keys: readonly string[]): (readonly [name: string, value: string])[]
+  /** Whether the end of such a run is ours to set. */
+  sets(made: boolean): boolean
+}
+
+/** The ids of the spans that are stored of these traces. */
+export type ReadSpans = (
+  traceIds: readonly string[],
+  abort: AbortSignal,
+) => Promise<ReadResult<ReadonlyMap<string, ReadonlySet<string>>>>
+
 /**
  * Encodes a batch for one backend and sends it, and nothing else: queues, retries, time-outs and counts are in
  * `src/delivery`. Every call settles soon after `abort` fires and resolves with what happened; a throw is a bug.
@@ -161,6 +195,8 @@ export interface Exporter {
   ): Promise<Confirmation>
   /** The tracker's name of a metric key, as `Heights` has it. */
   keyAt?(key: string): string
+  /** What is delivered can be read back, by `audit`. */
+  readonly readBack?: { readonly run?: RunReader; readonly spans?: ReadSpans }
   closeRun(
     runId: string,
     end: { status: EndStatus; time: number; made: boolean },

@@ -94,10 +94,10 @@ function pem(certPath: string, keyPath: string | null): { cert: Buffer; key: Buf
   return { cert, key: keyPath === null ? cert : readFileSync(keyPath) }
 }
 
-/** The text of a body. @throws when it is longer than 8 MiB */
-export async function textOf(body: AsyncIterable<Buffer>): Promise<string> {
-  const bytes = await beginningOf(body, MAX_ANSWER_BYTES + 1)
-  if (bytes.length > MAX_ANSWER_BYTES) throw new Error('the answer is longer than 8 MiB')
+/** The text of a body. @throws when it is longer than `limit` */
+export async function textOf(body: AsyncIterable<Buffer>, limit = MAX_ANSWER_BYTES): Promise<string> {
+  const bytes = await beginningOf(body, limit + 1)
+  if (bytes.length > limit) throw new Error(`the answer is longer than ${limit >> 20} MiB`)
   return bytes.toString()
 }
 

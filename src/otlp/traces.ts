@@ -58,6 +58,9 @@ export function spanName(bytes: Uint8Array): string {
   }
 }
 
+/** The ids in a Span message, as lower-case hex. @throws WireError when it cannot be read */
+export const spanIdsOf = (bytes: Uint8Array): Pick<OtlpSpan, 'traceId' | 'spanId'> =>
+  readSpan(new WireReader(bytes), NO_GROUP, new ValueNotes())
+
 /** The trace id in a Span message, as lower-case hex. @throws WireError when it cannot be read */
-export const traceIdOf = (bytes: Uint8Array): string =>
-  readSpan(new WireReader(bytes), NO_GROUP, new ValueNotes()).traceId
+export const traceIdOf = (bytes: Uint8Array): string => spanIdsOf(bytes).traceId

@@ -139,7 +139,7 @@ describe('the README', () => {
 
 describe('the runbook', () => {
   it(
-    'looks at every hop, delivers what is left, and moves a run to another server',
+    'looks at every hop, delivers what is left, audits it, and moves a run to another server',
     { timeout: 3 * MINUTES },
     async () => {
       const home = temporaryDirectory()
@@ -153,6 +153,9 @@ describe('the runbook', () => {
 
       const sync = await shell(take('sync', 'sh'), work, home, { MLFLOW_TRACKING_URI: mlflow.url })
       expect([sync.code, sync.stderr]).toEqual([0, expect.stringContaining('nothing is left to deliver')])
+
+      const audit = await shell(take('audit', 'sh'), work, home, { MLFLOW_TRACKING_URI: mlflow.url })
+      expect([audit.code, audit.stdout.toString()]).toEqual([0, expect.stringMatching(/hello .*\n.*: equal\n/)])
 
       const other = await startMlflow(undefined, await freePort())
       try {

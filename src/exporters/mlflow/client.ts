@@ -19,6 +19,9 @@ export interface ClientOptions extends TransportOptions {
   token: string | null
 }
 
+/** Longest answer with traces: spans may be many, and their attributes long. */
+const MAX_TRACES_BYTES = 64 << 20
+
 /** MLflow's words when the name of a metric is at fault: `metrics[3].name`, `'Metric name' exceeds ...`. */
 const ABOUT_KEY = /metrics\[\d+\]\.(?:name|key)|metric name/i
 
@@ -73,12 +76,18 @@ export class MlflowClient {
   }
 
   get(path: string, query: Readonly<Record<string, string>>, abort: AbortSignal): Promise<Answer> {
-    return this.#ask('GET', `${path}?${new URLSearchParams(query).toString()}`, null, abort)
+    return this.#ask('GET', `2.0/mlflow/${path}?${new URLSearchParams(query).toString()}`, null, abort)
+  }
+
+  /** Whole traces: their part of the protocol is of version 3, and their answers are long. */
+  getTraces(traceIds: readonly string[], abort: AbortSignal): Promise<Answer> {
+    const query = new URLSearchParams(traceIds.map((id): [string, string] => ['trace_ids', id]))
+    return this.#ask('GET', `3.0/mlflow/traces/batchGet?${query.toString()}`, null, abort, MAX_TRACES_BYTES)
   }
 
   /** `body` is JSON text, or what becomes it. */
   post(path: string, body: string | object, abort: AbortSignal): Promise<Answer> {
-    return this.#ask('POST', path, typeof body === 'string' ? body : JSON.stringify(body), abort)
+    return this.#ask('POST', `2.0/mlflow/${path}`, typeof body === 'string' ? body : JSON.stringify(body), abort)
   }
 
   /** Whether the server is of an earlier version; one that does not say is taken for one. */
@@ -98,10 +107,16 @@ export class MlflowClient {
     await this.#dispatcher.destroy()
   }
 
-  async #ask(method: 'GET' | 'POST', path: string, body: string | null, abort: AbortSignal): Promise<Answer> {
+  async #ask(
+    method: 'GET' | 'POST',
+    path: string,
+    body: string | null,
+    abort: AbortSignal,
+    limit?: number,
+  ): Promise<Answer> {
     let answered = false
     try {
-      const response = await request(`${this.base}/api/2.0/mlflow/${path}`, {
+      const response = await request(`${this.base}/api/${path}`, {
         method,
         headers: body === null ? this.#headers : { ...this.#headers, 'content-type': 'application/json' },
         body,
@@ -109,7 +124,7 @@ export class MlflowClient {
         signal: abort,
       })
       answered = true
-      return this.#judge(response.statusCode, response.headers, await textOf(response.body))
+      return this.#judge(response.statusCode, response.headers, await textOf(response.body, limit))
     } catch (error) {
       return unreachable(`MLflow at ${this.address}`, error as NodeJS.ErrnoException, abort, answered)
     }

@@ -65,11 +65,17 @@ function fitted(value: string, limit: number): string {
   return value.slice(0, limit - note.length) + note
 }
 
-export const encodeTexts = (runId: string, batch: TextBatch): string =>
+/** A param or tag as MLflow gets it, and keeps it. */
+export const encodeText = (kind: TextBatch['kind'], name: string, value: string): readonly [string, string] => [
+  mlflowKey(name),
+  fitted(value, MAX_VALUE[kind]),
+]
+
+export const encodeTexts = (runId: string, { kind, entries }: TextBatch): string =>
   JSON.stringify({
     run_id: runId,
-    [batch.kind]: batch.entries.map(([name, value]) => ({
-      key: mlflowKey(name),
-      value: fitted(value, MAX_VALUE[batch.kind]),
-    })),
+    [kind]: entries.map(([name, text]) => {
+      const [key, value] = encodeText(kind, name, text)
+      return { key, value }
+    }),
   })

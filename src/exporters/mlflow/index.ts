@@ -4,6 +4,7 @@ import { clientOptionsOf, MlflowClient } from './client.ts'
 import { encodeTexts, MetricEncoder, refusedPoint } from './encode.ts'
 import { confirmBatch } from './confirm.ts'
 import { mlflowKey, originalKeyTag } from './keys.ts'
+import { runReader } from './read-back.ts'
 import { closeRun, openRun, type OpenedRun, type RunTarget } from './run.ts'
 
 /** MLflow's own limits of one `runs/log-batch` (mlflow/utils/validation.py). */
@@ -63,6 +64,9 @@ export function createMlflow({ settings, dispatcher }: Omit<ExporterOptions, 'vi
     return { ...result, group: result.experiment, splitsNaN: await client.isBefore(3, 16, abort) }
   }
 
+  /** The end of a run is ours to set. */
+  const sets = (made: boolean): boolean => made || settings['mlflow.endRun'] === 'always'
+
   return {
     name: 'mlflow',
     address: client.address,
@@ -76,10 +80,10 @@ export function createMlflow({ settings, dispatcher }: Omit<ExporterOptions, 'vi
     },
     confirm: (runId, batch, heightOf, abort) => confirmBatch(client, runId, batch, heightOf, abort),
     keyAt: mlflowKey,
+    readBack: { run: runReader(client, sets) },
     closeRun: async (runId, end, abort) => {
       const run = openedRuns.get(runId)
-      const isOurs = end.made || settings['mlflow.endRun'] === 'always'
-      return isOurs && run !== undefined ? closeRun(client, run, end, abort) : { kind: 'ok' }
+      return sets(end.made) && run !== undefined ? closeRun(client, run, end, abort) : { kind: 'ok' }
     },
     close: () => client.close(),
   }

@@ -8,7 +8,7 @@ import type { Failure, Heights, OpenResult, RunToOpen, SendResult } from '../exp
 import type { Answer, MlflowClient } from './client.ts'
 
 /** Tag that finds the run again when the answer to its making was lost. */
-const RUN_TAG = 'spanbridge.run'
+export const RUN_TAG = 'spanbridge.run'
 
 const GIT_PATIENCE_MS = 2000
 
@@ -130,7 +130,7 @@ const opened = (
   page: `${client.base}/#/experiments/${experiment}/runs/${runId}/model-metrics`,
 })
 
-const odd = (client: MlflowClient, path: string): { kind: 'retry'; error: Error } => ({
+export const odd = (client: MlflowClient, path: string): { kind: 'retry'; error: Error } => ({
   kind: 'retry',
   error: new Error(`MLflow at ${client.address} answers ${path} without what it should hold: is it MLflow?`),
 })

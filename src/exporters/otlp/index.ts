@@ -11,6 +11,7 @@ import { VIA_HEADER } from '../../otlp/via.ts'
 import type { Exporter, ExporterOptions, Failure, OpenResult, RunToOpen, SendResult, SpanBatch } from '../exporter.ts'
 import { beginningOf, createDispatcher, oneLine, proxiesOf, retryAfterMs, unreachable } from '../http.ts'
 import { authorizationOf, baseOf, clientOptionsOf, MlflowClient } from '../mlflow/client.ts'
+import { readSpans } from './read-back.ts'
 
 /** Spans of one request. */
 const MAX_SPANS = 1000
@@ -132,6 +133,7 @@ export function createOtlp({ settings, via, ...given }: ExporterOptions): Export
     },
     send: async (_runId, batch, abort) =>
       batch.kind === 'spans' ? send(batch, abort) : batch.count === 0 ? send(NOTHING, abort) : notSpans(batch.kind),
+    ...(mlflow === null ? {} : { readBack: { spans: (traceIds, abort) => readSpans(mlflow, traceIds, abort) } }),
     closeRun: async () => ({ kind: 'ok' }),
     close: async () => {
       await Promise.all([dispatcher.destroy(), mlflow?.close()])
