@@ -52,7 +52,7 @@ export class DestinationAccount {
   /** Row of the destination. */
   readonly id: number
   /** The run was known at another address: a tunnel on another port, or another server. */
-  readonly #isMoved: boolean
+  readonly isMoved: boolean
   readonly known: KnownDestination
   readonly #heights: Map<string, number>
   #makingSince: number | null
@@ -76,7 +76,7 @@ export class DestinationAccount {
     }
     row = row!
     this.id = Number(row['id'])
-    this.#isMoved = row['address'] !== address
+    this.isMoved = row['address'] !== address
     journal.run("UPDATE destinations SET state = 'disabled' WHERE exporter = ? AND id <> ?", exporter, this.id)
     if (row['state'] === 'disabled') this.state('ok', null)
     this.#makingSince = row['making_since'] === null ? null : Number(row['making_since'])
@@ -92,7 +92,7 @@ export class DestinationAccount {
 
   /** The tracker there knows nothing of the run: if it is another one than before, the run begins there afresh. */
   elsewhere(): DestinationAccount | null {
-    const isOther = this.#isMoved && this.known.runId !== null
+    const isOther = this.isMoved && this.known.runId !== null
     return isOther ? new DestinationAccount(this.#journal, this.#options, true) : null
   }
 

@@ -45,7 +45,7 @@ const KINDS: readonly BatchKind[] = ['params', 'tags', 'points', 'spans']
 export interface DeliveryOptions {
   journal: RunJournal
   exporter: Exporter
-  run: Omit<RunToOpen, 'knownId' | 'knownMade' | 'mayExist' | 'making' | 'makingSince' | 'target' | 'peer'>
+  run: Omit<RunToOpen, 'knownId' | 'knownMade' | 'mayExist' | 'isMoved' | 'making' | 'makingSince' | 'target' | 'peer'>
   /** An orphan goes where its journal says; else what is set now counts before that. */
   isOrphan: boolean
   clock: Clock
@@ -331,6 +331,7 @@ export class Delivery {
       knownId: account.known.runId,
       knownMade: account.known.made,
       mayExist: !this.#journal.isNew,
+      isMoved: account.isMoved,
       peer: this.exporter.after === undefined ? null : (this.#options.peerOf(this.exporter.after)?.peer ?? null),
       makingSince: account.makingSince,
       making: (since) => (account.makingSince = since),

@@ -120,6 +120,7 @@ const runOf = (journal: RunJournal, { known }: DestinationAccount): RunToOpen =>
   knownId: known.runId,
   knownMade: known.made,
   mayExist: true,
+  isMoved: false,
   reopen: false,
   making: () => {},
   makingSince: null,

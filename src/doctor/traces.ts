@@ -17,6 +17,7 @@ const RUN: RunToOpen = {
   knownMade: false,
   reopen: false,
   mayExist: false,
+  isMoved: false,
   makingSince: null,
   making: () => {},
   peer: null,

@@ -91,6 +91,8 @@ export interface RunToOpen {
   readonly knownMade: boolean
   /** The run goes on after an end that is set there already. */
   readonly reopen: boolean
+  /** The run was known at another address: a tunnel on another port, or another server. */
+  readonly isMoved: boolean
   /** An earlier process may have made the tracker's run without having been able to note it. */
   readonly mayExist: boolean
   /** UTC ms of an earlier request to make the run that was never answered: the run may exist. */

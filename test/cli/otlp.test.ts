@@ -6,9 +6,10 @@ import { decode, flat, TraceRequest, type Json } from '../otlp/oracle.ts'
 import type { RunStatus } from '../../src/journal/status.ts'
 import { expectConserved } from '../support/account.ts'
 import { expectedOf, recordings, requestsOf } from '../support/otlp.ts'
+import { FakeMlflow } from '../support/fake-mlflow.ts'
 import { MlflowApi } from '../support/mlflow.ts'
 import { collector, daemon, ended, post, traceOf } from '../support/otlp-daemon.ts'
-import { SPANBRIDGE, start, startBridge, statusOf, temporaryDirectory } from '../support/spanbridge.ts'
+import { SPANBRIDGE, spanbridge, start, startBridge, statusOf, temporaryDirectory } from '../support/spanbridge.ts'
 
 const sorted = (spans: readonly Json[]): string[] => spans.map((span) => JSON.stringify(span)).sort()
 
@@ -62,6 +63,22 @@ describe('spans that come by OTLP', () => {
     await next.running.seen('of the earlier process is delivered')
     await ended(next.running)
     expect(sink.spans().length).toBe(20)
+  })
+
+  it('go whole to another destination, though the one before has them', async () => {
+    const [first, second, fake] = [await collector(), await collector(), await FakeMlflow.start()]
+    const { running, stateDir, url } = await daemon(['--otlp-endpoint', first.url])
+    for (let i = 1; i <= 20; i += 1) await post(url, traceOf(i, [[1, 0, { step: i, loss: 0.5 }]]))
+    expect((await ended(running)).code).toBe(0)
+    const sync = async (...to: string[]) => (await spanbridge(['sync', 'test', '--state-dir', stateDir, ...to])).stderr
+    expect(await sync('--otlp-endpoint', second.url)).toContain('20 spans delivered')
+    expect(await sync('--mlflow-tracking-uri', fake.url)).toContain('20 spans delivered')
+    expect([first.spans().length, second.spans().length]).toEqual([20, 20])
+    const sent = fake.of('/v1/traces').filter(({ body }) => body.length > 100)
+    expect(sent.length).toBeGreaterThan(0)
+    expect(sent[0]!.headers['x-mlflow-run-id']).toBe('run0')
+    await sync('--otlp-endpoint', first.url)
+    expect(first.spans().length).toBe(20)
   })
 
   it('wait while the sink is away, are sent again unchanged when an answer was lost, and then counted as resent', async () => {

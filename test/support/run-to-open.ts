@@ -12,6 +12,7 @@ export const runToOpen: Omit<RunToOpen, 'target'> = {
   knownId: null,
   knownMade: false,
   mayExist: false,
+  isMoved: false,
   reopen: false,
   makingSince: null,
   peer: null,

@@ -124,6 +124,9 @@ export function createOtlp({ settings, via, ...given }: ExporterOptions): Export
     ...(isMlflow ? { after: 'mlflow' } : {}),
     timeoutMs: settings['otlp.timeout'],
     openRun: async (run: RunToOpen, abort): Promise<OpenResult> => {
+      // Spans that went elsewhere are not here: a collector of another address, or another run of MLflow.
+      if (run.isMoved && run.knownId !== null && run.knownId !== run.peer?.runId)
+        return { kind: 'drop', error: new Error(`${who} has none of the spans`), noSuchRun: true }
       if (isMlflow && run.peer === null)
         return { kind: 'retry', error: new Error(`${who}: there is no run to put the spans into`) }
       if (mlflow !== null && run.peer !== null) linkTo = (await mlflow.isBefore(3, 14, abort)) ? run.peer.runId : null
