@@ -7,7 +7,7 @@ import { filesOf } from '../support/canaries.ts'
 import { certificate } from '../support/certificate.ts'
 import { FakeMlflow } from '../support/fake-mlflow.ts'
 import { freePort } from '../support/mlflow.ts'
-import { collector } from '../support/otlp-daemon.ts'
+import { collector, daemon, ended, post } from '../support/otlp-daemon.ts'
 import { SetUp } from '../support/set-up.ts'
 import { spanbridge, startBridge, statusOf, temporaryDirectory, type Finished } from '../support/spanbridge.ts'
 
@@ -49,6 +49,26 @@ describe('no secret of a user', () => {
       authorization: `Basic ${btoa(`me:${canaries.at('OTLP endpoint')}`)}`,
     })
     expect(String(written['stdout of check'])).toContain('(set, hidden)')
+  })
+
+  it('becomes a param of what comes by OTLP; the spans themselves are forwarded as they came', async () => {
+    const [mlflow, otlp] = [await FakeMlflow.start(), await collector()]
+    const { running, stateDir, url } = await daemon(['--otlp-endpoint', otlp.url, '--mlflow-tracking-uri', mlflow.url])
+    const secret = { key: 'password', value: { stringValue: 'cnry0123456789abcdef' } }
+    const event = { name: 'startup', timeUnixNano: '1700000000000000000', attributes: [secret] }
+    const ids = { traceId: '1'.repeat(32), spanId: '2'.repeat(16), startTimeUnixNano: '1', endTimeUnixNano: '2' }
+    const loss = { key: 'loss', value: { doubleValue: 0.5 } }
+    const span = { ...ids, name: 's', attributes: [secret, loss], events: [event, { ...event, name: 'lost' }] }
+    const sent = Buffer.from(JSON.stringify({ resourceSpans: [{ scopeSpans: [{ spans: [span] }] }] }))
+    expect(await post(url, { path: '/v1/traces', sent, contentType: 'application/json', contentEncoding: null })).toBe(
+      200,
+    )
+    const { stderr } = await ended(running)
+    expect(otlp.spans()[0]!.span.attributes[0].value).toEqual(secret.value)
+    const params = mlflow.seen.flatMap(({ body }) => (body.params ?? []) as { key: string; value: string }[])
+    expect(params).toEqual([{ key: 'password', value: '[redacted]' }])
+    expect(stderr).toContain('no_step, the first in')
+    expect(stderr + JSON.stringify(await statusOf(stateDir))).not.toContain('cnry')
   })
 
   const nobody = async (): Promise<string> => `http://127.0.0.1:${await freePort()}`
