@@ -10,13 +10,13 @@ const SECRET = 'cnry0123456789abcdef'
 /** Files in which a secret stands where the parser, or the check of a setting, takes offence. */
 const FILES = [
   `mlflow: {password: *${SECRET}}`,
-  `mlflow: {password: |${SECRET}}`,
+  `mlflow.password: |${SECRET}`,
   `mlflow.password: [${SECRET}]`,
   `mlflow.token: {is: ${SECRET}}`,
   `otlp.headers: ${SECRET}`,
   `mlflow: ${SECRET}`,
   `mlflow: [password, ${SECRET}]`,
-  `- ${SECRET}\nmlflow: x`,
+  `- a\nmlflow.password: ${SECRET}`,
   `mlflow.password: "a" ${SECRET}`,
   `mlflow.trackingUri: postgresql://me:${SECRET}@h/db`,
   `otlp.endpoint: grpc://me:${SECRET}@h:4317`,
