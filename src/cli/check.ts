@@ -2,6 +2,7 @@ import { withoutCredentials } from '../config/load.ts'
 import { SETTING_NAMES, settingOf, type SettingName } from '../config/settings.ts'
 import { isFields } from '../layer/event.ts'
 import { isSecret } from '../layer/params.ts'
+import { escapeControl, safeJson } from '../telemetry/say.ts'
 import type { Context } from './app.ts'
 import { EXIT } from './exit-codes.ts'
 
@@ -23,16 +24,16 @@ export async function check(context: Context): Promise<number> {
       source: sources[name],
     }
   })
-  const rows = all.map(
-    ({ name, value, source }) =>
+  const rows = all.map(({ name, value, source }) =>
+    escapeControl(
       `${name.padEnd(24)} ${(value === null ? '-' : typeof value === 'string' ? value : JSON.stringify(value)).padEnd(40)} ${source}`,
+    ),
   )
   const text = flags.json
-    ? JSON.stringify(
-        { settings: Object.fromEntries(all.map(({ name, value, source }) => [name, { value, source }])), problems },
-        null,
-        2,
-      )
+    ? safeJson({
+        settings: Object.fromEntries(all.map(({ name, value, source }) => [name, { value, source }])),
+        problems,
+      })
     : rows.join('\n')
   stdout.write(Buffer.from(`${text}\n`))
   for (const problem of problems) voice.say(problem)

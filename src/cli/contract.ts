@@ -10,6 +10,7 @@ import { nearest } from '../config/nearest.ts'
 import { parseLine } from '../receivers/lines/parse.ts'
 import { LineShapes } from '../receivers/lines/shape.ts'
 import { LineSplitter } from '../receivers/lines/split.ts'
+import { escapeControl, safeJson } from '../telemetry/say.ts'
 import { number, table } from '../telemetry/words.ts'
 import type { Context } from './app.ts'
 import { EXIT } from './exit-codes.ts'
@@ -44,7 +45,7 @@ export async function checkContract(context: Context, name: string): Promise<num
   }
   const breaches = checker.finish()
   const report = flags.json
-    ? JSON.stringify({ contract: name, lines, events: checker.events, breaches, unkept: checker.unkept }, null, 2)
+    ? safeJson({ contract: name, lines, events: checker.events, breaches, unkept: checker.unkept })
     : describe(name, lines, checker, breaches)
   stdout.write(Buffer.from(`${report}\n`))
   return breaches.length > 0 ? BROKEN : EXIT.ok
@@ -97,7 +98,7 @@ function describe(
   ])
   const head = ['category', 'field', 'problem', 'expected', 'found', 'times', 'line']
   return [
-    ...table([head, ...rows], 5),
+    ...table([head, ...rows.map((row) => row.map(escapeControl))], 5),
     ...(unkept === 0 ? [] : [`  and ${number(unkept)} more of other kinds`]),
     `the log breaks the contract ${name} in ${number(breaches.length)} ${breaches.length === 1 ? 'way' : 'ways'}: ${read}`,
   ].join('\n')

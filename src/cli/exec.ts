@@ -74,7 +74,7 @@ export async function exec(context: Context): Promise<number> {
   await readRest(child, async () => {
     await child.leaveToCat(settings.quiet, () => drained(context))
     say(
-      `${command[0]!} has ended, but a process that it started still writes to its output: passed on by 'cat', not recorded any more`,
+      `${start.command[0]!} has ended, but a process that it started still writes to its output: passed on by 'cat', not recorded any more`,
     )
   })
   await receiver.server?.close()

@@ -1,6 +1,7 @@
 import { fstatSync } from 'node:fs'
 import { Tee } from '../receivers/tee.ts'
 import { Output } from '../telemetry/output.ts'
+import { escapeControl } from '../telemetry/say.ts'
 import { emergency } from './emergency.ts'
 
 /*
@@ -62,7 +63,7 @@ let faulty = false
 async function fault(error: unknown): Promise<void> {
   const text = error instanceof Error ? (error.stack ?? error.message) : String(error)
   process.stderr.write(
-    `spanbridge: a fault of ours, output is only passed on from here: ${text.replaceAll('\n', '\\n')}\n`,
+    `spanbridge: a fault of ours, output is only passed on from here: ${escapeControl(text.replaceAll('\n', '\\n'))}\n`,
   )
   if (faulty) return
   faulty = true

@@ -2,7 +2,7 @@ import type { Bridge } from '../bridge.ts'
 import type { Settings } from '../config/settings.ts'
 import type { OtlpHttpServer } from '../receivers/otlp-http/index.ts'
 import type { Via } from '../otlp/via.ts'
-import type { Env, LoadedSettings } from '../config/load.ts'
+import { withoutCredentials, type Env, type LoadedSettings } from '../config/load.ts'
 import type { Context } from './app.ts'
 
 /** A receiver whose requests wait for the bridge that takes them. */
@@ -58,7 +58,7 @@ function withoutOurselves(
 ): { settings: Settings; problem: string | null } {
   const own = ENDPOINTS.filter((name) => settings[name] !== null && isAt(settings[name], server))
   if (own.length === 0) return { settings, problem: null }
-  const words = `${sources[own[0]!]}: '${settings[own[0]!]}' is where this Spanbridge receives OTLP itself`
+  const words = `${sources[own[0]!]}: '${withoutCredentials(settings[own[0]!]!)}' is where this Spanbridge receives OTLP itself`
   if (own.some((name) => !sources[name].startsWith('OTEL_')))
     return { settings, problem: `${words}; expected another destination of spans` }
   say(`${words}; it is not taken for a destination of spans`)

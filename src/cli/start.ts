@@ -2,7 +2,8 @@ import { randomFillSync } from 'node:crypto'
 import { basename } from 'node:path'
 import type { RunStart } from '../channel/messages.ts'
 import type { Settings } from '../config/settings.ts'
-import { isSecret, REDACTED } from '../layer/params.ts'
+import { withoutSecretWords } from '../layer/command.ts'
+import { withoutSecrets } from '../layer/params.ts'
 
 const CROCKFORD = '0123456789ABCDEFGHJKMNPQRSTVWXYZ'
 
@@ -27,6 +28,10 @@ function defaultName(command: readonly string[], directory: string, now: Date): 
   return `${basename(directory) || 'run'} ${stamp}`
 }
 
+/** Pairs of a user's as the journal may hold them. */
+const kept = (pairs: Readonly<Record<string, string>>): [name: string, value: string][] =>
+  Object.entries(pairs).map(([name, value]) => [name, withoutSecrets(name, value)])
+
 const NOBODY = { identity: null, trackerRun: null, name: null }
 
 /** What is known of a run when it begins; `sender`: what one from the network says of itself. */
@@ -38,19 +43,18 @@ export function newRun(
   sender: { identity: string | null; trackerRun: string | null; name: string | null } = NOBODY,
 ): RunStart {
   const now = Date.now()
+  const words = withoutSecretWords(command)
   return {
     run: ulid(now),
     identity: sender.identity,
     trackerRun: sender.trackerRun,
     name:
-      settings.runName ?? sender.name ?? settings['otel.serviceName'] ?? defaultName(command, directory, new Date(now)),
+      settings.runName ?? sender.name ?? settings['otel.serviceName'] ?? defaultName(words, directory, new Date(now)),
     source,
-    command,
+    command: words,
     directory,
     startedAt: now,
-    params: Object.entries(settings.params).map(
-      ([name, value]) => [name, isSecret(name, value) ? REDACTED : value] as const,
-    ),
-    tags: Object.entries(settings.tags),
+    params: kept(settings.params),
+    tags: kept(settings.tags),
   }
 }

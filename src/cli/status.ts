@@ -1,5 +1,5 @@
 import { readStateDir, type RunStatus } from '../journal/status.ts'
-import { escapeControl } from '../telemetry/say.ts'
+import { escapeControl, safeJson } from '../telemetry/say.ts'
 import { number } from '../telemetry/words.ts'
 import type { Context } from './app.ts'
 import { EXIT } from './exit-codes.ts'
@@ -16,7 +16,7 @@ export async function status({ flags, stateDir, stdout, voice }: Context): Promi
   const { runs, unreadable } = found
   for (const { journal, error } of unreadable) voice.say(`${journal} cannot be read: ${error}`)
   const text = flags.json
-    ? `${JSON.stringify({ runs }, null, 2)}\n`
+    ? `${safeJson({ runs })}\n`
     : runs.length === 0
       ? `no runs in ${stateDir}\n`
       : runs.map(describe).join('\n')
@@ -39,8 +39,7 @@ function describe(run: RunStatus): string {
       .join('')}`,
     `             ${run.journal}`,
   ]
-  for (const [reason, line] of Object.entries(run.examples))
-    lines.push(`  ${reason.padEnd(10)} first in: ${escapeControl(line)}`)
+  for (const [reason, line] of Object.entries(run.examples)) lines.push(`  ${reason.padEnd(10)} first in: ${line}`)
   if (run.received.spans > 0) lines.push(spanLine(run))
   const notEvents = reasons(run.notEvents)
   if (notEvents.length > 0) lines.push(`  no events  ${notEvents.join(', ')}`)
@@ -52,7 +51,8 @@ function describe(run: RunStatus): string {
     if (page !== null) lines.push(`             ${page}`)
     if (lastError !== null) lines.push(`             ${lastError}`)
   }
-  return `${lines.join('\n')}\n`
+  // Names come from the network, errors from servers, examples from lines.
+  return `${lines.map(escapeControl).join('\n')}\n`
 }
 
 const spanLine = ({ spanAccount, journaled }: RunStatus): string =>

@@ -95,7 +95,7 @@ function takeFlag(flags: Flags, flag: string, inline: string | null, next: strin
       const value = inline ?? next
       if (value === undefined || (inline === null && isOurs(value)))
         flags.problems.push(
-          `${flag}: expected a value behind it, got ${value === undefined ? 'nothing' : `the flag ${value}`}`,
+          `${flag}: expected a value behind it, got ${value === undefined ? 'nothing' : `the flag ${value.split('=')[0]!}`}`,
         )
       else if (name === undefined) flags[flag === '--config' ? 'config' : 'contract'] = value
       else add(flags, name, value)

@@ -5,6 +5,7 @@ import { isFields, type Fields } from '../layer/event.ts'
 import { parseFilter } from '../layer/filter.ts'
 import type { LayerSettings } from '../layer/rules.ts'
 import type { Flags } from './flags.ts'
+import { isLoopback } from './loopback.ts'
 import { nearest } from './nearest.ts'
 import { readYaml, yamlAsWritten } from './yaml.ts'
 import { envOf, flagOf, settingOf, SETTING_NAMES, type SettingName, type Settings } from './settings.ts'
@@ -70,7 +71,7 @@ function valueOf(
     try {
       return { value: get(), source: place }
     } catch (error) {
-      problems.push(`${place}: ${(error as Error).message}`)
+      problems.push(`${place}: ${wordsOf(error, setting.secret === true)}`)
       return fallback
     }
   }
@@ -92,7 +93,7 @@ function valueOf(
       try {
         values.push(setting.type.fromText(env[variable]!))
       } catch (error) {
-        const words = `${variable}: ${(error as Error).message}`
+        const words = `${variable}: ${wordsOf(error, setting.secret === true)}`
         if (setting.lenient !== true) problems.push(words)
         else notices.push(`${words}; it is not used`)
       }
@@ -107,9 +108,13 @@ function valueOf(
   return fallback
 }
 
-/** The last of several values; names with values are put together. */
+/** What was expected; of a secret not what came. */
+const wordsOf = (error: unknown, isSecret: boolean): string =>
+  isSecret ? (error as Error).message.replace(/, got .*/s, ', got a value that is not shown') : (error as Error).message
+
+/** The last of several values; names with values are put together, `__proto__` as any other. */
 const merged = (values: readonly unknown[]): unknown =>
-  isFields(values[0]) ? Object.assign({}, ...values) : values.at(-1)
+  isFields(values[0]) ? Object.fromEntries((values as Fields[]).flatMap(Object.entries)) : values.at(-1)
 
 /** Filters that let nothing pass: rarely meant, and the charts stay empty. */
 function closedFilters(settings: Settings, sources: Readonly<Record<string, string>>): string[] {
@@ -141,7 +146,7 @@ function readFile(path: string, problems: string[]): Map<SettingName, FileValue>
   const root = readYaml(text, (words) => problems.push(`${path}: ${words}`))
   if (root === null || root === undefined) return found
   if (!isFields(root)) {
-    problems.push(`${path}: expected settings by name, got ${Array.isArray(root) ? 'a list' : typeof root}`)
+    problems.push(`${path}: expected settings by name, got ${kindOf(root)}`)
     return found
   }
   const walk = (fields: Fields, asWritten: unknown, path_: string): void => {
@@ -153,13 +158,16 @@ function readFile(path: string, problems: string[]): Map<SettingName, FileValue>
       else if ((SETTING_NAMES as string[]).includes(name)) found.set(name as SettingName, { value, written })
       else if (isGroup && value === null) continue // all that was in it is commented out
       else if (isGroup && isFields(value)) walk(value, written, name)
-      else if (isGroup) problems.push(`${path}: ${name}: expected settings by name, got ${JSON.stringify(value)}`)
+      else if (isGroup) problems.push(`${path}: ${name}: expected settings by name, got ${kindOf(value)}`)
       else problems.push(`${path}: ${name}: there is no such setting${nearest(name, SETTING_NAMES)}`)
     }
   }
   walk(root, yamlAsWritten(text), '')
   return found
 }
+
+/** What stands in the place of a group. It may be a secret, so it is not told. */
+const kindOf = (value: unknown): string => (Array.isArray(value) ? 'a list' : `a ${typeof value}`)
 
 /** Files that have to be there when the destination is. */
 const CERTIFICATE_FILES = [
@@ -177,9 +185,16 @@ function contradictions(settings: Settings): string[] {
   if (uri !== null) problems.push(...problemsOfUri(uri))
   for (const name of ['otlp.endpoint', 'otlp.tracesEndpoint'] as const) {
     const endpoint = settings[name]
-    if (endpoint !== null && !isHttp(endpoint))
-      problems.push(`${name}: expected an address (http://... or https://...), got '${withoutCredentials(endpoint)}'`)
+    if (endpoint === null) continue
+    const got = `got '${withoutCredentials(endpoint)}'`
+    if (!isHttp(endpoint)) problems.push(`${name}: expected an address (http://... or https://...), ${got}`)
+    else if (!isDecodable(endpoint)) problems.push(`${name}: expected an address, ${got}; ${PERCENT}`)
   }
+  const listen = settings['otlpHttp.listen']
+  if (listen !== null && !isLoopback(listen.host) && settings['otlpHttp.token'] === null)
+    problems.push(
+      `otlpHttp.listen: expected an otlpHttp.token beside '${listen.host}', which others can reach, got none; set SPANBRIDGE_OTLP_HTTP_TOKEN, or listen on 127.0.0.1`,
+    )
   const id = settings['mlflow.experimentId']
   if (id !== null && !/^\d+$/.test(id)) {
     problems.push(`mlflow.experimentId: expected a number, got '${id}'; a name goes into mlflow.experimentName`)
@@ -218,21 +233,29 @@ function problemsOfUri(uri: string): string[] {
       : "for files or a database start one with 'mlflow server --backend-store-uri ...' and give its address"
     return [`${expected}; ${cure}`]
   }
+  return isDecodable(uri) ? [] : [`${expected}; ${PERCENT}`]
+}
+
+const PERCENT = 'a % in its user or password has to be written %25'
+
+function isDecodable(address: string): boolean {
   try {
-    decodeURIComponent(new URL(uri).username + new URL(uri).password)
-    return []
+    decodeURIComponent(new URL(address).username + new URL(address).password)
+    return true
   } catch {
-    return [`${expected}; a % in its user or password has to be written %25`]
+    return false
   }
 }
 
 /** An address as it may be shown: no user, password, or secret of its query. Rather too little than too much. */
-export const withoutCredentials = (address: string): string =>
-  withoutUser(address, '***@').replace(/([?&][^=&]*(?:token|key|secret|passw)[^=&]*=)[^&]*/gi, '$1***')
+export const withoutCredentials = (address: string): string => withoutUser(address, '***@')
 
-/** An address without the user and password in it. */
+/** An address without the user and password in it; what its query has of secrets is never shown either. */
 export const withoutUser = (address: string, instead = ''): string =>
-  address.replace(/\/\/.*@/s, `//${instead}`).replace(/^[^/@]*:(?!\/\/)[^/]*@/s, instead)
+  address
+    .replace(/\/\/.*@/s, `//${instead}`)
+    .replace(/^[^/@]*:(?!\/\/)[^/]*@/s, instead)
+    .replace(/([?&][^=&]*(?:token|key|secret|passw|auth|sig)[^=&]*=)[^&]*/gi, '$1***')
 
 /** The directory of the journals, absolute. */
 export function stateDirOf(settings: Settings, env: Env): string {

@@ -184,7 +184,12 @@ export const SETTINGS = {
     { host: '127.0.0.1', port: 4318 },
     'Where OTLP/HTTP traces and logs are received; under exec a free port, unless one is set. Port 0: a free one.',
   ),
-  'otlpHttp.token': setting(text, null, 'What senders must show as Authorization: Bearer.', { secret: true }),
+  'otlpHttp.token': setting(
+    text,
+    null,
+    'What senders must show as Authorization: Bearer; needed where others than this machine can reach otlpHttp.listen.',
+    { secret: true },
+  ),
   'layer.integerText': setting(
     oneOf('auto', 'never', 'always'),
     'auto',

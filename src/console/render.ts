@@ -1,6 +1,6 @@
 import type { AsWritten, TracingEvent } from '../layer/event.ts'
 import { eachField, prefixOf, type Field } from '../layer/fields.ts'
-import { isSecret, jsonText, REDACTED } from '../layer/params.ts'
+import { jsonText, withoutSecrets } from '../layer/params.ts'
 import type { Rules } from '../layer/rules.ts'
 import { levelOfLine } from '../layer/level.ts'
 import { describeMetric } from '../registry/index.ts'
@@ -87,7 +87,7 @@ export class Renderer {
       const shown = formatNumber(value, JSON.isRawJSON(written) ? written.rawJSON : null)
       return Number.isFinite(value) ? shown : this.#paint(shown, NOT_FINITE_COLOUR)
     }
-    if (typeof value === 'string') return isSecret(name, value) ? REDACTED : escapeControl(value)
+    if (typeof value === 'string') return escapeControl(withoutSecrets(name, value))
     if (typeof value !== 'object' || value === null) return String(value)
     const list = escapeControl(jsonText(name, value))
     return list.length > MAX_LIST ? `${list.slice(0, MAX_LIST)}...` : list

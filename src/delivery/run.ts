@@ -182,7 +182,7 @@ export async function wantJournal(path: string, clock: Clock): Promise<TakenJour
         throw error
       }
     }
-    writeFileSync(wantOf(path), '')
+    writeFileSync(wantOf(path), '', { mode: 0o600 })
     await new Promise<void>((resolve) => void clock.after(HANDOVER_PAUSE_MS, resolve))
   }
 }

@@ -113,6 +113,27 @@ export async function beginningOf(body: AsyncIterable<Buffer>, limit: number): P
   return Buffer.concat(chunks).subarray(0, limit)
 }
 
+/** Shorter ones are words that any text may hold. */
+const SHORTEST_HIDDEN = 6
+
+/**
+ * Takes our own credentials out of foreign words: servers for debugging, and proxies, say back what they were sent.
+ * `headers` are those with which we ask; of Basic authentication the user may be said, the password not.
+ */
+export function hiding(headers: Readonly<Record<string, string>>): (text: string) => string {
+  const secrets = Object.entries(headers).flatMap(([name, value]) => {
+    const credential = /^(?:basic|bearer)\s+(.*)$/i.exec(value)?.[1] ?? value
+    const password =
+      name === 'authorization'
+        ? Buffer.from(credential, 'base64')
+            .toString()
+            .replace(/^[^:]*:/, '')
+        : ''
+    return [credential, password].filter(({ length }) => length >= SHORTEST_HIDDEN)
+  })
+  return (text) => secrets.reduce((shown, secret) => shown.replaceAll(secret, '***'), text)
+}
+
 /** The beginning of an answer, without markup, on one line. */
 export const oneLine = (text: string): string =>
   text

@@ -14,8 +14,12 @@ const SECRET_WORDS = new Set([
   'passwd',
   'pwd',
   'passphrase',
+  'apikey',
+  'authorization',
 ])
 const KEY_WORDS = new Set(['token', 'key'])
+/** Before `tokens` or `keys` these tell that they are no vocabulary: `api_keys`, and not `special_tokens`. */
+const ACCESS_WORDS = new Set(['api', 'access', 'auth', 'private', 'secret'])
 
 /** A text under a name that ends in `token` or `key` is a secret from this length on: `eos_token` is not, an API key is. */
 const SHORTEST_SECRET = 16
@@ -33,8 +37,17 @@ const wordsOf = (name: string): string[] =>
 export function isSecret(name: string, text: string): boolean {
   const words = wordsOf(name)
   if (words.some((word) => SECRET_WORDS.has(word))) return true
-  return text.length >= SHORTEST_SECRET && KEY_WORDS.has(words.at(-1) ?? '')
+  if (text.length < SHORTEST_SECRET) return false
+  const last = words.at(-1) ?? ''
+  return KEY_WORDS.has(last) || (/^(?:token|key)s$/.test(last) && ACCESS_WORDS.has(words.at(-2) ?? ''))
 }
+
+/** Who asks, in an address: `postgresql://me:pw@host/db`, `https://token@host`. Linear, for it reads foreign text. */
+const CREDENTIALS = /(?<=\w:\/\/)[^\s/?#"']*@/g
+
+/** The value of a name as it may be kept and shown: a secret is taken out whole, and of an address its user and password. */
+export const withoutSecrets = (name: string, text: string): string =>
+  isSecret(name, text) ? REDACTED : text.includes('://') ? text.replace(CREDENTIALS, `${REDACTED}@`) : text
 
 const TOO_DEEP = '[too deep]'
 
@@ -46,8 +59,10 @@ export function jsonText(name: string, value: unknown): string {
     const outer = pathOf.get(this) ?? name
     const of = Array.isArray(this) || key === '' ? outer : `${outer}/${key}`
     if (typeof inner === 'object' && inner !== null) pathOf.set(inner, of)
-    if (typeof inner === 'string') return isSecret(of, inner) ? REDACTED : inner
-    return typeof inner === 'number' && !Number.isFinite(inner) ? String(inner) : inner
+    if (typeof inner === 'string') return withoutSecrets(of, inner)
+    if (JSON.isRawJSON(inner)) return isSecret(of, inner.rawJSON) ? REDACTED : inner
+    if (typeof inner !== 'number') return inner
+    return isSecret(of, String(inner)) ? REDACTED : Number.isFinite(inner) ? inner : String(inner)
   }
   try {
     return JSON.stringify(value, shown) ?? 'null'
@@ -83,6 +98,6 @@ export function* flattenParams(
       continue
     }
     const text = depth < MAX_DEPTH ? textOf(name, value) : TOO_DEEP
-    yield [name, isSecret(name, text) ? REDACTED : text]
+    yield [name, withoutSecrets(name, text)]
   }
 }

@@ -4,6 +4,7 @@ import { newRun, ulid } from '../cli/start.ts'
 import { readFlags } from '../config/flags.ts'
 import { loadSettings, stateDirOf, type Env } from '../config/load.ts'
 import type { SettingName } from '../config/settings.ts'
+import { escapeControl } from '../telemetry/say.ts'
 import { BridgeSpanProcessor } from './processor.ts'
 
 export interface StartOptions {
@@ -73,4 +74,4 @@ export function startBridge({
   return { run: start.run, spanProcessor, finish }
 }
 
-const sayOnStderr = (text: string): void => void process.stderr.write(`spanbridge: ${text}\n`)
+const sayOnStderr = (text: string): void => void process.stderr.write(`spanbridge: ${escapeControl(text)}\n`)

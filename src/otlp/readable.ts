@@ -3,12 +3,14 @@ import {
   SpanStatusCode,
   TraceFlags,
   type Attributes,
+  type AttributeValue,
   type HrTime,
   type SpanContext,
 } from '@opentelemetry/api'
 import { ProtobufTraceSerializer } from '@opentelemetry/otlp-transformer'
 import type { ReadableSpan } from '@opentelemetry/sdk-trace-base'
 import type { Fields } from '../layer/event.ts'
+import { isSecret, jsonText, REDACTED, withoutSecrets } from '../layer/params.ts'
 import type { LineSpan } from '../receivers/lines/spans.ts'
 
 /*
@@ -59,12 +61,16 @@ function readableOf(span: LineSpan, resource: ReadableSpan['resource']): Readabl
 /** Milliseconds as seconds and nanoseconds. */
 const hrTime = (ms: number): HrTime => [Math.floor(ms / 1000), Math.min(999_999_999, Math.round((ms % 1000) * 1e6))]
 
-/** What OpenTelemetry's attributes can hold; everything else as JSON text, and nothing for null. */
-function attributesOf(fields: Fields): Attributes {
-  const attributes: Attributes = {}
-  for (const [name, value] of Object.entries(fields)) {
-    if (typeof value === 'string' || typeof value === 'number' || typeof value === 'boolean') attributes[name] = value
-    else if (value !== null && value !== undefined) attributes[name] = JSON.stringify(value)
-  }
-  return attributes
+/** What OpenTelemetry's attributes can hold, without secrets; everything else as JSON text, and nothing for null. */
+const attributesOf = (fields: Fields): Attributes =>
+  Object.fromEntries(
+    Object.entries(fields).flatMap(([name, value]) =>
+      value === null || value === undefined ? [] : [[name, attributeOf(name, value)]],
+    ),
+  )
+
+function attributeOf(name: string, value: unknown): AttributeValue {
+  if (typeof value === 'string') return withoutSecrets(name, value)
+  if (typeof value === 'number') return isSecret(name, String(value)) ? REDACTED : value
+  return typeof value === 'boolean' ? value : jsonText(name, value)
 }

@@ -119,7 +119,7 @@ describe('settings', () => {
     expect(load(['--config', file, '--run-name', '--quiet']).problems).toEqual([
       '--run-name: expected a value behind it, got the flag --quiet',
       `${file}: steps.fields: expected once, got it twice`,
-      `${file}: mlflow: expected settings by name, got 5`,
+      `${file}: mlflow: expected settings by name, got a number`,
     ])
     expect(load(['--run-name=--quiet']).settings.runName).toBe('--quiet')
   })

@@ -1,8 +1,10 @@
 import { request, type Dispatcher } from 'undici'
+import { withoutCredentials } from '../../config/load.ts'
 import type { Settings } from '../../config/settings.ts'
 import type { Failure } from '../exporter.ts'
 import {
   createDispatcher,
+  hiding,
   oneLine,
   proxiesOf,
   retryAfterMs,
@@ -65,13 +67,16 @@ export class MlflowClient {
   /** Beginning of every address of the server, without a slash at its end. */
   readonly base: string
   readonly #headers: Record<string, string>
+  readonly #hide: (text: string) => string
   readonly #dispatcher: Dispatcher
 
   /** @throws when a certificate file cannot be read */
   constructor(options: ClientOptions, dispatcher: Dispatcher = createDispatcher(options)) {
     this.base = baseOf(options.trackingUri)
     this.address = this.base
-    this.#headers = { 'user-agent': 'spanbridge', accept: 'application/json', ...authorizationOf(options) }
+    const authorization = authorizationOf(options)
+    this.#hide = hiding(authorization)
+    this.#headers = { 'user-agent': 'spanbridge', accept: 'application/json', ...authorization }
     this.#dispatcher = dispatcher
   }
 
@@ -134,10 +139,8 @@ export class MlflowClient {
     const json = parseObject(text)
     if (status === 200 && json !== null) return { kind: 'ok', json }
     const code = typeof json?.['error_code'] === 'string' ? json['error_code'] : undefined
-    const said =
-      code === undefined
-        ? oneLine(text)
-        : `${code}: ${oneLine(typeof json?.['message'] === 'string' ? json['message'] : '')}`
+    const words = this.#hide(code === undefined ? text : typeof json?.['message'] === 'string' ? json['message'] : '')
+    const said = code === undefined ? oneLine(words) : `${code}: ${oneLine(words)}`
     const error = (words: string): Error => new Error(`MLflow at ${this.address} ${words}`)
     const afterMs = retryAfterMs(headers['retry-after'])
     const retry = (words: string): Answer => ({
@@ -160,7 +163,7 @@ export class MlflowClient {
     }
     if (status >= 300 && status < 400)
       return retry(
-        `sends us elsewhere (${status}, to ${oneLine(String(headers['location'] ?? 'nowhere'))}): set the tracking URI to where it answers`,
+        `sends us elsewhere (${status}, to ${withoutCredentials(oneLine(String(headers['location'] ?? 'nowhere')))}): set the tracking URI to where it answers`,
       )
     // A gateway that gave up waiting does not know what became of the request.
     if (status === 502 || status === 504) {

@@ -9,7 +9,7 @@ import { readPartialSuccess } from '../../otlp/status.ts'
 import { traceIdOf } from '../../otlp/traces.ts'
 import { VIA_HEADER } from '../../otlp/via.ts'
 import type { Exporter, ExporterOptions, Failure, OpenResult, RunToOpen, SendResult, SpanBatch } from '../exporter.ts'
-import { beginningOf, createDispatcher, oneLine, proxiesOf, retryAfterMs, unreachable } from '../http.ts'
+import { beginningOf, createDispatcher, hiding, oneLine, proxiesOf, retryAfterMs, unreachable } from '../http.ts'
 import { authorizationOf, baseOf, clientOptionsOf, MlflowClient } from '../mlflow/client.ts'
 import { readSpans } from './read-back.ts'
 
@@ -25,6 +25,7 @@ const compressed = promisify(gzip)
 
 /** Where spans go, and how. */
 interface Target {
+  /** Without a user and password in it. */
   url: string
   headers: Record<string, string>
   dispatcher: Dispatcher
@@ -64,7 +65,21 @@ function targetOf(settings: Settings, given: Dispatcher | undefined): Target {
       clientKeyPath: settings['otlp.clientKey'],
       proxy: proxiesOf(settings),
     })
-  return { url, headers: { ...settings['otlp.headers'] }, dispatcher, mlflow: null }
+  return { ...withUserAsHeader(url, settings['otlp.headers']), dispatcher, mlflow: null }
+}
+
+/** A user and password in an address become a header, unless there is one: the address itself is shown and kept. */
+function withUserAsHeader(
+  address: string,
+  headers: Readonly<Record<string, string>>,
+): { url: string; headers: Record<string, string> } {
+  const url = new URL(address)
+  const user = `${decodeURIComponent(url.username)}:${decodeURIComponent(url.password)}`
+  url.username = ''
+  url.password = ''
+  const isNamed = user !== ':' && headers['authorization'] === undefined
+  const authorization = `Basic ${Buffer.from(user).toString('base64')}`
+  return { url: url.href, headers: { ...(isNamed ? { authorization } : {}), ...headers } }
 }
 
 /** Sends spans as they came, by OTLP/HTTP in protobuf, to MLflow's traces or to any collector. */
@@ -74,8 +89,10 @@ export function createOtlp({ settings, via, ...given }: ExporterOptions): Export
   const isCopied = globs(settings['otlp.resourceOntoSpans'])
   const copiesAny = settings['otlp.resourceOntoSpans'].length > 0
   const isCompressed = settings['otlp.compression'] === 'gzip'
-  const address = url.replace(/\/\/[^/@]*@/, '//')
+  // A query may hold a key.
+  const address = url.replace(/[?#].*$/s, '')
   const who = isMlflow ? `MLflow at ${address}` : `the OTLP destination ${address}`
+  const hide = hiding(headers)
   let runHeaders: Record<string, string> = {}
   /** Run that traces have to be linked to one by one, for a server that does not do it by itself. */
   let linkTo: string | null = null
@@ -102,7 +119,7 @@ export function createOtlp({ settings, via, ...given }: ExporterOptions): Export
       })
       isAnswered = true
       const answer = await beginningOf(response.body, MAX_ANSWER_BYTES)
-      const result = judge(who, response, answer)
+      const result = judge(who, response, answer, hide)
       return result.kind === 'ok' && linkTo !== null && batch.count > 0 ? await link(linkTo, batch, abort) : result
     } catch (error) {
       return unreachable(who, error as NodeJS.ErrnoException, abort, isAnswered)
@@ -154,9 +171,14 @@ const notSpans = (kind: string): Failure => ({ kind: 'drop', error: new Error(`O
 /** Which answers are worth another try, as the specification lists them. */
 const RETRYABLE: ReadonlySet<number> = new Set([429, 502, 503, 504])
 
-function judge(who: string, { statusCode: status, headers }: Dispatcher.ResponseData, body: Buffer): SendResult {
-  if (status === 200) return partialOf(body, headers['content-type'])
-  const said = oneLine(textOf(body))
+function judge(
+  who: string,
+  { statusCode: status, headers }: Dispatcher.ResponseData,
+  body: Buffer,
+  hide: (text: string) => string,
+): SendResult {
+  if (status === 200) return partialOf(body, headers['content-type'], hide)
+  const said = oneLine(hide(textOf(body)))
   const afterMs = retryAfterMs(headers['retry-after'])
   if (status === 502 || status === 504)
     return {
@@ -175,10 +197,11 @@ function judge(who: string, { statusCode: status, headers }: Dispatcher.Response
 }
 
 /** What a partial success refused, nobody can tell one by one. */
-function partialOf(body: Buffer, type: string | string[] | undefined): SendResult {
+function partialOf(body: Buffer, type: string | string[] | undefined, hide: (text: string) => string): SendResult {
   try {
     const partial = readPartialSuccess(body, typeof type === 'string' ? type : '')
-    return partial === null || partial.rejected === 0 ? { kind: 'ok' } : { kind: 'ok', refused: partial }
+    if (partial === null || partial.rejected === 0) return { kind: 'ok' }
+    return { kind: 'ok', refused: { ...partial, message: hide(partial.message) } }
   } catch {
     return { kind: 'ok' } // MLflow has answered JSON under a protobuf type; 200 is 200
   }

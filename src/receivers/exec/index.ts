@@ -4,6 +4,7 @@ import { Socket } from 'node:net'
 import { constants } from 'node:os'
 import type { Readable } from 'node:stream'
 import type { EndStatus } from '../../channel/messages.ts'
+import { withoutSecretWords } from '../../layer/command.ts'
 import { Tee } from '../tee.ts'
 import { openPipes, type Pipe } from './pipes.ts'
 
@@ -45,7 +46,7 @@ export function startChild({ command, env, onError }: ChildOptions): Child {
         : error.code === 'EACCES'
           ? 'it is not executable'
           : error.message
-    onError(`${command[0]!} cannot be run (${why})`)
+    onError(`${withoutSecretWords(command)[0]!} cannot be run (${why})`)
     return { code: error.code === 'ENOENT' ? NOT_FOUND : NOT_EXECUTABLE, status: 'FAILED' }
   }
   let child: ChildProcess | null = null

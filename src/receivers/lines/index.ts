@@ -1,7 +1,7 @@
 import type { AsWritten, Fields, TracingEvent } from '../../layer/event.ts'
 import { exampleOfEvent, MAX_EXAMPLE } from '../../layer/example.ts'
 import { Layer, type LayerOutput } from '../../layer/layer.ts'
-import { isSecret, jsonText } from '../../layer/params.ts'
+import { jsonText, withoutSecrets } from '../../layer/params.ts'
 import type { Rules } from '../../layer/rules.ts'
 import type { Counters } from '../../telemetry/counters.ts'
 import {
@@ -138,7 +138,7 @@ export class LineReader {
 }
 
 /** Without any of these there is no secret in a line. */
-const SECRET_WORDS = /password|secret|credential|token|key/i
+const SECRET_WORDS = /passw|passphrase|pwd|secret|credential|authorization|token|key|:\/\/[^/]*@/i
 
 /** The line as it may be shown and kept: as it was written, unless there is a secret in it. */
 function exampleOf({ fields, text }: ReadLine): string {
@@ -149,7 +149,10 @@ function holdsSecret(root: Fields): boolean {
   const stack: [name: string, value: unknown][] = [['', root]]
   while (stack.length > 0) {
     const [outer, value] = stack.pop()!
-    if (typeof value === 'string' && isSecret(outer, value)) return true
+    if (typeof value === 'string' || typeof value === 'number') {
+      const text = String(value)
+      if (withoutSecrets(outer, text) !== text) return true
+    }
     if (typeof value !== 'object' || value === null) continue
     // What is in a list has the list's name; what is under a name that tells of a secret is one.
     for (const [name, inner] of Object.entries(value))

@@ -207,10 +207,11 @@ function addEvent(span: Open, line: Fields, event: TracingEvent, timeMs: number)
     span.droppedEvents += 1
     return
   }
-  const attributes: Fields = {}
-  for (const { name, value } of eachField(event, null)) attributes[name] = value
-  for (const name of ['level', 'target']) if (typeof line[name] === 'string') attributes[name] = line[name]
-  span.events.push({ name: event.message ?? 'event', timeMs, attributes })
+  const attributes: [name: string, value: unknown][] = []
+  for (const { name, value } of eachField(event, null)) attributes.push([name, value])
+  for (const name of ['level', 'target']) if (typeof line[name] === 'string') attributes.push([name, line[name]])
+  // Not by assignment, which would take `__proto__` for something else.
+  span.events.push({ name: event.message ?? 'event', timeMs, attributes: Object.fromEntries(attributes) })
 }
 
 const UNIT_MS: Readonly<Record<string, number>> = { ns: 1e-6, µs: 1e-3, us: 1e-3, ms: 1, s: 1000 }

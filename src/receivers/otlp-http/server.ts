@@ -1,5 +1,7 @@
+import { createHash, timingSafeEqual } from 'node:crypto'
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
 import type { AddressInfo } from 'node:net'
+import { isLoopback } from '../../config/loopback.ts'
 import {
   encodePartialSuccess,
   encodeStatus,
@@ -139,10 +141,11 @@ function answer(response: ServerResponse, status: number, body: Uint8Array, enco
 function pathOf(request: IncomingMessage, { host, token, hasComeBack }: OtlpHttpOptions): SignalPath {
   if (request.rawHeaders.filter((name, i) => i % 2 === 0 && /^host$/i.test(name)).length > 1)
     throw new Refusal(400, 'expected one Host header, got several')
+  // Names of this machine: another one comes from a page that a browser was lured to (DNS rebinding).
   const named = (request.headers.host ?? '127.0.0.1').replace(/:\d+$/, '').toLowerCase()
-  if (!LOOPBACK.has(named) && named !== host && LOOPBACK.has(host))
+  if (isLoopback(host) && !isLoopback(named))
     throw new Refusal(403, `expected a Host header of this machine (127.0.0.1 or localhost), got '${named}'`)
-  if (token !== null && request.headers.authorization !== `Bearer ${token}`)
+  if (token !== null && !isSame(request.headers.authorization ?? '', `Bearer ${token}`))
     throw new Refusal(401, 'expected the token of this receiver as Authorization: Bearer')
   const via = request.headers[VIA_HEADER]
   if (typeof via === 'string' && hasComeBack(via))
@@ -154,5 +157,7 @@ function pathOf(request: IncomingMessage, { host, token, hasComeBack }: OtlpHttp
   return signal
 }
 
-/** Names of this machine: another one in a request comes from a page that a browser was lured to (DNS rebinding). */
-const LOOPBACK: ReadonlySet<string> = new Set(['127.0.0.1', 'localhost', '[::1]', '::1'])
+/** Compares in a time that tells nothing of where the two differ. */
+const isSame = (shown: string, wanted: string): boolean => timingSafeEqual(sha256(shown), sha256(wanted))
+
+const sha256 = (text: string): Buffer => createHash('sha256').update(text).digest()
