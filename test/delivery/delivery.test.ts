@@ -279,6 +279,26 @@ describe('delivery', () => {
     expect(exporter.taken).toEqual(steps(1, 60))
   })
 
+  it('rejects nothing when the run is deleted, and restored, while refused points are looked for', async () => {
+    stopTime()
+    const exporter = new MemoryExporter()
+    const { add, status } = deliver(exporter)
+    await turn(100)
+    let requests = 0
+    // One point is refused for good; and all of them from the fourth request to the ninth.
+    exporter.onSend = (batch) => {
+      requests += 1
+      const isPoison = batch.kind === 'points' && batch.step.includes(7)
+      return isPoison || (requests > 3 && requests < 10)
+        ? { kind: 'drop', error: new Error('refused') }
+        : { kind: 'ok' }
+    }
+    add(60)
+    await turn(60_000)
+    expect(exporter.taken).toEqual(steps(1, 60).filter((point) => point !== 'trainer/loss@7'))
+    expect(status().destinations[0]!.points).toEqual({ delivered: 59, rejected: 1, evicted: 0, pending: 0 })
+  })
+
   it('counts a throw of an exporter as a failed attempt', async () => {
     stopTime()
     const exporter = new MemoryExporter()
@@ -495,5 +515,30 @@ describe('a series that is refused for its name', () => {
     expect(status().destinations[0]!.points).toEqual({ delivered: 600, rejected: 200, evicted: 0, pending: 0 })
     expect(journal.all('SELECT count(*) AS n FROM reasons')).toEqual([{ n: 1 }])
     expectConserved(status())
+  })
+
+  it('does not count as delivered when the process dies before the batch that it was left out of is answered', async () => {
+    stopTime()
+    const exporter = new ConfirmingExporter()
+    const { add, status, journal, state, restart } = deliver(exporter)
+    journal.addSeries(1, 'bad%name')
+    const refuse = (batch: Batch): SendResult =>
+      batch.kind === 'points' && batch.series.includes(1)
+        ? { kind: 'drop', error: new Error('the name is refused'), forKey: true }
+        : { kind: 'ok' }
+    exporter.onSend = refuse
+    add(400, (step) => (step % 4 === 0 ? 1 : 0))
+    await turn(3000)
+    // Stored, and the answer never comes.
+    exporter.onSend = (batch) => (exporter.store(batch), new Promise(() => {}))
+    add(400, (step) => (step % 4 === 0 ? 1 : 0))
+    await turn(100)
+    exporter.onSend = refuse
+    state.delivery = restart()
+    state.delivery.wake()
+    await turn(3000)
+    expect(status().destinations[0]!.points).toEqual({ delivered: 600, rejected: 200, evicted: 0, pending: 0 })
+    expect(exporter.stored).toEqual(steps(1, 800).filter((_, i) => (i + 1) % 4 !== 0))
+    expect(journal.all("SELECT count(*) AS n FROM rejected WHERE kind = 'points'")).toEqual([{ n: 200 }])
   })
 })

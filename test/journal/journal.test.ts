@@ -179,6 +179,15 @@ describe('a journal', () => {
     },
   )
 
+  it('of a run that died before its first point ends when it began', () => {
+    const path = join(temporaryDirectory(), 'x.sqlite')
+    RunJournal.create(path, start).close()
+    const journal = RunJournal.open(path)
+    journal.closeByTakeOver()
+    expect(journal.readEnd()).toEqual({ status: 'KILLED', time: 5 })
+    journal.close()
+  })
+
   it('of another kind or format is refused by name', () => {
     const path = join(temporaryDirectory(), 'x.sqlite')
     writeFileSync(path, '')
