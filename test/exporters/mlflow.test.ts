@@ -325,6 +325,32 @@ describe('a run', () => {
     await Promise.all([first.close(), second.close()])
   })
 
+  it('has its empty twins deleted at its end, which is tried again until they are', async () => {
+    const fake = await FakeMlflow.start()
+    const exporter = exporterFor(fake.url)
+    const runId = await opened(exporter)
+    // A proxy has sent the request to make it twice.
+    const tags = [{ key: 'spanbridge.run', value: runToOpen.run }]
+    fake.model.answer({ path: 'runs/create', body: { experiment_id: '0', start_time: 1, tags } })
+    const end = { status: 'FINISHED', time: 5, made: true } as const
+    fake.fault = ({ path }, response) => path === 'runs/search' && (response.writeHead(503).end(), true)
+    expect((await exporter.closeRun(runId, end, never)).kind).toBe('retry')
+    fake.fault = () => false
+    expect((await exporter.closeRun(runId, end, never)).kind).toBe('ok')
+    expect([...fake.runs.values()].map(({ info }) => info.lifecycle_stage)).toEqual(['active', 'deleted'])
+    await exporter.close()
+  })
+
+  it('that an earlier process may have made is looked for before another one is made', async () => {
+    const fake = await FakeMlflow.start()
+    const [first, second] = [exporterFor(fake.url), exporterFor(fake.url)]
+    const runId = await opened(first)
+    const again = await second.openRun({ ...runToOpen, target: second.target, mayExist: true }, never)
+    expect(again).toMatchObject({ kind: 'ok', runId })
+    expect(fake.runs.size).toBe(1)
+    await Promise.all([first.close(), second.close()])
+  })
+
   it('is believed to be ended only when the answer shows it', async () => {
     const fake = await FakeMlflow.start()
     const exporter = exporterFor(fake.url)
