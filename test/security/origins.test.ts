@@ -85,9 +85,11 @@ it('each destination gets its own credentials and those of no other', async () =
 it('what an earlier run left goes to the server that is set now, and nothing to the one of then', async () => {
   const [before, now] = [await FakeMlflow.start(), await FakeMlflow.start()]
   const stateDir = temporaryDirectory()
-  const flags = ['--quiet', '--state-dir', stateDir, '--shutdown-deadline', '1s']
+  const flags = ['--quiet', '--state-dir', stateDir]
   await before.close()
-  const first = await spanbridge(flags, LINE, { env: { MLFLOW_TRACKING_URI: before.url, MLFLOW_TRACKING_TOKEN: 'a' } })
+  const first = await spanbridge([...flags, '--shutdown-deadline', '1s'], LINE, {
+    env: { MLFLOW_TRACKING_URI: before.url, MLFLOW_TRACKING_TOKEN: 'a' },
+  })
   expect(first.code).toBe(1)
   await before.listen()
   const env = { MLFLOW_TRACKING_URI: now.url, MLFLOW_TRACKING_TOKEN: 'b' }
