@@ -8,7 +8,7 @@
  * What was written 250 ms before a kill must be there; no line may be there that was not written, and none twice.
  */
 import { spawn, type ChildProcessByStdio } from 'node:child_process'
-import { mkdirSync, mkdtempSync, readdirSync, rmSync } from 'node:fs'
+import { existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync } from 'node:fs'
 import { createServer } from 'node:http'
 import { DatabaseSync } from 'node:sqlite'
 import type { AddressInfo } from 'node:net'
@@ -108,6 +108,15 @@ function start(url: string): { daemon: Daemon; exited: Promise<number | null>; s
   return { daemon, exited: new Promise((resolve) => daemon.once('close', resolve)), stderr: () => said }
 }
 
+/** When the file was seen that a daemon writes once it is ready, or null. */
+async function whenReady(pid: number, until: AbortSignal): Promise<number | null> {
+  while (!until.aborted) {
+    if (existsSync(join(directory, 'daemons', `${pid}.json`))) return performance.now()
+    await sleep(10)
+  }
+  return null
+}
+
 /** Values of the journal, in order. */
 function journaled(): number[] {
   const path = journalPath()
@@ -159,7 +168,9 @@ let strange = 0
 let known = 0
 for (let kill = 0; kill < KILLS; kill += 1) {
   const { daemon, exited } = start(tracker.url)
-  const life = sleep(50 + Math.random() * 1500).then(() => daemon.kill('SIGKILL'))
+  const watch = new AbortController()
+  const ready = whenReady(daemon.pid!, watch.signal)
+  const life = sleep(50 + Math.random() * 2000).then(() => daemon.kill('SIGKILL'))
   const [written] = await Promise.all([
     write(daemon, life),
     serverKills < SERVER_KILLS && serverKills <= (kill * SERVER_KILLS) / KILLS
@@ -167,14 +178,17 @@ for (let kill = 0; kill < KILLS; kill += 1) {
       : null,
   ])
   const killedAt = performance.now()
+  watch.abort()
+  const readyAt = await ready
   await exited
   const values = journaled()
   // A life that has been told nothing durable leaves nothing; one that has, a beginning of what it was told.
   const own = values.slice(known)
   strange += own.filter((value, i) => value !== written.from + i).length
   const wanted = written.times.filter((time) => time < killedAt - SAFE_MS).length
-  // A process that was killed before it had loaded has read nothing: it has promised nothing.
-  const promised = own.length === 0 && killedAt - written.times[0]! < 1000 ? 0 : wanted
+  // A process that was killed before it was ready has promised nothing.
+  const promised = readyAt !== null && readyAt < killedAt - SAFE_MS ? wanted : 0
+  if (own.length < promised) console.log(`kill ${kill + 1}: ${promised} promised, ${own.length} in the journal`)
   safe += promised
   lost += Math.max(0, promised - own.length)
   known = values.length
