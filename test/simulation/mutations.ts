@@ -28,10 +28,10 @@ const MUTATIONS: Readonly<Record<string, Mutation>> = {
   },
   'the cursor is not committed with the rows that it passes': {
     file: 'delivery/account.ts',
-    from: '      for (const row of rejected) this.#journal.reject({ destination: this.#id, kind, ...row })\n      for (const [key, step] of higher)',
+    from: '      for (const row of rejected) this.#journal.reject({ destination: this.id, kind, ...row })\n      for (const [key, step] of higher)',
     to: `    })
     this.#journal.transaction(() => {
-      for (const row of rejected) this.#journal.reject({ destination: this.#id, kind, ...row })
+      for (const row of rejected) this.#journal.reject({ destination: this.id, kind, ...row })
     })
     this.#journal.transaction(() => {
       for (const [key, step] of higher)`,
