@@ -44,9 +44,10 @@ function describe(run: RunStatus): string {
   const notEvents = reasons(run.notEvents)
   if (notEvents.length > 0) lines.push(`  no events  ${notEvents.join(', ')}`)
   for (const { exporter, address, state, points, spans, lastError, page } of run.destinations) {
-    const { delivered, rejected, pending } = spans ?? points
+    const { delivered, rejected, evicted, pending } = spans ?? points
+    const lost = evicted === 0 ? '' : `${number(evicted)} dropped undelivered, `
     lines.push(
-      `  ${exporter.padEnd(10)} ${address} ${state}: ${number(delivered)} ${spans === null ? '' : 'spans '}delivered, ${number(rejected)} refused, ${number(pending)} pending`,
+      `  ${exporter.padEnd(10)} ${address} ${state}: ${number(delivered)} ${spans === null ? '' : 'spans '}delivered, ${number(rejected)} refused, ${lost}${number(pending)} pending`,
     )
     if (page !== null) lines.push(`             ${page}`)
     if (lastError !== null) lines.push(`             ${lastError}`)

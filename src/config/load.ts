@@ -253,8 +253,10 @@ export const withoutCredentials = (address: string): string => withoutUser(addre
 /** An address without the user and password in it; what its query has of secrets is never shown either. */
 export const withoutUser = (address: string, instead = ''): string =>
   address
+    // However many slashes there are: it is an address all the same.
+    .replace(/^(https?:)[\\/]*.*@/is, (_, scheme: string) => `${scheme}//${instead}`)
     .replace(/\/\/.*@/s, `//${instead}`)
-    .replace(/^[^/@]*:(?!\/\/)[^/]*@/s, instead)
+    .replace(/^[^/@]*:(?!\/\/).*@/s, instead)
     .replace(/([?&][^=&]*(?:token|key|secret|passw|auth|sig)[^=&]*=)[^&]*/gi, '$1***')
 
 /** The directory of the journals, absolute. */

@@ -179,6 +179,11 @@ export class Delivery {
     return this.#runId !== null && this.#isDrained && (this.#end === null || this.#ended)
   }
 
+  /** Something was dropped by the journal's limit before it was delivered. */
+  get hasLost(): boolean {
+    return [...this.#cursors.values()].some(({ evicted }) => evicted > 0)
+  }
+
   /** Sequence number up to which the points are served, or null when they are not wanted. */
   get position(): number | null {
     return this.#cursors.get('points')?.position ?? null

@@ -1,5 +1,6 @@
 import { readdirSync, rmSync, statSync } from 'node:fs'
 import { join } from 'node:path'
+import { isThere } from '../journal/directory.ts'
 import { isBusy } from '../journal/lock.ts'
 import { filesOf, sizeOf } from '../journal/room.ts'
 import { isOwed, readJournal, type RunStatus } from '../journal/status.ts'
@@ -184,6 +185,7 @@ export class Retention {
   /** Oldest first: names begin with the time. */
   #journals(): string[] {
     const { stateDir } = this.#options
+    if (!isThere(stateDir)) return []
     return readdirSync(stateDir, { withFileTypes: true })
       .filter((entry) => entry.isFile() && entry.name.endsWith('.sqlite'))
       .map(({ name }) => join(stateDir, name))

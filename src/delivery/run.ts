@@ -141,8 +141,12 @@ export function takeJournal(path: string): TakenJournal {
   }
 }
 
+/** Names of our journals: other files that end in .sqlite are somebody else's. */
+const JOURNAL_NAME = /\/[0-9A-HJKMNP-TV-Z]{26}\.sqlite$/
+
 /** Removes a journal that its process has died over before anything was in it, unless that process lives. */
 export function removeEmpty(path: string): void {
+  if (!JOURNAL_NAME.test(path)) return
   try {
     const lock = new JournalLock(lockOf(path), 0)
     const files = isEmpty(path) ? [path, `${path}-wal`, `${path}-shm`, lockOf(path)] : []
@@ -152,9 +156,6 @@ export function removeEmpty(path: string): void {
     // Somebody is making it.
   }
 }
-
-/** Names of our journals: other files that end in .sqlite are somebody else's. */
-const JOURNAL_NAME = /\/[0-9A-HJKMNP-TV-Z]{26}\.sqlite$/
 
 /** Renames a damaged journal that nobody holds, so that it is met no more. @returns its new name, or null */
 export function setAside(path: string): string | null {

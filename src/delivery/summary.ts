@@ -127,20 +127,24 @@ function syncCommand(command: string, path: string, settings: Settings): string 
 /** A word as a shell takes it. */
 const quoted = (word: string): string => (/^[\w@%+=:,./-]+$/.test(word) ? word : `'${word.replaceAll("'", `'\\''`)}'`)
 
+/** What the journal's limit has dropped before it was delivered. */
+const evictedText = (count: number): string => (count === 0 ? '' : `${number(count)} dropped undelivered, `)
+
 const spanCounts = ({
   delivered,
   rejected,
+  evicted,
   pending,
   resent,
 }: NonNullable<RunStatus['destinations'][number]['spans']>): string =>
-  `${counted(delivered, 'span')} delivered, ${number(rejected)} refused, ${number(pending)} pending${resent === 0 ? '' : `, ${number(resent)} sent twice`}`
+  `${counted(delivered, 'span')} delivered, ${number(rejected)} refused, ${evictedText(evicted)}${number(pending)} pending${resent === 0 ? '' : `, ${number(resent)} sent twice`}`
 
 function destinationLine(destination: RunStatus['destinations'][number]): string {
   const { points, params } = destination
   const rejected = points.rejected + params.rejected
   const counts =
     destination.spans === null
-      ? `${pointsOf(points.delivered)} delivered, ${number(rejected)} refused, ${number(points.pending)} pending`
+      ? `${pointsOf(points.delivered)} delivered, ${number(rejected)} refused, ${evictedText(points.evicted)}${number(points.pending)} pending`
       : spanCounts(destination.spans)
   const page = destination.page === null ? '' : ` · ${destination.page}`
   const error =

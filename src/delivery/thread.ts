@@ -377,6 +377,7 @@ export class DeliveryThread {
     this.#commit(true)
     const slots = [...this.#slots.values()].filter(({ run }) => run !== null)
     let complete = this.#isComplete && slots.every(({ writer }) => this.#inMemory || isThere(writer!.journal.path))
+    if (slots.some(({ run }) => run!.deliveries.some(({ hasLost }) => hasLost))) complete = false
     await Promise.all([...slots.map(({ run }) => run!.stop()), this.#orphans?.stop(), this.#retention?.stop()])
     for (const slot of slots) {
       const isLost = this.#sayAccount(slot)

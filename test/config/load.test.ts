@@ -176,3 +176,16 @@ describe('settings', () => {
     for (const name of SETTING_NAMES) expect(settingOf(name).help).toMatch(/^[A-Z].*\.$/)
   })
 })
+
+describe('an address as it is shown', () => {
+  it.each([
+    ['http://user:pw@host:1/a', 'http://***@host:1/a'],
+    ['http:/user:pw@host:1', 'http://***@host:1'],
+    ['HTTPS:\\\\user:pw@host', 'HTTPS://***@host'],
+    ['user:p/w@host', '***@host'],
+    ['http://host/a?token=pw&x=1', 'http://host/a?token=***&x=1'],
+    ['http://host:1/a', 'http://host:1/a'],
+  ])('%s has no user or password in it, however it is written', (address, shown) => {
+    expect(withoutCredentials(address)).toBe(shown)
+  })
+})

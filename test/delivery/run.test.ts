@@ -58,7 +58,9 @@ describe('a run with a destination of spans', () => {
 describe('a journal whose process has died before anything was in it', () => {
   it('is removed, unless a process is making it, and nothing else is', () => {
     const directory = temporaryDirectory()
-    const [made, unmade, held, text] = ['01A', '01B', '01C', '01D'].map((name) => join(directory, `${name}.sqlite`))
+    const [made, unmade, held, text] = ['01A', '01B', '01C', '01D'].map((name) =>
+      join(directory, `${name.padEnd(26, '0')}.sqlite`),
+    )
     RunJournal.create(made!, runStart()).close()
     for (const path of [unmade!, held!]) {
       const database = new DatabaseSync(path)
