@@ -124,10 +124,10 @@ async function deliverRejected(path: string, { loaded }: Context, say: (text: st
           `sync: ${exporter.name}: of what was refused ${number(taken)} ${taken === 1 ? 'is' : 'are'} taken now, ${number(refused)} refused again${error === null ? '' : `; then ${error.message}`}`,
         )
       if (error !== null) code = EXIT.incomplete
-      await exporter.close()
     }
     return code
   } finally {
+    await Promise.all(exporters.map((exporter) => exporter.close()))
     journal.close()
     lock.release()
   }

@@ -76,10 +76,18 @@ export class JournalWriter {
   commit(isLast: boolean): ArrayBuffer[] {
     if (this.journal.isOverflowing) this.#tryDisk(isLast)
     if (!this.journal.isDirty) return []
+    const buffers = this.#write()
     try {
-      const buffers = this.journal.commit(this.#clock.date())
       this.#keepWithin()
-      return buffers
+    } catch {
+      // What cannot be dropped now (a full disk) is tried again; whether the disk takes points, the next commit tells.
+    }
+    return buffers
+  }
+
+  #write(): ArrayBuffer[] {
+    try {
+      return this.journal.commit(this.#clock.date())
     } catch (error) {
       this.overflow(error as Error)
       return this.journal.commit(this.#clock.date())

@@ -13,6 +13,7 @@ export const clock: Hop = {
   look: async (scene) => {
     const server = serverOf(scene)
     const before = Date.now()
+    // A server that does not answer now did for an earlier hop, which has told of it: then its time is not known.
     const page = await pageAt(server, `${server.base}/version`, patience(scene.stop)).catch(() => null)
     const date = page?.headers['date']
     const theirs = typeof date === 'string' ? Date.parse(date) : Number.NaN

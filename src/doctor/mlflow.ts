@@ -90,6 +90,7 @@ async function elsewhere({ base, ...server }: Server, stop: AbortSignal): Promis
   const { origin } = new URL(base)
   for (const other of [origin, `${origin}/mlflow`].filter((address) => address !== base)) {
     const url = `${other}/api/2.0/mlflow/experiments/search?max_results=1`
+    // Only a guess at where it may be: whoever does not answer is not it.
     const page = await pageAt({ base, ...server }, url, patience(stop)).catch(() => null)
     if (page?.status === 200 && /^\s*\{/.test(page.text)) return other
   }

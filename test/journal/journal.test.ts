@@ -4,25 +4,14 @@ import { gunzipSync } from 'node:zlib'
 import fc from 'fast-check'
 import { describe, expect, it, onTestFinished } from 'vitest'
 import { CHUNK_POINTS, columnsOf } from '../../src/channel/chunk.ts'
-import type { RunStart } from '../../src/channel/messages.ts'
 import { RunJournal } from '../../src/journal/journal.ts'
 import { isBusy, isLocked, JournalLock } from '../../src/journal/lock.ts'
 import { readJournal } from '../../src/journal/status.ts'
 import { COUNTERS, dropped, POINTS } from '../../src/telemetry/counters.ts'
+import { runStart } from '../support/run-start.ts'
 import { start as spawn, temporaryDirectory } from '../support/spanbridge.ts'
 
-const start: RunStart = {
-  run: '01TEST',
-  identity: null,
-  trackerRun: null,
-  name: 'ppo',
-  source: 'stdin',
-  command: [],
-  directory: '/',
-  startedAt: 5,
-  params: [],
-  tags: [['a', 'b']],
-}
+const start = runStart({ params: [], tags: [['a', 'b']] })
 
 /** A chunk as the channel sends it; values are the steps' square roots, so that columns cannot be mixed up. */
 function chunk(steps: readonly number[]): ArrayBuffer {

@@ -266,6 +266,8 @@ class Schedule {
     await this.#until(() => process.outcome !== null || !process.life.alive, 600_000)
     if (process.life.alive && process.outcome === null)
       this.#violations.push('an orderly end takes more than 10 minutes')
+    if (process.outcome !== null && process.buffers !== 0)
+      this.#violations.push(`${process.buffers} buffers of points have not come back`)
   }
 
   /** Nothing fails any more: whatever is left must be delivered within minutes. */
