@@ -29,7 +29,7 @@ const WRITES = /^\s*(?:INSERT|UPDATE|DELETE|COMMIT|BEGIN IMMEDIATE|CREATE)/i
 export class Disk {
   faults: DiskFaults = { failure: 0, slow: 0 }
   /** Hears of every statement before it runs, and may kill the process. */
-  onStatement: () => void = () => {}
+  onStatement: (sql: string) => void = () => {}
   readonly #time: Time
   readonly #random: Random
   /** What each process has open. */
@@ -82,7 +82,7 @@ export class Disk {
     let open = this.#open.get(life)
     if (open === undefined) this.#open.set(life, (open = new Set()))
     open.add(database)
-    this.onStatement()
+    this.onStatement(sql)
     if (/^\s*BEGIN/i.test(sql)) this.#writes.set(database, /IMMEDIATE/i.test(sql))
     if (!WRITES.test(sql) || this.#isInMemory(database)) return
     // What has only read is not written.

@@ -3,7 +3,7 @@ import { columnsOf } from '../../src/channel/chunk.ts'
 import { mlflowKey } from '../../src/exporters/mlflow/keys.ts'
 import { readJournal, type RunStatus } from '../../src/journal/status.ts'
 import { idOf, type ModelRun, type StoredPoint } from '../support/mlflow-model.ts'
-import { REFUSED_KEY, REFUSED_VALUE, type Servers } from './servers.ts'
+import { REFUSED_KEY, REFUSED_TEXT, REFUSED_VALUE, type Servers } from './servers.ts'
 import type { Written } from './trainer.ts'
 
 /** A journal that lacks points: they were delivered, and the disk had no room for them. */
@@ -20,8 +20,8 @@ export interface Held {
   spans: string[]
   params: Map<string, string>
   tags: Map<string, string>
-  /** Rows set aside, by kind: sequence numbers. */
-  rejected: { points: number[]; others: number }
+  /** Rows set aside. */
+  rejected: { points: number[]; params: string[]; others: number }
   waiting: number
 }
 
@@ -48,7 +48,7 @@ export function readHeld(path: string): Held | Partial {
     }
     const texts = (table: string): Map<string, string> =>
       new Map(all(`SELECT name, value FROM ${table}`).map(({ name, value }) => [name, value]))
-    const rejected = all('SELECT kind, sequence FROM rejected WHERE destination IS NOT NULL ORDER BY sequence')
+    const rejected = all('SELECT kind, sequence, name FROM rejected WHERE destination IS NOT NULL ORDER BY sequence')
     // Nothing is left of what was in memory but the account.
     if (status.notKept.points + points.length !== status.journaled.points) return { status, isWhole: false }
     return {
@@ -62,7 +62,8 @@ export function readHeld(path: string): Held | Partial {
       tags: texts('tags'),
       rejected: {
         points: rejected.filter(({ kind }) => kind === 'points').map(({ sequence }) => sequence),
-        others: rejected.filter(({ kind }) => kind !== 'points').length,
+        params: rejected.filter(({ kind }) => kind === 'params').map(({ name }) => name),
+        others: rejected.filter(({ kind }) => kind !== 'points' && kind !== 'params').length,
       },
       waiting: all('SELECT coalesce(sum(numbers), 0) AS n FROM waiting')[0]!['n'],
     }
@@ -158,7 +159,7 @@ export function checkDelivered(held: Held, servers: Servers, extra: readonly Wri
   const run = runs.find(({ info }) => info.run_id === known)
   if (run === undefined || (runs.length > 1 && !servers.isLenient))
     return [...wrong, `${runs.length} runs of the tracker bear the tag ${status.run}`]
-  wrong.push(...checkPoints(held, run, extra, servers.isLenient), ...checkTexts(held, run))
+  wrong.push(...checkPoints(held, run, extra, servers.isLenient), ...checkTexts(held, run, servers.isLenient))
   if (run.info.status.toLowerCase() !== status.status)
     wrong.push(`the run is ${run.info.status}, expected ${status.status}`)
   const lost = held.spans.filter((id) => !servers.spans.has(id))
@@ -182,14 +183,20 @@ function checkPoints(held: Held, run: ModelRun, extra: readonly Written[], isLen
   // What a memory knew that has died is not known: those that it had set aside count as delivered.
   if (isLenient ? wronged.length > 0 : poison.join() !== rejected.join())
     wrong.push(`rejected are ${rejected.join()}, refused were ${poison.join()}`)
-  if (held.rejected.others > 0) wrong.push(`${held.rejected.others} rows that are no points are rejected`)
+  if (held.rejected.others > 0) wrong.push(`${held.rejected.others} rows that are no points or params are rejected`)
   return wrong
 }
 
-function checkTexts({ params, tags }: Held, run: ModelRun): string[] {
+function checkTexts({ params, tags, rejected }: Held, run: ModelRun, isLenient: boolean): string[] {
   const wrong: string[] = []
+  const refused = [...params].flatMap(([name, value]) => (value === REFUSED_TEXT ? [name] : []))
+  const isWrong = isLenient
+    ? rejected.params.some((name) => !refused.includes(name))
+    : refused.join() !== rejected.params.join()
+  if (isWrong) wrong.push(`rejected are the params ${rejected.params.join()}, refused were ${refused.join()}`)
   for (const [name, value] of params)
-    if (run.params.get(name) !== value) wrong.push(`the param ${name} is ${run.params.get(name)}, expected ${value}`)
+    if (value !== REFUSED_TEXT && run.params.get(name) !== value)
+      wrong.push(`the param ${name} is ${run.params.get(name)}, expected ${value}`)
   for (const [name, value] of tags)
     if (run.tags.get(name) !== value) wrong.push(`the tag ${name} is ${run.tags.get(name)}, expected ${value}`)
   return wrong

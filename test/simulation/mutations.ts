@@ -26,7 +26,16 @@ const MUTATIONS: Readonly<Record<string, Mutation>> = {
     this.#account.moved(kept.kind, early, [], new Map())
     const result = await this.#sender.send(runId, kept, this.#isSuspended)\n`,
   },
-  'the cursor is not committed with the rows that it passes': {
+  'the cursor is committed before the rows that it passes': {
+    file: 'delivery/account.ts',
+    from: '      for (const row of rejected) this.#journal.reject({ destination: this.id, kind, ...row })\n      for (const [key, step] of higher)',
+    to: `      this.#journal.run('UPDATE cursors SET position = ? WHERE destination = ? AND kind = ?', cursor.position, this.id, kind)
+    })
+    this.#journal.transaction(() => {
+      for (const row of rejected) this.#journal.reject({ destination: this.id, kind, ...row })
+      for (const [key, step] of higher)`,
+  },
+  'the cursor is committed after the rows that it passes': {
     file: 'delivery/account.ts',
     from: '      for (const row of rejected) this.#journal.reject({ destination: this.id, kind, ...row })\n      for (const [key, step] of higher)',
     to: `    })

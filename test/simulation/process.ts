@@ -9,6 +9,9 @@ import type { Random } from './random.ts'
 import { Crash, type Life, type Time } from './time.ts'
 import type { Trainer } from './trainer.ts'
 
+/** Most time between two messages of a request: more than a commit is put off. */
+const LONGEST_GAP_MS = 100
+
 /** What processes run in. */
 export interface Surroundings {
   time: Time
@@ -102,10 +105,12 @@ export class Process {
   /** Says something of a run, together and with a barrier behind it where `isRequest`. */
   say(trainer: Trainer, messages: readonly RunMessage[], isRequest: boolean): void {
     const run = this.#runs.indexOf(trainer)
+    // Now and then commits are due while only a part of a request is here.
+    const gap = isRequest && this.#surroundings.random.chance(0.3) ? LONGEST_GAP_MS : 0
     if (isRequest) this.#send({ kind: 'begin' })
     for (const message of messages) {
       if (message.kind === 'points') this.buffers += 1
-      this.#send({ ...message, run })
+      this.#send({ ...message, run }, gap)
     }
     if (isRequest) this.#send({ kind: 'complete' })
     if (isRequest) this.barrier([trainer])
@@ -126,9 +131,9 @@ export class Process {
     this.#send(message)
   }
 
-  #send(message: ToDelivery): void {
+  #send(message: ToDelivery, gap = 0): void {
     const { time, random } = this.#surroundings
-    this.#sentAt = Math.max(this.#sentAt + 0.001, time.now + random.next())
+    this.#sentAt = Math.max(this.#sentAt + 0.001 + random.next() * gap, time.now + random.next())
     time.after(this.#sentAt - time.now, () => this.thread.take(message), this.life)
   }
 

@@ -23,6 +23,26 @@ const SMALL_JOURNAL_BYTES = 250_000
 /** Timers that one process may have. */
 const MAX_TIMERS = 500
 
+/** Tables whose writes a death may be aimed at: the moments between two writes of what belongs together are few. */
+const WRITTEN = [
+  'blocks',
+  'spans',
+  'counters',
+  'waiting',
+  'params',
+  'meta',
+  'destinations',
+  'cursors',
+  'heights',
+  'rejected',
+] as const
+
+/** What is counted until a process dies: events, statements, or those that write into one table. */
+type Death = 'event' | 'statement' | (typeof WRITTEN)[number]
+
+const isAt = (sql: string, death: Death): boolean =>
+  death === 'statement' || /^\s*(?:INSERT INTO|UPDATE|DELETE FROM) (\w+)/.exec(sql)?.[1] === death
+
 export interface Result {
   seed: number
   violations: string[]
@@ -71,9 +91,11 @@ class Schedule {
   /** Points that were delivered, or may have been, from a memory that has died. */
   readonly #extra = new Map<Trainer, Written[]>()
   #process: Process | null = null
+  /** Journals reach their limits. */
+  readonly #isSmall: boolean
   /** Statements or events until the process dies, or none. */
   #dieIn = Infinity
-  #diesBy: 'statement' | 'event' = 'event'
+  #diesBy: Death = 'event'
   #kills = 0
   #started = 0
 
@@ -87,20 +109,20 @@ class Schedule {
     const trace = (line: string): void => void this.#trace.push(`${this.#time.now.toFixed(3)} ${line}`)
     this.#network.trace = trace
     this.#network.onSent = (request) => this.#servers.sent(request)
-    const isSmall = this.#random.chance(0.15)
-    this.#servers.mayOvertake = isSmall
+    this.#isSmall = this.#random.chance(0.15)
+    this.#servers.mayOvertake = this.#isSmall
     this.#surroundings = {
       time: this.#time,
       random: this.#random,
       disk: this.#disk,
       network: this.#network,
-      settings: isSmall ? { ...settings, 'journal.maxRunBytes': SMALL_JOURNAL_BYTES } : settings,
+      settings: this.#isSmall ? { ...settings, 'journal.maxRunBytes': SMALL_JOURNAL_BYTES } : settings,
       stateDir: this.#stateDir,
       trace,
       trainerOf: (run, start) => this.#trainerOf(run, start),
     }
-    this.#time.onEvent = () => this.#tick('event')
-    this.#disk.onStatement = () => this.#tick('statement')
+    this.#time.onEvent = () => this.#tick(this.#diesBy === 'event')
+    this.#disk.onStatement = (sql) => this.#tick(this.#diesBy !== 'event' && isAt(sql, this.#diesBy))
     if (this.#random.chance(0.2)) this.#servers.mlflow.version = '3.15.2'
     if (this.#random.chance(0.1)) this.#servers.mlflow.knowsInterval = false
   }
@@ -139,12 +161,14 @@ class Schedule {
     const random = this.#random
     const process = (this.#process = new Process(this.#surroundings))
     this.#network.faults = this.#networkFaults()
-    this.#dieIn = random.chance(0.6) ? random.long(1, 3000) : Infinity
-    this.#diesBy = random.of(['statement', 'event'])
-    const faults: DiskFaults = random.chance(0.25)
+    this.#diesBy = random.chance(0.6) ? random.of(['statement', 'event']) : random.of(WRITTEN)
+    const isAny = this.#diesBy === 'statement' || this.#diesBy === 'event'
+    this.#dieIn = random.chance(0.7) ? random.long(1, isAny ? 3000 : 60) : Infinity
+    // Limits and failing disks meet.
+    const faults: DiskFaults = random.chance(this.#isSmall ? 0.5 : 0.25)
       ? { failure: random.long(1, 100) / 1000, slow: random.next() / 5 }
       : { failure: 0, slow: random.chance(0.2) ? random.next() / 5 : 0 }
-    this.#surroundings.trace(`a process starts, dies in ${this.#dieIn} ${this.#diesBy}s; ${JSON.stringify(faults)}`)
+    this.#surroundings.trace(`a process starts, dies in ${this.#dieIn} of ${this.#diesBy}; ${JSON.stringify(faults)}`)
     await this.#begin(process)
     this.#disk.faults = faults
     for (let acts = random.long(1, 60); acts > 0 && process.life.alive; acts -= 1) {
@@ -365,13 +389,15 @@ class Schedule {
     }
   }
 
-  #tick(by: 'statement' | 'event'): void {
-    if (this.#process === null || this.#time.life !== this.#process.life || by !== this.#diesBy) return
+  #tick(counts: boolean): void {
+    if (!counts || this.#process === null || this.#time.life !== this.#process.life) return
     this.#dieIn -= 1
-    if (this.#dieIn <= 0) {
-      this.#dieIn = Infinity
-      this.#process.kill()
-    }
+    if (this.#dieIn > 0) return
+    this.#dieIn = Infinity
+    if (this.#diesBy === 'event' || this.#diesBy === 'statement') this.#process.kill()
+    // At a write that is aimed at, or at one of the statements behind it.
+    this.#diesBy = 'statement'
+    this.#dieIn = this.#random.whole(1, 4)
   }
 
   #enter(code: () => void): Promise<void> {

@@ -17,6 +17,9 @@ export const REFUSED_KEY = 'refused'
 /** A value that is refused, of whatever key. */
 export const REFUSED_VALUE = -666
 
+/** A value of params that is refused, of whatever name. */
+export const REFUSED_TEXT = 'refused'
+
 /** The servers of a schedule, and what they have to find fault with. */
 export class Servers {
   readonly mlflow = new MlflowModel()
@@ -44,6 +47,7 @@ export class Servers {
         : value === REFUSED_VALUE
           ? `Got invalid value ${value} for metric '${key}'`
           : null
+    this.mlflow.refusesParam = (name, value) => (value === REFUSED_TEXT ? `'${name}' is not allowed` : null)
     this.mlflow.onPoints = (run, points) => this.#watch(run, points)
   }
 

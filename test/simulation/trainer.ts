@@ -2,7 +2,7 @@ import { columnsOf, CHUNK_POINTS } from '../../src/channel/chunk.ts'
 import type { EndStatus, RunMessage, RunStart, WaitingRow } from '../../src/channel/messages.ts'
 import { COUNTERS, EVENTS, NUMBERS, POINTS, skipped, SPANS, WAITING } from '../../src/telemetry/counters.ts'
 import type { Random } from './random.ts'
-import { REFUSED_KEY, REFUSED_VALUE, SAME_KEY } from './servers.ts'
+import { REFUSED_KEY, REFUSED_TEXT, REFUSED_VALUE, SAME_KEY } from './servers.ts'
 
 /** A point as the trainer has written it. */
 export interface Written {
@@ -71,7 +71,9 @@ export class Trainer {
     if (what < 0.85) return [this.#skip(random.whole(1, 5))]
     if (what < 0.92) return this.#settle()
     if (what < 0.97) {
-      const param: [string, string] = [`p${random.whole(0, 150)}`, String(random.whole(0, 2))]
+      const isPoison = this.#hasPoison && random.chance(0.2)
+      const value = isPoison ? REFUSED_TEXT : String(random.whole(0, 2))
+      const param: [string, string] = [`p${random.whole(0, 150)}`, value]
       this.know(param)
       return [{ kind: 'params', params: [param] }]
     }

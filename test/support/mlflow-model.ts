@@ -54,6 +54,8 @@ export class MlflowModel {
   repeats = 0
   /** Why a point is refused, or null. */
   refuses: (point: StoredPoint) => string | null = () => null
+  /** The same for a param. */
+  refusesParam: (name: string, value: string) => string | null = () => null
   /** Hears of the points of a request that is taken, before they are stored. */
   onPoints: (run: ModelRun, points: readonly StoredPoint[]) => void = () => {}
 
@@ -111,7 +113,8 @@ export class MlflowModel {
   #logBatch(run: ModelRun, body: any): ModelAnswer {
     for (const { key, value } of body.params ?? []) {
       if ((run.params.get(key) ?? value) !== value) return invalid(`Changing param values is not allowed: ${key}`)
-      run.params.set(key, value)
+      const why = this.refusesParam(key, value)
+      if (why !== null) return invalid(why)
     }
     const points = (body.metrics ?? []) as StoredPoint[]
     for (const point of points) {
@@ -126,6 +129,7 @@ export class MlflowModel {
       if (run.points.has(id)) this.repeats += 1
       run.points.set(id, point)
     }
+    for (const { key, value } of body.params ?? []) run.params.set(key, value)
     for (const { key, value } of body.tags ?? []) run.tags.set(key, value)
     return { status: 200, json: {} }
   }
