@@ -1,5 +1,5 @@
 import type { Exporter, RunReader, StoredRun, TextBatch } from '../exporters/exporter.ts'
-import { JOURNALED, JOURNALED_SPANS } from '../journal/journal.ts'
+import { JOURNALED, JOURNALED_SPANS } from '../journal/tables.ts'
 import { ask, NotRead } from './ask.ts'
 import { STATE } from './columns.ts'
 import { differs, noCounts, sumOf, type AuditRow, type Counts } from './counts.ts'

@@ -1,101 +1,19 @@
-import { DatabaseSync, type StatementSync } from 'node:sqlite'
-import { columnsOf, POINT_BYTES, type Columns } from '../channel/chunk.ts'
+import type { DatabaseSync } from 'node:sqlite'
 import type { EndStatus, PackedSpans, RunStart, WaitingRow } from '../channel/messages.ts'
-import { COUNTERS, dropped, skipped, SPANS_JOURNAL_FULL } from '../telemetry/counters.ts'
-import { copyColumns, joinChunks, type Chunk, type StoredPoints } from './blocks.ts'
-import { createPrivate } from './lock.ts'
+import { COUNTERS, dropped, SPANS_JOURNAL_FULL } from '../telemetry/counters.ts'
+import { joinChunks, type Chunk, type StoredPoints } from './blocks.ts'
+import { createFile, openFile } from './file.ts'
 import { drainOverflow, openOverflow } from './overflow.ts'
-import { APPLICATION_ID, FORMAT, SCHEMA, SPAN_TABLES, WAITING_TABLE } from './schema.ts'
+import { bytesOf, nothingPending, type WrittenPoints } from './pending.ts'
+import { JournalReader, type StoredSpan } from './reader.ts'
 import { dropOldest, firstKept, usedBytes } from './room.ts'
+import { APPLICATION_ID, FORMAT, SCHEMA } from './schema.ts'
 import { SeriesStatsTable, type SeriesStats } from './series-stats.ts'
-
-/** The write-ahead log is cut back to this size after a checkpoint. */
-const WAL_LIMIT_BYTES = 8 << 20
-
-/** How long somebody who holds the file open for writing (a shell of SQLite) is waited for. */
-const BUSY_PATIENCE_MS = 2000
-
-/** Points ever written; blocks may have been forgotten since. */
-export const JOURNALED = 'journaled.points'
-
-/** Spans ever written. */
-export const JOURNALED_SPANS = 'journaled.spans'
-
-/** Before the reason, in the key of an example's row in `meta`. */
-export const EXAMPLE = 'example.'
-
-const ADD_TO_COUNTER =
-  'INSERT INTO counters (name, value) VALUES (?, ?) ON CONFLICT (name) DO UPDATE SET value = value + excluded.value'
-
-const SET_COUNTER =
-  'INSERT INTO counters (name, value) VALUES (?, ?) ON CONFLICT (name) DO UPDATE SET value = excluded.value'
+import { Statements, type Row, type SqlValue } from './statements.ts'
+import * as tables from './tables.ts'
+import { JOURNALED, JOURNALED_SPANS, type RejectedItem, type RunEnd } from './tables.ts'
 
 const JOURNAL_FULL = COUNTERS[dropped('journal_full')]!
-
-/** A span as it came, with what stands around it. */
-export interface StoredSpan {
-  sequence: number
-  resourceHead: Uint8Array
-  scopeHead: Uint8Array
-  bytes: Uint8Array
-}
-
-/** Journals from this format on are brought up to date when they are opened. */
-const OLDEST_FORMAT = 1
-
-/** Format 2 came with spans. */
-function migrateFrom1(database: DatabaseSync): void {
-  database.exec(`BEGIN IMMEDIATE; ${SPAN_TABLES}
-    ALTER TABLE cursors ADD COLUMN resent INTEGER NOT NULL DEFAULT 0; PRAGMA user_version = 2; COMMIT`)
-}
-
-/** Format 3 came with rows that wait. */
-function migrateFrom2(database: DatabaseSync): void {
-  database.exec(`BEGIN IMMEDIATE; ${WAITING_TABLE} PRAGMA user_version = 3; COMMIT`)
-}
-
-/** What brings a journal of each earlier format to the next one. */
-const MIGRATIONS: readonly ((database: DatabaseSync) => void)[] = [migrateFrom1, migrateFrom2]
-
-/** What waits for the next commit. */
-interface Pending {
-  series: { id: number; key: string }[]
-  chunks: Chunk[]
-  points: number
-  heads: { id: number; resource: Uint8Array; scope: Uint8Array }[]
-  spans: PackedSpans[]
-  spanBytes: number
-  /** By their ids; those that have ended their waiting before they were written are not here any more. */
-  waiting: Map<number, WaitingRow>
-  settled: number[]
-  counts: Float64Array
-  params: (readonly [string, string])[]
-  examples: (readonly [string, string])[]
-  end: { status: EndStatus; time: number } | null
-  dirty: boolean
-}
-
-/** Points of one block row. */
-interface WrittenPoints {
-  columns: Columns
-  count: number
-}
-
-const nothingPending = (): Pending => ({
-  series: [],
-  chunks: [],
-  points: 0,
-  heads: [],
-  spans: [],
-  spanBytes: 0,
-  waiting: new Map(),
-  settled: [],
-  counts: new Float64Array(COUNTERS.length),
-  params: [],
-  examples: [],
-  end: null,
-  dirty: false,
-})
 
 /**
  * The durable log of one run. What is added waits in memory until `commit()` writes all of it, counters included, in
@@ -103,12 +21,10 @@ const nothingPending = (): Pending => ({
  * lives in memory only and drops the newest points, counted, beyond it.
  */
 export class RunJournal {
-  readonly #disk: DatabaseSync
+  readonly #disk: Statements
   /** Takes what is written while the disk cannot, see `overflow.ts`. */
-  #overflow: DatabaseSync | null = null
-  /** Last point on disk while there is an overflow. */
-  #onDisk = 0
-  #spansOnDisk = 0
+  #overflow: Statements | null = null
+  readonly #reader: JournalReader
   readonly path: string
   /** The run began in this process. */
   readonly isNew: boolean
@@ -120,7 +36,6 @@ export class RunJournal {
   #isRenumbered = false
   readonly #stats = new SeriesStatsTable()
   #memoryLimit: number | null = null
-  readonly #statements = new Map<string, StatementSync>()
   #pending = nothingPending()
   #points = 0
   #spans = 0
@@ -128,19 +43,23 @@ export class RunJournal {
   readonly #heads: number[] = []
   /** Senders know the run by what they say of themselves, so that it matters when the last of them was heard. */
   #isShared = false
-  #block: StoredPoints | null = null
   /** The first ones that are still here. */
   #first = { points: 1, spans: 1 }
   #heldBytes = 0
 
   private constructor(database: DatabaseSync, path: string, isNew: boolean) {
-    this.#disk = database
+    this.#disk = new Statements(database)
+    this.#reader = new JournalReader(path, this.#disk)
     this.path = path
     this.isNew = isNew
   }
 
-  /** Where rows are written now. */
+  /** The database that rows are written to now. */
   get database(): DatabaseSync {
+    return this.#rows.database
+  }
+
+  get #rows(): Statements {
     return this.#overflow ?? this.#disk
   }
 
@@ -156,10 +75,8 @@ export class RunJournal {
 
   /** From now on writes into memory, up to `limit` bytes of points; what is on disk stays readable. */
   overflow(limit: number): void {
-    this.#overflow = openOverflow(this.#disk)
-    this.#statements.clear()
-    this.#onDisk = this.#points
-    this.#spansOnDisk = this.#spans
+    this.#overflow = new Statements(openOverflow(this.#disk.database))
+    this.#reader.overflow = { rows: this.#overflow, points: this.#points, spans: this.#spans }
     this.#memoryLimit = limit
     this.#heldBytes = 0
   }
@@ -167,128 +84,67 @@ export class RunJournal {
   /** Copies what memory holds back to disk, in one transaction. @throws while the disk cannot take it */
   drainOverflow(): void {
     if (this.#overflow === null) return
-    drainOverflow(this.#overflow, this.#disk, true)
+    drainOverflow(this.#overflow.database, this.#disk.database, true)
     this.#overflow.close()
     this.#overflow = null
-    this.#statements.clear()
+    this.#reader.overflow = null
     this.#memoryLimit = null
   }
 
   /** Copies all but the points, of a run whose points are delivered. @throws while the disk cannot take even that */
   saveAccount(): void {
-    if (this.#overflow !== null) drainOverflow(this.#overflow, this.#disk, false)
+    if (this.#overflow !== null) drainOverflow(this.#overflow.database, this.#disk.database, false)
   }
 
   /** Makes the journal of a new run. @throws what SQLite or the file system says when the directory cannot be written */
   static create(path: string, start: RunStart, memoryLimit: number | null = null): RunJournal {
-    if (memoryLimit === null) createPrivate(path)
-    const database = new DatabaseSync(path, { timeout: BUSY_PATIENCE_MS })
-    // auto_vacuum must be set before WAL, or it stays off without a word.
-    database.exec(`PRAGMA auto_vacuum = INCREMENTAL; PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL;
-      PRAGMA journal_size_limit = ${WAL_LIMIT_BYTES};`)
+    const database = createFile(path)
     const journal = new RunJournal(database, path, true)
     journal.#memoryLimit = memoryLimit
     journal.#isShared = start.identity !== null
     journal.transaction(() => {
       // That it is a journal is said in the same commit: a process that dies before leaves an empty database.
       database.exec(`PRAGMA application_id = ${APPLICATION_ID}; PRAGMA user_version = ${FORMAT}; ${SCHEMA}`)
-      const { params, tags, command, startedAt, identity, trackerRun, ...texts } = start
-      const meta = {
-        ...texts,
-        ...(identity === null ? {} : { identity, lastAt: String(startedAt) }),
-        ...(trackerRun === null ? {} : { trackerRun }),
-        command: JSON.stringify(command),
-        startedAt: String(startedAt),
-        pid: String(process.pid),
-      }
-      for (const [key, value] of Object.entries(meta)) journal.setMeta(key, value)
-      for (const name of [...COUNTERS, JOURNALED, JOURNALED_SPANS])
-        journal.#run('INSERT INTO counters (name, value) VALUES (?, 0)', name)
-      journal.#writeParams(params)
-      for (const tag of tags) journal.#writeTag(tag)
+      tables.writeStart(journal.#disk, start)
     })
     return journal
   }
 
   /** Opens the journal of an earlier run, to deliver what is left of it. @throws when the file is no journal of this format */
   static open(path: string): RunJournal {
-    const database = new DatabaseSync(path, { timeout: BUSY_PATIENCE_MS })
-    const { user_version: format } = database.prepare('PRAGMA user_version').get() as { user_version: number }
-    const { application_id: id } = database.prepare('PRAGMA application_id').get() as { application_id: number }
-    if (id !== APPLICATION_ID || format < OLDEST_FORMAT || format > FORMAT) {
-      database.close()
-      throw new Error(
-        `${path} is no journal of this version: expected format ${FORMAT}, found ${id === APPLICATION_ID ? format : 'another kind of file'}`,
-      )
-    }
-    database.exec(`PRAGMA synchronous = FULL; PRAGMA journal_size_limit = ${WAL_LIMIT_BYTES};`)
-    for (const migrate of MIGRATIONS.slice(format - OLDEST_FORMAT)) migrate(database)
+    const database = openFile(path)
     const journal = new RunJournal(database, path, false)
-    for (const { id, key } of database.prepare('SELECT id, key FROM series').all() as { id: number; key: string }[])
-      journal.#know(id, key)
-    const counter = (name: string): number =>
-      Number(journal.get('SELECT value FROM counters WHERE name = ?', name)?.['value'] ?? 0)
-    journal.#points = counter(JOURNALED)
-    journal.#spans = counter(JOURNALED_SPANS)
+    const rows = journal.#disk
+    for (const { id, key } of rows.all('SELECT id, key FROM series')) journal.#know(Number(id), String(key))
+    journal.#points = tables.readCounter(rows, JOURNALED)
+    journal.#spans = tables.readCounter(rows, JOURNALED_SPANS)
     journal.#first = firstKept(database, journal.#points, journal.#spans)
-    journal.setMeta('pid', String(process.pid))
+    tables.setMeta(rows, 'pid', String(process.pid))
     journal.#isShared = journal.readStart().identity !== null
     return journal
   }
 
   /** The run as it began, params apart. */
   readStart(): Omit<RunStart, 'params'> {
-    const meta = new Map(
-      this.all('SELECT key, value FROM meta').map((row) => [String(row['key']), String(row['value'])]),
-    )
-    const text = (key: string): string => meta.get(key) ?? ''
-    return {
-      run: text('run'),
-      name: text('name'),
-      identity: meta.get('identity') ?? null,
-      trackerRun: meta.get('trackerRun') ?? null,
-      source: text('source'),
-      directory: text('directory'),
-      command: JSON.parse(text('command')) as string[],
-      startedAt: Number(text('startedAt')),
-      tags: this.all('SELECT name, value FROM tags').map((row) => [String(row['name']), String(row['value'])] as const),
-    }
+    return tables.readStart(this.#rows)
   }
 
-  /** How and when the run ended (UTC ms), or null while it has not. */
-  readEnd(): { status: EndStatus; time: number } | null {
-    const status = this.get("SELECT value FROM meta WHERE key = 'status'")?.['value']
-    const time = this.get("SELECT value FROM meta WHERE key = 'endedAt'")?.['value']
-    return status === undefined ? null : { status: status as EndStatus, time: Number(time) }
+  /** How and when the run ended, or null while it has not. */
+  readEnd(): RunEnd | null {
+    return tables.readEnd(this.#rows)
   }
 
   /** Takes back the end: the run goes on. */
   reopen(): void {
     this.transaction(() => {
-      this.#run("DELETE FROM meta WHERE key IN ('status', 'endedAt', 'closedBy')")
-      this.#run('UPDATE destinations SET ended = 0')
+      this.run("DELETE FROM meta WHERE key IN ('status', 'endedAt', 'closedBy')")
+      this.run('UPDATE destinations SET ended = 0')
     })
-  }
-
-  /** Nobody goes on with the run: nobody can tell the step of what waits. */
-  #settleWaiting(): void {
-    const waiting = Number(this.get("SELECT value FROM counters WHERE name = 'waiting'")?.['value'] ?? 0)
-    this.#run('DELETE FROM waiting')
-    if (waiting === 0) return
-    this.#run(ADD_TO_COUNTER, COUNTERS[skipped('no_step')]!, waiting)
-    this.#run(ADD_TO_COUNTER, 'waiting', -waiting)
   }
 
   /** What waits for the spans around it, oldest first. */
   readWaiting(): WaitingRow[] {
-    return this.all('SELECT * FROM waiting ORDER BY id').map((row) => ({
-      id: Number(row['id']),
-      since: Number(row['since']),
-      numbers: Number(row['numbers']),
-      span: String(row['span']),
-      part: Number(row['part']),
-      body: row['body'] as Uint8Array | null,
-    }))
+    return tables.readWaiting(this.#rows)
   }
 
   /** Ends a run whose process died without a word: killed, at the time of its last point. One that others feed has just ended. */
@@ -298,10 +154,9 @@ export class RunJournal {
         ? Number(this.get("SELECT value FROM meta WHERE key = 'startedAt'")!['value'])
         : this.read(this.#points - 1, 1)!.time[0]!
     this.transaction(() => {
-      this.#settleWaiting()
-      this.setMeta('status', status)
-      this.setMeta('endedAt', String(Math.trunc(time)))
-      this.setMeta('closedBy', 'take-over')
+      tables.giveUpWaiting(this.#rows)
+      tables.writeEnd(this.#rows, { status, time: Math.trunc(time) })
+      tables.setMeta(this.#rows, 'closedBy', 'take-over')
     })
   }
 
@@ -322,7 +177,7 @@ export class RunJournal {
 
   /** Bytes that wait for the next commit. */
   get pendingBytes(): number {
-    return this.#pending.points * POINT_BYTES + this.#pending.spanBytes
+    return bytesOf(this.#pending)
   }
 
   get isDirty(): boolean {
@@ -398,6 +253,7 @@ export class RunJournal {
   commit(date: number | null = null): ArrayBuffer[] {
     const pending = this.#pending
     if (!pending.dirty) return []
+    const rows = this.#rows
     const before = this.#points
     const spansBefore = this.#spans
     const heldBefore = this.#heldBytes
@@ -406,28 +262,23 @@ export class RunJournal {
     const written: WrittenPoints[] = []
     try {
       this.transaction(() => {
-        for (const { id, key } of pending.series) this.#run('INSERT INTO series (id, key) VALUES (?, ?)', id, key)
+        for (const { id, key } of pending.series) rows.run('INSERT INTO series (id, key) VALUES (?, ?)', id, key)
         lost = this.#writePoints(pending.chunks, pending.points, written)
         for (const head of pending.heads) this.#writeHead(head)
         lostSpans = this.#writeSpans(pending.spans)
-        for (const id of pending.settled) this.#run('DELETE FROM waiting WHERE id = ?', id)
-        for (const row of pending.waiting.values()) this.#writeWaiting(row)
+        for (const id of pending.settled) rows.run('DELETE FROM waiting WHERE id = ?', id)
+        for (const row of pending.waiting.values()) tables.writeWaiting(rows, row)
         pending.counts.forEach((n, i) => {
-          // A journal of an earlier version lacks the counters that came since.
-          if (n !== 0) this.#run(ADD_TO_COUNTER, COUNTERS[i]!, n)
+          if (n !== 0) tables.addToCounter(rows, COUNTERS[i]!, n)
         })
-        this.#run('UPDATE counters SET value = ? WHERE name = ?', this.#points, JOURNALED)
-        this.#run(SET_COUNTER, JOURNALED_SPANS, this.#spans)
-        if (lost > 0) this.#run(ADD_TO_COUNTER, JOURNAL_FULL, lost)
-        if (lostSpans > 0) this.#run(ADD_TO_COUNTER, COUNTERS[SPANS_JOURNAL_FULL]!, lostSpans)
-        this.#writeParams(pending.params)
-        for (const [reason, line] of pending.examples)
-          this.#run('INSERT INTO meta (key, value) VALUES (?, ?) ON CONFLICT (key) DO NOTHING', EXAMPLE + reason, line)
-        if (this.#isShared && date !== null) this.setMeta('lastAt', String(date))
-        if (pending.end !== null) {
-          this.setMeta('status', pending.end.status)
-          this.setMeta('endedAt', String(pending.end.time))
-        }
+        tables.setCounter(rows, JOURNALED, this.#points)
+        tables.setCounter(rows, JOURNALED_SPANS, this.#spans)
+        if (lost > 0) tables.addToCounter(rows, JOURNAL_FULL, lost)
+        if (lostSpans > 0) tables.addToCounter(rows, COUNTERS[SPANS_JOURNAL_FULL]!, lostSpans)
+        tables.writeParams(rows, pending.params)
+        for (const [reason, line] of pending.examples) tables.writeExample(rows, reason, line)
+        if (this.#isShared && date !== null) tables.setMeta(rows, 'lastAt', String(date))
+        if (pending.end !== null) tables.writeEnd(rows, pending.end)
       })
     } catch (error) {
       this.#points = before
@@ -446,30 +297,12 @@ export class RunJournal {
   /** Up to `limit` committed points behind sequence number `after`, or null when there are none. */
   read(after: number, limit: number): StoredPoints | null {
     const count = Math.min(limit, this.#points - after)
-    if (count <= 0) return null
-    const out = { first: after + 1, count, ...columnsOf(new ArrayBuffer(count * POINT_BYTES), count) }
-    for (let filled = 0; filled < count;) {
-      const block = this.#blockWith(after + filled + 1)
-      const from = after + filled + 1 - block.first
-      const n = Math.min(block.count - from, count - filled)
-      copyColumns(block, from, out, filled, n)
-      filled += n
-    }
-    return out
+    return count <= 0 ? null : this.#reader.points(after, count)
   }
 
   /** Up to `limit` committed spans behind sequence number `after`, with what stands around them. */
   readSpans(after: number, limit: number): StoredSpan[] {
-    const sql = `SELECT sequence, resource, scope, data FROM spans JOIN span_heads ON span_heads.id = head
-      WHERE sequence > ? AND sequence <= ? ORDER BY sequence LIMIT ?`
-    const onDisk = this.#overflow === null || after >= this.#spansOnDisk ? null : this.#disk.prepare(sql)
-    const rows = (onDisk ?? this.#prepared(sql)).all(after, onDisk === null ? this.#spans : this.#spansOnDisk, limit)
-    return rows.map((row) => ({
-      sequence: Number(row['sequence']),
-      resourceHead: row['resource'] as Uint8Array,
-      scopeHead: row['scope'] as Uint8Array,
-      bytes: row['data'] as Uint8Array,
-    }))
+    return this.#reader.spans(after, this.#spans, limit)
   }
 
   /** Sequence numbers of the first point and span that are still here. */
@@ -479,7 +312,7 @@ export class RunJournal {
 
   /** Bytes on disk that hold something. */
   get usedBytes(): number {
-    return usedBytes(this.#disk, this.path)
+    return usedBytes(this.#disk.database, this.path)
   }
 
   /**
@@ -488,16 +321,16 @@ export class RunJournal {
    */
   drop(bytes: number): void {
     if (this.#overflow !== null || this.isInMemory) return
-    this.transaction(() => dropOldest(this.#disk, bytes))
-    this.#first = firstKept(this.#disk, this.#points, this.#spans)
-    this.#block = null
+    this.transaction(() => dropOldest(this.#disk.database, bytes))
+    this.#first = firstKept(this.#disk.database, this.#points, this.#spans)
+    this.#reader.forgetBlock()
   }
 
   /** Gives up to `pages` free pages back to the file system. @returns how many are left */
   vacuum(pages: number): number {
-    this.#disk.exec(`PRAGMA incremental_vacuum(${pages})`)
+    this.#disk.database.exec(`PRAGMA incremental_vacuum(${pages})`)
     const left = Number(this.get('PRAGMA freelist_count')!['freelist_count'])
-    if (left === 0) this.#disk.exec('PRAGMA wal_checkpoint(TRUNCATE)')
+    if (left === 0) this.#disk.database.exec('PRAGMA wal_checkpoint(TRUNCATE)')
     return left
   }
 
@@ -510,89 +343,34 @@ export class RunJournal {
       'SELECT coalesce(sum(length(data)), 0) AS bytes FROM blocks WHERE first + count - 1 <= ?',
       delivered,
     )!
-    this.#run('DELETE FROM blocks WHERE first + count - 1 <= ?', delivered)
+    this.run('DELETE FROM blocks WHERE first + count - 1 <= ?', delivered)
     this.#heldBytes -= Number(bytes)
   }
 
-  setMeta(key: string, value: string): void {
-    this.#run(
-      'INSERT INTO meta (key, value) VALUES (?, ?) ON CONFLICT (key) DO UPDATE SET value = excluded.value',
-      key,
-      value,
-    )
-  }
-
-  /** Adds a row to the rejected ones, with the reason stored once. */
-  reject(row: {
-    destination: number | null
-    kind: string
-    sequence: number
-    name: string
-    step?: number
-    time?: number
-    value: number | string
-    reason: string
-  }): void {
-    this.#run('INSERT INTO reasons (text) VALUES (?) ON CONFLICT (text) DO NOTHING', row.reason)
-    const { id } = this.get('SELECT id FROM reasons WHERE text = ?', row.reason)!
-    this.#run(
-      'INSERT INTO rejected (destination, kind, sequence, name, step, time, value, reason) VALUES (?, ?, ?, ?, ?, ?, ?, ?)',
-      row.destination,
-      row.kind,
-      row.sequence,
-      row.name,
-      row.step ?? null,
-      row.time ?? null,
-      // SQLite has no NaN: it would become NULL.
-      typeof row.value === 'number' && !Number.isFinite(row.value) ? String(row.value) : row.value,
-      Number(id),
-    )
+  /** Adds a row to the rejected ones. */
+  reject(row: RejectedItem): void {
+    tables.reject(this.#rows, row)
   }
 
   transaction(body: () => void): void {
-    this.database.exec('BEGIN IMMEDIATE')
-    try {
-      body()
-      this.database.exec('COMMIT')
-    } catch (error) {
-      try {
-        this.database.exec('ROLLBACK')
-      } catch {
-        // SQLite has rolled back by itself (a full disk, an I/O error): the first error is the one to tell.
-      }
-      throw error
-    }
+    this.#rows.transaction(body)
   }
 
-  get(sql: string, ...values: (number | string | null)[]): Record<string, unknown> | undefined {
-    return this.#prepared(sql).get(...values)
+  get(sql: string, ...values: SqlValue[]): Row | undefined {
+    return this.#rows.get(sql, ...values)
   }
 
-  all(sql: string, ...values: (number | string | null)[]): Record<string, unknown>[] {
-    return this.#prepared(sql).all(...values)
+  all(sql: string, ...values: SqlValue[]): Row[] {
+    return this.#rows.all(sql, ...values)
   }
 
-  run(sql: string, ...values: (number | string | null)[]): void {
-    this.#run(sql, ...values)
+  run(sql: string, ...values: SqlValue[]): void {
+    this.#rows.run(sql, ...values)
   }
 
   close(): void {
-    this.#statements.clear()
     this.#overflow?.close()
     this.#disk.close()
-  }
-
-  #prepared(sql: string): StatementSync {
-    let statement = this.#statements.get(sql)
-    if (statement === undefined) {
-      statement = this.database.prepare(sql)
-      this.#statements.set(sql, statement)
-    }
-    return statement
-  }
-
-  #run(sql: string, ...values: (number | string | null)[]): void {
-    this.#prepared(sql).run(...values)
   }
 
   /** Joins the chunks into block rows; returns how many points a full memory journal refused. `written` gets the others. */
@@ -605,11 +383,8 @@ export class RunJournal {
         continue
       }
       written.push({ columns, count })
-      this.#prepared('INSERT INTO blocks (first, count, data) VALUES (?, ?, ?)').run(
-        this.#points + 1,
-        count,
-        new Uint8Array(data),
-      )
+      const first = this.#points + 1
+      this.#rows.run('INSERT INTO blocks (first, count, data) VALUES (?, ?, ?)', first, count, new Uint8Array(data))
       this.#points += count
       this.#heldBytes += data.byteLength
     }
@@ -617,15 +392,16 @@ export class RunJournal {
   }
 
   #writeHead({ id, resource, scope }: { id: number; resource: Uint8Array; scope: Uint8Array }): void {
-    this.#prepared('INSERT INTO span_heads (resource, scope) VALUES (?, ?) ON CONFLICT DO NOTHING').run(resource, scope)
-    const row = this.#prepared('SELECT id FROM span_heads WHERE resource = ? AND scope = ?').get(resource, scope)!
+    const rows = this.#rows
+    rows.run('INSERT INTO span_heads (resource, scope) VALUES (?, ?) ON CONFLICT DO NOTHING', resource, scope)
+    const row = rows.get('SELECT id FROM span_heads WHERE resource = ? AND scope = ?', resource, scope)!
     this.#heads[id] = Number(row['id'])
   }
 
   /** Returns how many spans a full memory journal refused. */
   #writeSpans(packed: readonly PackedSpans[]): number {
     let lost = 0
-    const insert = this.#prepared('INSERT INTO spans (sequence, head, data) VALUES (?, ?, ?)')
+    const insert = this.#rows.prepare('INSERT INTO spans (sequence, head, data) VALUES (?, ?, ?)')
     for (const { bytes, ends, heads } of packed) {
       for (let i = 0, from = 0; i < ends.length; i += 1) {
         const data = bytes.subarray(from, ends[i])
@@ -642,11 +418,6 @@ export class RunJournal {
     return lost
   }
 
-  #writeWaiting({ id, since, numbers, span, part, body }: WaitingRow): void {
-    const sql = 'INSERT INTO waiting (id, since, numbers, span, part, body) VALUES (?, ?, ?, ?, ?, ?)'
-    this.#prepared(sql).run(id, since, numbers, span, part, body)
-  }
-
   #know(id: number, key: string): void {
     this.keys[id] = key
     this.#idOf.set(key, id)
@@ -654,44 +425,5 @@ export class RunJournal {
 
   #renumber(series: Uint32Array): void {
     for (let i = 0; i < series.length; i += 1) series[i] = this.#ids[series[i]!] ?? series[i]!
-  }
-
-  #writeParams(params: readonly (readonly [string, string])[]): void {
-    for (const [name, value] of params) {
-      const known = this.get('SELECT sequence, value FROM params WHERE name = ?', name)
-      if (known === undefined) {
-        this.#run('INSERT INTO params (name, value) VALUES (?, ?)', name, value)
-      } else if (known['value'] !== value) {
-        const reason = 'the param has another value already: the first one stands'
-        this.reject({ destination: null, kind: 'params', sequence: Number(known['sequence']), name, value, reason })
-      }
-    }
-  }
-
-  #writeTag([name, value]: readonly [string, string]): void {
-    this.#run(
-      'INSERT INTO tags (name, value) VALUES (?, ?) ON CONFLICT (name) DO UPDATE SET value = excluded.value',
-      name,
-      value,
-    )
-  }
-
-  /** The block that holds a sequence number; the last one read is kept, since delivery goes through it in order. */
-  #blockWith(sequence: number): StoredPoints {
-    if (this.#block !== null && sequence >= this.#block.first && sequence < this.#block.first + this.#block.count)
-      return this.#block
-    const sql = 'SELECT first, count, data FROM blocks WHERE first <= ? ORDER BY first DESC LIMIT 1'
-    const isOnDisk = this.#overflow !== null && sequence <= this.#onDisk
-    const row = (isOnDisk ? this.#disk.prepare(sql) : this.#prepared(sql)).get(sequence) as
-      | Record<string, unknown>
-      | undefined
-    const first = Number(row?.['first'] ?? 0)
-    const count = Number(row?.['count'] ?? 0)
-    if (row === undefined || sequence >= first + count)
-      throw new Error(`${this.path}: no block holds point ${sequence}`)
-    // A copy: SQLite's bytes may begin anywhere, doubles may not.
-    const bytes = (row['data'] as Uint8Array).slice()
-    this.#block = { first, count, ...columnsOf(bytes.buffer, count) }
-    return this.#block
   }
 }

@@ -2,10 +2,10 @@ import { readdirSync, type Dirent } from 'node:fs'
 import { join } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
 import type { BatchKind } from '../exporters/exporter.ts'
-import { EXAMPLE, JOURNALED, JOURNALED_SPANS } from './journal.ts'
 import { isLocked } from './lock.ts'
 import { firstKept } from './room.ts'
 import { APPLICATION_ID, FORMAT } from './schema.ts'
+import { EXAMPLE, JOURNALED, JOURNALED_SPANS } from './tables.ts'
 
 /** The account of one destination; the keys are those of `status --json`. */
 export interface DestinationStatus {

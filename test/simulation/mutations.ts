@@ -65,7 +65,7 @@ const MUTATIONS: Readonly<Record<string, Mutation>> = {
     from: '      this.transaction(() => {\n        for (const { id, key } of pending.series)',
     to: `      this.transaction(() => {
         pending.counts.forEach((n, i) => {
-          if (n !== 0) this.#run(ADD_TO_COUNTER, COUNTERS[i]!, n)
+          if (n !== 0) tables.addToCounter(rows, COUNTERS[i]!, n)
         })
         pending.counts.fill(0)
       })
