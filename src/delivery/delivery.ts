@@ -1,20 +1,11 @@
 import type { EndStatus } from '../channel/messages.ts'
-import type {
-  Batch,
-  BatchKind,
-  Exporter,
-  Failure,
-  PeerRun,
-  PointBatch,
-  RunToOpen,
-  SendResult,
-} from '../exporters/exporter.ts'
+import type { Batch, BatchKind, Exporter, Failure, PeerRun, RunToOpen, SendResult } from '../exporters/exporter.ts'
 import type { RunJournal } from '../journal/journal.ts'
-import { counted } from '../telemetry/words.ts'
-import { accountOf, type Cursor, type DestinationAccount, type RejectedRow } from './account.ts'
+import { accountOf, type Cursor, type DestinationAccount } from './account.ts'
 import { attempt, attempts, pause } from './attempts.ts'
-import { emptyBatch, halves, itemOf, lastOf, nextBatch, sequenceOf, sift, slice, untilNaN } from './batches.ts'
+import { emptyBatch, halves, lastOf, nextBatch, slice, untilNaN } from './batches.ts'
 import type { Clock } from './clock.ts'
+import { Progress, type Refusal, type UnderWay } from './progress.ts'
 import { Sender, type Doubt } from './sender.ts'
 import { Trouble } from './trouble.ts'
 
@@ -36,12 +27,6 @@ const CLOSE_TRIES = 3
 const SLOW_OPEN_MS = 3000
 /** Points of one piece of a batch that may be stored already: 0.3 s on a run of 300,000 rows. */
 const PIECE_POINTS = 50
-/** Refusals of one series for its name after which its points are set aside without being sent. */
-const REFUSALS_OF_KEY = 2
-
-/** Small things first: they say what the points belong to. */
-const KINDS: readonly BatchKind[] = ['params', 'tags', 'points', 'spans']
-
 export interface DeliveryOptions {
   journal: RunJournal
   exporter: Exporter
@@ -58,18 +43,8 @@ export interface DeliveryOptions {
   peerOf: (exporter: string) => Delivery | undefined
 }
 
-type Refusal = Extract<Failure, { kind: 'drop' }>
-
 /** What a step came to: done, to be tried in another way, or what went wrong. */
 type StepResult = Failure | null | 'again'
-
-/** A batch under way with the places that were left out of it. */
-interface UnderWay {
-  /** Sequence number up to which the cursor moves when all of it is done. */
-  end: number
-  /** Rows that are set aside unsent, in order; taken out as the cursor passes them. */
-  readonly aside: RejectedRow[]
-}
 
 /**
  * Brings one run to one destination: batches, attempts, suspension, refusals and counts, the same for every exporter.
@@ -82,10 +57,8 @@ interface UnderWay {
  */
 export class Delivery {
   readonly exporter: Exporter
-  /** What it is there for, and what its flushes wait for. */
-  readonly #main: 'points' | 'spans'
   readonly #journal: RunJournal
-  #account: DestinationAccount
+  #progress: Progress
   readonly #options: DeliveryOptions
   readonly #clock: Clock
   readonly #sender: Sender
@@ -93,12 +66,6 @@ export class Delivery {
   readonly #cut = new AbortController()
   /** Ends a pause when the end has come. */
   readonly #hurry = new AbortController()
-  readonly #cursors = new Map<BatchKind, Cursor>()
-  readonly #names: string[] = []
-  readonly #refusals = new Map<number, number>()
-  readonly #refusedFor = new Map<number, string>()
-  /** Sequence numbers of points behind the cursor whose rows are set aside in the journal already. */
-  #ahead = new Set<number>()
   #runId: string | null = null
   #group: string | null = null
   #made = false
@@ -120,47 +87,49 @@ export class Delivery {
     this.#journal = options.journal
     this.#clock = options.clock
     this.exporter = options.exporter
-    this.#main = options.exporter.accepts.points === undefined ? 'spans' : 'points'
+    this.#progress = this.#progressOf(accountOf(options.journal, options.exporter))
     const { name } = options.exporter
-    this.#account = accountOf(options.journal, options.exporter)
     this.#trouble = new Trouble({
       ...options,
       name,
-      item: this.#main === 'points' ? 'point' : 'span',
-      state: (state, lastError) => this.#account.state(state, lastError),
+      item: this.#progress.main === 'points' ? 'point' : 'span',
+      state: (state, lastError) => this.#progress.account.state(state, lastError),
       cut: this.#cut.signal,
-      counts: () => ({ waiting: this.#waiting, delivered: this.#cursors.get(this.#main)?.delivered ?? 0 }),
+      counts: () => this.#progress,
     })
     this.#sender = new Sender({
       exporter: options.exporter,
       clock: options.clock,
       cut: this.#cut.signal,
       onFailed: (failure) => this.#trouble.tell(failure.error!),
-      heightOf: (key) => this.#account.heightOf(key),
-      onResent: (count) => (this.#cursors.get('spans')!.resent += count),
+      heightOf: (key) => this.#progress.account.heightOf(key),
+      onResent: (count) => (this.#progress.cursors.get('spans')!.resent += count),
     })
-    this.#goOnFrom(this.#account)
+    if (this.#progress.isInDoubt) this.#sender.doubt = this.#doubt
     this.#progressAt = this.#clock.now()
     this.#loop = this.#run()
   }
 
   /** Takes up what is known of a destination. */
-  #goOnFrom(account: DestinationAccount): void {
-    this.#account = account
+  #progressOf(account: DestinationAccount): Progress {
     this.#made = account.known.made
     this.#ended = account.known.ended && !this.#options.run.reopen
-    for (const kind of KINDS) {
-      if (this.exporter.accepts[kind] !== undefined) this.#cursors.set(kind, account.cursor(kind))
-    }
-    this.#ahead = new Set(account.ahead('points'))
-    // A batch that was under way when an earlier process died may be stored.
-    const main = this.#cursors.get(this.#main)
-    if (main !== undefined && main.sending > main.position) this.#sender.doubt = this.#doubt
+    const { journal, exporter, say, run } = this.#options
+    return new Progress({
+      journal,
+      exporter,
+      account,
+      run: run.name,
+      say,
+      onMoved: (kind) => this.#onMoved(kind),
+      onSettled: () => (this.#sender.doubt = 'none'),
+      nextOf: (waiting) => this.#nextOf(waiting),
+    })
   }
 
   /** How a batch is treated of which it is not known whether it is stored. */
   get #doubt(): Doubt {
-    if (this.#main === 'spans') return 'resend'
+    if (this.#progress.main === 'spans') return 'resend'
     return this.exporter.confirm === undefined ? 'pieces' : 'ask'
   }
 
@@ -176,22 +145,22 @@ export class Delivery {
 
   /** Everything that is in the journal has been delivered or refused, and the end is set if there is one. */
   get isComplete(): boolean {
-    return this.#runId !== null && this.#isDrained && (this.#end === null || this.#ended)
+    return this.#runId !== null && this.#progress.isDrained && (this.#end === null || this.#ended)
   }
 
   /** Something was dropped by the journal's limit before it was delivered. */
   get hasLost(): boolean {
-    return [...this.#cursors.values()].some(({ evicted }) => evicted > 0)
+    return this.#progress.hasLost
   }
 
   /** Sequence number up to which the points are served, or null when they are not wanted. */
   get position(): number | null {
-    return this.#cursors.get('points')?.position ?? null
+    return this.#progress.cursors.get('points')?.position ?? null
   }
 
   /** Tells that the journal has more. */
   wake(): void {
-    if (this.#waitingSince === null && this.#waiting > 0) this.#waitingSince = this.#clock.now()
+    if (this.#waitingSince === null && this.#progress.waiting > 0) this.#waitingSince = this.#clock.now()
     this.#wake()
   }
 
@@ -210,34 +179,8 @@ export class Delivery {
     this.#cut.abort()
     this.#wake()
     await this.#loop
-    this.#takeBack()
+    if (this.#sender.doubt === 'none') this.#progress.takeBack()
     await this.exporter.close()
-  }
-
-  /** The batch that was to go next has not left, or is known not to be stored: whoever goes on need not ask. */
-  #takeBack(): void {
-    const cursor = this.#cursors.get(this.#main)
-    if (cursor === undefined || this.#sender.doubt !== 'none' || cursor.sending <= cursor.position) return
-    try {
-      this.#account.sending(this.#main, { ...cursor, sending: cursor.position }, [])
-    } catch {
-      // The disk is full, or the journal damaged, of which has been told: then it is asked for.
-    }
-  }
-
-  get #waiting(): number {
-    return this.#total - (this.#cursors.get(this.#main)?.position ?? this.#total)
-  }
-
-  /** Items of the main kind in the journal. */
-  get #total(): number {
-    return this.#main === 'points' ? this.#journal.points : this.#journal.spans
-  }
-
-  get #isDrained(): boolean {
-    return [...this.#cursors].every(([kind, { position }]) =>
-      kind === this.#main ? this.#waiting === 0 : nextBatch(this.#journal, kind, position, 1) === null,
-    )
   }
 
   async #run(): Promise<void> {
@@ -261,37 +204,17 @@ export class Delivery {
 
   /** Does the next thing there is to do. `null`: done; `'idle'`: there was nothing; `'again'`: in another way; else what went wrong. */
   async #step(): Promise<StepResult | 'idle'> {
-    this.#passEvicted()
+    const progress = this.#progress
+    progress.passEvicted()
     if (this.#runId === null) return this.#isTooEarly ? 'idle' : this.#open()
-    for (const [kind, cursor] of this.#cursors) {
-      if (kind === this.#main && !this.#isDue()) continue
+    for (const [kind, cursor] of progress.cursors) {
+      if (kind === progress.main && !this.#isDue()) continue
       const batch = this.#next(kind, cursor)
-      if (kind === this.#main && batch !== null) this.#tookAll = lastOf(batch) === this.#total
+      if (kind === progress.main && batch !== null) this.#tookAll = lastOf(batch) === progress.total
       if (batch !== null) return this.#deliver(this.#runId, batch, cursor)
     }
-    if (this.#end !== null && !this.#ended && this.#isDrained) return this.#close(this.#runId, this.#end)
+    if (this.#end !== null && !this.#ended && progress.isDrained) return this.#close(this.#runId, this.#end)
     return 'idle'
-  }
-
-  /** What the journal had to drop is a counted loss, where it is not a delivered one. */
-  #passEvicted(): void {
-    const { firstKept } = this.#journal
-    for (const kind of ['points', 'spans'] as const) {
-      const cursor = this.#cursors.get(kind)
-      const end = firstKept[kind] - 1
-      if (cursor === undefined || cursor.position >= end) continue
-      const aside = kind === 'points' ? [...this.#ahead].filter((sequence) => sequence <= end) : []
-      const evicted = end - cursor.position - aside.length
-      const moved = { ...cursor, position: end, evicted: cursor.evicted + evicted }
-      moved.rejected += aside.length
-      this.#account.moved(kind, moved, [], new Map())
-      Object.assign(cursor, moved)
-      for (const sequence of aside) this.#ahead.delete(sequence)
-      if (cursor.sending <= end) this.#sender.doubt = 'none'
-      this.#options.say(
-        `${this.exporter.name}: ${counted(evicted, kind.slice(0, -1))} of the run ${this.#options.run.name} will not be delivered: the journal had to drop ${evicted === 1 ? 'it' : 'them'}, see journal.maxRunBytes and journal.maxBytes`,
-      )
-    }
   }
 
   /** The run of the exporter that goes before is not known yet. */
@@ -310,8 +233,9 @@ export class Delivery {
   }
 
   #isDue(): boolean {
-    if (this.#waiting === 0) return false
-    if (this.#draining || this.#waiting >= FLUSH_POINTS || this.#isSuspended) return true
+    const { waiting } = this.#progress
+    if (waiting === 0) return false
+    if (this.#draining || waiting >= FLUSH_POINTS || this.#isSuspended) return true
     return this.#waitingSince !== null && this.#clock.now() - this.#waitingSince >= FLUSH_MS
   }
 
@@ -328,7 +252,7 @@ export class Delivery {
   }
 
   async #open(): Promise<StepResult> {
-    const account = this.#account
+    const { account } = this.#progress
     const { target } = this.exporter
     const isSet = Object.values(target).some((value) => value !== null)
     const run: RunToOpen = {
@@ -351,10 +275,8 @@ export class Delivery {
       const elsewhere = result.kind === 'drop' && result.noSuchRun === true ? account.elsewhere() : null
       if (elsewhere === null) return result
       // Nothing is there yet, so nothing is in doubt or refused.
-      this.#sender.doubt = 'none'
-      this.#refusals.clear()
-      this.#refusedFor.clear()
-      this.#goOnFrom(elsewhere)
+      this.#progress = this.#progressOf(elsewhere)
+      this.#sender.doubt = this.#progress.isInDoubt ? this.#doubt : 'none'
       return 'again'
     }
     this.#made ||= result.made
@@ -364,7 +286,7 @@ export class Delivery {
     this.#group = result.group ?? null
     this.#options.onOpened()
     // What an earlier process, or the slowness of this one, has noted is over.
-    this.#tookAll = this.#waiting === 0
+    this.#tookAll = this.#progress.waiting === 0
     if (!this.#trouble.isThere) account.state('ok', null)
     if (result.page !== null) this.#options.say(`${this.exporter.name}: run ${result.runId} · ${result.page}`)
     return null
@@ -379,21 +301,21 @@ export class Delivery {
     const result = await attempts(once, { tries, clock: this.#clock, cut: signal, onFailed })
     if (result.kind !== 'ok') return result
     this.#ended = true
-    this.#account.ended()
+    this.#progress.account.ended()
     return null
   }
 
   /** Sends a batch; of a refused one, the halves, until the refused rows stand alone. */
   async #deliver(runId: string, batch: Batch, cursor: Cursor): Promise<StepResult> {
-    const { kept, way } = this.#setAside(batch)
+    const { kept, way } = this.#progress.setAside(batch)
     if (kept.count === 0) {
-      this.#settle(kept, cursor, way)
+      this.#progress.settle(kept, cursor, way)
       return null
     }
     if (this.#sender.doubt === 'pieces' && kept.kind === 'points') return this.#deliverPiece(runId, kept, cursor, way)
-    this.#begin(kept.kind, cursor, way)
+    this.#progress.begin(kept.kind, cursor, way)
     const result = await this.#sender.send(runId, kept, this.#isSuspended)
-    if (result.kind === 'ok') this.#settle(kept, cursor, way, result.refused)
+    if (result.kind === 'ok') this.#progress.settle(kept, cursor, way, result.refused)
     // Not known and nobody to ask: the next step goes piece by piece.
     if (result.kind === 'ok') return null
     if (result.kind === 'pieces') return 'again'
@@ -408,13 +330,13 @@ export class Delivery {
     const result = await this.#sender.sendPiece(runId, piece, this.#isSuspended)
     if (result.kind === 'drop') return this.#refused(runId, piece, result, cursor, here)
     if (result.kind !== 'ok') return result
-    this.#settle(piece, cursor, here)
+    this.#progress.settle(piece, cursor, here)
     return null
   }
 
   /** Is it the run that takes nothing, or are there points that it does not take? */
   async #refused(runId: string, batch: Batch, refusal: Refusal, cursor: Cursor, way: UnderWay): Promise<StepResult> {
-    const probe = await this.#sender.send(runId, emptyBatch(this.#journal, this.#main), this.#isSuspended)
+    const probe = await this.#sender.send(runId, emptyBatch(this.#journal, this.#progress.main), this.#isSuspended)
     if (probe.kind !== 'ok' && probe.kind !== 'pieces') return probe
     return this.#bisect(runId, batch, refusal, cursor, way)
   }
@@ -426,10 +348,10 @@ export class Delivery {
     const [left, right] = halves(batch)
     for (const half of [left, right]) {
       const here = { end: half === right ? way.end : lastOf(half), aside: way.aside }
-      this.#begin(half.kind, cursor, here)
+      this.#progress.begin(half.kind, cursor, here)
       const result = await this.#sender.send(runId, half, this.#isSuspended)
       if (result.kind === 'ok') {
-        this.#settle(half, cursor, here)
+        this.#progress.settle(half, cursor, here)
         continue
       }
       if (result.kind === 'pieces') return 'again'
@@ -449,123 +371,28 @@ export class Delivery {
     cursor: Cursor,
     way: UnderWay,
   ): Promise<StepResult> {
-    const probe = await this.#sender.send(runId, emptyBatch(this.#journal, this.#main), this.#isSuspended)
+    const probe = await this.#sender.send(runId, emptyBatch(this.#journal, this.#progress.main), this.#isSuspended)
     if (probe.kind !== 'ok' && probe.kind !== 'pieces') return probe
     const again = await this.#sender.send(runId, batch, this.#isSuspended)
     if (again.kind === 'pieces') return 'again'
-    if (again.kind === 'drop') this.#reject(batch, refusal, cursor, way)
-    else if (again.kind === 'ok') this.#settle(batch, cursor, way)
+    if (again.kind === 'drop') this.#progress.reject(batch, refusal, cursor, way)
+    else if (again.kind === 'ok') this.#progress.settle(batch, cursor, way)
     else return again
     return null
   }
 
-  /** Takes out of a batch what belongs to series that are refused for their name. */
-  #setAside(batch: Batch): { kept: Batch; way: UnderWay } {
-    const end = lastOf(batch)
-    if (batch.kind !== 'points' || this.#refusedFor.size + this.#ahead.size === 0)
-      return { kept: batch, way: { end, aside: [] } }
-    const isAside = (i: number): boolean =>
-      this.#refusedFor.has(batch.series[i]!) || this.#ahead.has(sequenceOf(batch, i))
-    const { kept, others } = sift(batch, (i) => !isAside(i))
-    const aside = others.map((i) => ({
-      sequence: sequenceOf(batch, i),
-      ...itemOf(batch, i),
-      reason: this.#refusedFor.get(batch.series[i]!) ?? '',
-    }))
-    return { kept, way: { end, aside } }
-  }
-
-  /**
-   * Notes, before it leaves, how far the batch under way goes and what was left out of it: whoever learns after a crash
-   * that it is stored must know that this is not.
-   */
-  #begin(kind: BatchKind, cursor: Cursor, { end, aside }: UnderWay): void {
-    const fresh = aside.filter(({ sequence }) => !this.#ahead.has(sequence))
-    if (cursor.sending === end && fresh.length === 0) return
-    this.#account.sending(kind, { ...cursor, sending: end }, fresh)
-    cursor.sending = end
-    for (const { sequence } of fresh) this.#ahead.add(sequence)
-  }
-
-  /** A batch is there: the cursor moves past it, and the series have got higher. */
-  #settle(batch: Batch, cursor: Cursor, way: UnderWay, refused?: { rejected: number; message: string }): void {
-    const heights = new Map<string, number>()
-    if (batch.kind === 'points' && this.exporter.confirm !== undefined) {
-      // By series first: a batch has many points of few series, and names cost more than numbers.
-      const highest = new Map<number, number>()
-      for (let i = 0; i < batch.count; i += 1) {
-        const series = batch.series[i]!
-        const step = batch.step[i]!
-        if (step > (highest.get(series) ?? Number.NEGATIVE_INFINITY)) highest.set(series, step)
-      }
-      for (const [series, step] of highest) {
-        const name = this.#nameOf(batch, series)
-        if (step > (heights.get(name) ?? this.#account.heightOf(name))) heights.set(name, step)
-      }
-    }
-    const rejected = Math.min(batch.count, refused?.rejected ?? 0)
-    if (refused !== undefined && cursor.rejected === 0)
-      this.#options.say(
-        `${this.exporter.name}: ${rejected} of ${batch.count} are refused, the others are taken: ${refused.message}`,
-      )
-    const next = {
-      ...cursor,
-      delivered: cursor.delivered + batch.count - rejected,
-      rejected: cursor.rejected + rejected,
-    }
-    this.#move(batch.kind, next, cursor, way, [], heights)
-  }
-
-  /** The destination's name of a series. */
-  #nameOf(batch: PointBatch, series: number): string {
-    return (this.#names[series] ??= this.exporter.keyAt?.(batch.keyOf(series)) ?? batch.keyOf(series))
-  }
-
-  #reject(batch: Batch, refusal: Refusal, cursor: Cursor, way: UnderWay): void {
-    const item = itemOf(batch, 0)
-    const row = { sequence: sequenceOf(batch, 0), ...item, reason: refusal.error.message }
-    if (cursor.rejected === 0) {
-      const what = `${batch.kind.slice(0, -1)} '${item.name}'`
-      this.#options.say(
-        `${this.exporter.name}: ${what} is refused and set aside, the others go on: ${refusal.error.message}`,
-      )
-    }
-    if (batch.kind === 'points' && refusal.forKey === true) {
-      const series = batch.series[0]!
-      const refusals = (this.#refusals.get(series) ?? 0) + 1
-      this.#refusals.set(series, refusals)
-      if (refusals >= REFUSALS_OF_KEY) this.#refusedFor.set(series, refusal.error.message)
-    }
-    this.#move(batch.kind, cursor, cursor, way, [row], new Map())
-  }
-
-  /** Moves a cursor to the end of what is done; the rows set aside on the way and the bounds of the next batch go into the same commit. */
-  #move(
-    kind: BatchKind,
-    next: Cursor,
-    cursor: Cursor,
-    way: UnderWay,
-    refused: RejectedRow[],
-    heights: ReadonlyMap<string, number>,
-  ): void {
-    // In place: the halves of a batch share the rows that were left out of it.
-    const passed = way.aside.splice(0, way.aside.filter(({ sequence }) => sequence <= way.end).length)
-    const fresh = passed.filter(({ sequence }) => !this.#ahead.has(sequence))
-    const rejected = [...fresh, ...refused].sort((a, b) => a.sequence - b.sequence)
-    const moved = { ...next, position: way.end, rejected: next.rejected + passed.length + refused.length }
-    const waiting = kind === this.#main ? this.#total - way.end : 0
-    if (cursor.sending <= way.end && !this.#splitsNaN && (waiting >= FLUSH_POINTS || (this.#draining && waiting > 0))) {
-      moved.sending = way.end + Math.min(waiting, this.exporter.accepts[kind]!)
-    }
-    this.#account.moved(kind, moved, rejected, heights)
-    for (const { sequence } of passed) this.#ahead.delete(sequence)
-    // Whatever was not known of a batch up to here is settled.
-    if (kind === this.#main && way.end >= cursor.sending) this.#sender.doubt = 'none'
-    Object.assign(cursor, moved)
+  #onMoved(kind: BatchKind): void {
+    const { main, waiting } = this.#progress
     this.#progressAt = this.#clock.now()
-    if (kind !== this.#main) return
-    this.#waitingSince = this.#waiting > 0 ? this.#clock.now() : null
+    if (kind !== main) return
+    this.#waitingSince = waiting > 0 ? this.#clock.now() : null
     this.#options.onSettled()
+  }
+
+  /** What is due at once goes with the next batch; where NaN cut batches short, how far that goes is not known yet. */
+  #nextOf(waiting: number): number {
+    const isDue = waiting >= FLUSH_POINTS || (this.#draining && waiting > 0)
+    return isDue && !this.#splitsNaN ? Math.min(waiting, this.exporter.accepts[this.#progress.main]!) : 0
   }
 
   /** Something went well: a destination that was in trouble is back once nothing is waiting any more. */

@@ -23,7 +23,7 @@ const MUTATIONS: Readonly<Record<string, Mutation>> = {
     file: 'delivery/delivery.ts',
     from: '    const result = await this.#sender.send(runId, kept, this.#isSuspended)\n',
     to: `    const early = { ...cursor, position: way.end, delivered: cursor.delivered + kept.count }
-    this.#account.moved(kept.kind, early, [], new Map())
+    this.#progress.account.moved(kept.kind, early, [], new Map())
     const result = await this.#sender.send(runId, kept, this.#isSuspended)\n`,
   },
   'the cursor is committed before the rows that it passes': {
@@ -73,8 +73,8 @@ const MUTATIONS: Readonly<Record<string, Mutation>> = {
         for (const { id, key } of pending.series)`,
   },
   'the bounds of a batch are not noted before it leaves': {
-    file: 'delivery/delivery.ts',
-    from: '    this.#account.sending(kind, { ...cursor, sending: end }, fresh)\n',
+    file: 'delivery/progress.ts',
+    from: '    this.account.sending(kind, { ...cursor, sending: end }, fresh)\n',
     to: '',
   },
   'heights are not kept over a restart': {
@@ -95,7 +95,7 @@ const MUTATIONS: Readonly<Record<string, Mutation>> = {
   'a refused batch is set aside whole': {
     file: 'delivery/delivery.ts',
     from: '    if (batch.count === 1) {\n      return this.#refusedAlone',
-    to: '    if (batch.count <= 8) {\n      this.#reject(batch, refusal, cursor, way)\n      return null\n    }\n    if (batch.count === 1) {\n      return this.#refusedAlone',
+    to: '    if (batch.count <= 8) {\n      this.#progress.reject(batch, refusal, cursor, way)\n      return null\n    }\n    if (batch.count === 1) {\n      return this.#refusedAlone',
   },
   'a refusal is believed of a run that takes nothing': {
     file: 'delivery/delivery.ts',
@@ -129,7 +129,7 @@ const MUTATIONS: Readonly<Record<string, Mutation>> = {
   },
   'the end is set before everything is delivered': {
     file: 'delivery/delivery.ts',
-    from: '    if (this.#end !== null && !this.#ended && this.#isDrained) return this.#close',
+    from: '    if (this.#end !== null && !this.#ended && progress.isDrained) return this.#close',
     to: '    if (this.#end !== null && !this.#ended) return this.#close',
   },
   'a run is made again without looking for it': {

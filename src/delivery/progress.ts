@@ -1,0 +1,234 @@
+import type { Batch, BatchKind, Exporter, Failure, PointBatch } from '../exporters/exporter.ts'
+import type { RunJournal } from '../journal/journal.ts'
+import { counted } from '../telemetry/words.ts'
+import type { Cursor, DestinationAccount, RejectedRow } from './account.ts'
+import { itemOf, lastOf, nextBatch, sequenceOf, sift } from './batches.ts'
+
+/** Small things first: they say what the points belong to. */
+const KINDS: readonly BatchKind[] = ['params', 'tags', 'points', 'spans']
+/** Refusals of one series for its name after which its points are set aside without being sent. */
+const REFUSALS_OF_KEY = 2
+
+export type Refusal = Extract<Failure, { kind: 'drop' }>
+
+/** A batch under way with the places that were left out of it. */
+export interface UnderWay {
+  /** Sequence number up to which the cursor moves when all of it is done. */
+  end: number
+  /** Rows that are set aside unsent, in order; taken out as the cursor passes them. */
+  readonly aside: RejectedRow[]
+}
+
+export interface ProgressOptions {
+  journal: RunJournal
+  exporter: Exporter
+  account: DestinationAccount
+  /** Name of the run, for messages. */
+  run: string
+  say: (text: string) => void
+  onMoved: (kind: BatchKind) => void
+  /** Whatever was not known of the batch under way is known, or does not matter any more. */
+  onSettled: () => void
+  /** Items of the batch that will follow one that is done, of `waiting` ones; 0: that is not known yet. */
+  nextOf: (waiting: number) => number
+}
+
+/** How far one run has got at one destination: what is delivered, refused, set aside and under way, in memory as in the journal. */
+export class Progress {
+  readonly account: DestinationAccount
+  /** What the destination is there for, and what its flushes wait for. */
+  readonly main: 'points' | 'spans'
+  readonly cursors = new Map<BatchKind, Cursor>()
+  readonly #options: ProgressOptions
+  readonly #journal: RunJournal
+  readonly #names: string[] = []
+  /** How often points of a series were refused for its name, ... */
+  readonly #refusals = new Map<number, number>()
+  /** ... and why, of those of which no more are sent. */
+  readonly #refusedFor = new Map<number, string>()
+  /** Sequence numbers of points behind the cursor whose rows are set aside in the journal already. */
+  readonly #ahead: Set<number>
+
+  constructor(options: ProgressOptions) {
+    this.#options = options
+    this.#journal = options.journal
+    this.account = options.account
+    this.main = options.exporter.accepts.points === undefined ? 'spans' : 'points'
+    for (const kind of KINDS)
+      if (options.exporter.accepts[kind] !== undefined) this.cursors.set(kind, options.account.cursor(kind))
+    this.#ahead = new Set(options.account.ahead('points'))
+  }
+
+  /** A batch was under way when an earlier process died: it may be stored. */
+  get isInDoubt(): boolean {
+    const cursor = this.cursors.get(this.main)
+    return cursor !== undefined && cursor.sending > cursor.position
+  }
+
+  /** Items of the main kind in the journal. */
+  get total(): number {
+    return this.main === 'points' ? this.#journal.points : this.#journal.spans
+  }
+
+  /** Those of them that are neither delivered nor refused. */
+  get waiting(): number {
+    return this.total - (this.cursors.get(this.main)?.position ?? this.total)
+  }
+
+  get delivered(): number {
+    return this.cursors.get(this.main)?.delivered ?? 0
+  }
+
+  get isDrained(): boolean {
+    return [...this.cursors].every(([kind, { position }]) =>
+      kind === this.main ? this.waiting === 0 : nextBatch(this.#journal, kind, position, 1) === null,
+    )
+  }
+
+  /** Something was dropped by the journal's limit before it was delivered. */
+  get hasLost(): boolean {
+    return [...this.cursors.values()].some(({ evicted }) => evicted > 0)
+  }
+
+  /** Takes out of a batch what belongs to series that are refused for their name. */
+  setAside(batch: Batch): { kept: Batch; way: UnderWay } {
+    const end = lastOf(batch)
+    if (batch.kind !== 'points' || this.#refusedFor.size + this.#ahead.size === 0)
+      return { kept: batch, way: { end, aside: [] } }
+    const isAside = (i: number): boolean =>
+      this.#refusedFor.has(batch.series[i]!) || this.#ahead.has(sequenceOf(batch, i))
+    const { kept, others } = sift(batch, (i) => !isAside(i))
+    const aside = others.map((i) => ({
+      sequence: sequenceOf(batch, i),
+      ...itemOf(batch, i),
+      reason: this.#refusedFor.get(batch.series[i]!) ?? '',
+    }))
+    return { kept, way: { end, aside } }
+  }
+
+  /**
+   * Notes, before it leaves, how far the batch under way goes and what was left out of it: whoever learns after a crash
+   * that it is stored must know that this is not.
+   */
+  begin(kind: BatchKind, cursor: Cursor, { end, aside }: UnderWay): void {
+    const fresh = aside.filter(({ sequence }) => !this.#ahead.has(sequence))
+    if (cursor.sending === end && fresh.length === 0) return
+    this.account.sending(kind, { ...cursor, sending: end }, fresh)
+    cursor.sending = end
+    for (const { sequence } of fresh) this.#ahead.add(sequence)
+  }
+
+  /** The batch that was to go next has not left, or is known not to be stored: whoever goes on need not ask. */
+  takeBack(): void {
+    const cursor = this.cursors.get(this.main)
+    if (cursor === undefined || !this.isInDoubt) return
+    try {
+      this.account.sending(this.main, { ...cursor, sending: cursor.position }, [])
+    } catch {
+      // The disk is full, or the journal damaged, of which has been told: then it is asked for.
+    }
+  }
+
+  /** A batch is there: the cursor moves past it, and the series have got higher. */
+  settle(batch: Batch, cursor: Cursor, way: UnderWay, refused?: { rejected: number; message: string }): void {
+    const rejected = Math.min(batch.count, refused?.rejected ?? 0)
+    const { exporter, say } = this.#options
+    if (refused !== undefined && cursor.rejected === 0)
+      say(`${exporter.name}: ${rejected} of ${batch.count} are refused, the others are taken: ${refused.message}`)
+    const next = {
+      ...cursor,
+      delivered: cursor.delivered + batch.count - rejected,
+      rejected: cursor.rejected + rejected,
+    }
+    this.#move(batch.kind, next, cursor, way, [], this.#heightsOf(batch))
+  }
+
+  /** The one item of a batch is refused for good. */
+  reject(batch: Batch, refusal: Refusal, cursor: Cursor, way: UnderWay): void {
+    const item = itemOf(batch, 0)
+    const row = { sequence: sequenceOf(batch, 0), ...item, reason: refusal.error.message }
+    const { exporter, say } = this.#options
+    if (cursor.rejected === 0) {
+      const what = `${batch.kind.slice(0, -1)} '${item.name}'`
+      say(`${exporter.name}: ${what} is refused and set aside, the others go on: ${refusal.error.message}`)
+    }
+    if (batch.kind === 'points' && refusal.forKey === true) {
+      const series = batch.series[0]!
+      const refusals = (this.#refusals.get(series) ?? 0) + 1
+      this.#refusals.set(series, refusals)
+      if (refusals >= REFUSALS_OF_KEY) this.#refusedFor.set(series, refusal.error.message)
+    }
+    this.#move(batch.kind, cursor, cursor, way, [row], new Map())
+  }
+
+  /** What the journal had to drop is a counted loss, where it is not a delivered one. */
+  passEvicted(): void {
+    const { firstKept } = this.#journal
+    for (const kind of ['points', 'spans'] as const) {
+      const cursor = this.cursors.get(kind)
+      const end = firstKept[kind] - 1
+      if (cursor === undefined || cursor.position >= end) continue
+      const aside = kind === 'points' ? [...this.#ahead].filter((sequence) => sequence <= end) : []
+      const evicted = end - cursor.position - aside.length
+      const moved = { ...cursor, position: end, evicted: cursor.evicted + evicted }
+      moved.rejected += aside.length
+      this.account.moved(kind, moved, [], new Map())
+      Object.assign(cursor, moved)
+      for (const sequence of aside) this.#ahead.delete(sequence)
+      const { exporter, run, say, onSettled } = this.#options
+      if (cursor.sending <= end) onSettled()
+      say(
+        `${exporter.name}: ${counted(evicted, kind.slice(0, -1))} of the run ${run} will not be delivered: the journal had to drop ${evicted === 1 ? 'it' : 'them'}, see journal.maxRunBytes and journal.maxBytes`,
+      )
+    }
+  }
+
+  /** The series that a batch makes higher than what is delivered of them, where the destination can be asked for it. */
+  #heightsOf(batch: Batch): Map<string, number> {
+    const heights = new Map<string, number>()
+    if (batch.kind !== 'points' || this.#options.exporter.confirm === undefined) return heights
+    // By series first: a batch has many points of few series, and names cost more than numbers.
+    const highest = new Map<number, number>()
+    for (let i = 0; i < batch.count; i += 1) {
+      const series = batch.series[i]!
+      const step = batch.step[i]!
+      if (step > (highest.get(series) ?? Number.NEGATIVE_INFINITY)) highest.set(series, step)
+    }
+    for (const [series, step] of highest) {
+      const name = this.#nameOf(batch, series)
+      if (step > (heights.get(name) ?? this.account.heightOf(name))) heights.set(name, step)
+    }
+    return heights
+  }
+
+  /** The destination's name of a series. */
+  #nameOf(batch: PointBatch, series: number): string {
+    return (this.#names[series] ??= this.#options.exporter.keyAt?.(batch.keyOf(series)) ?? batch.keyOf(series))
+  }
+
+  /** Moves a cursor to the end of what is done; the rows set aside on the way and the bounds of the next batch go into the same commit. */
+  #move(
+    kind: BatchKind,
+    next: Cursor,
+    cursor: Cursor,
+    way: UnderWay,
+    refused: RejectedRow[],
+    heights: ReadonlyMap<string, number>,
+  ): void {
+    // In place: the halves of a batch share the rows that were left out of it.
+    const passed = way.aside.splice(0, way.aside.filter(({ sequence }) => sequence <= way.end).length)
+    const fresh = passed.filter(({ sequence }) => !this.#ahead.has(sequence))
+    const rejected = [...fresh, ...refused].sort((a, b) => a.sequence - b.sequence)
+    const moved = { ...next, position: way.end, rejected: next.rejected + passed.length + refused.length }
+    const isSettled = kind === this.main && way.end >= cursor.sending
+    if (isSettled) {
+      const more = this.#options.nextOf(this.total - way.end)
+      if (more > 0) moved.sending = way.end + more
+    }
+    this.account.moved(kind, moved, rejected, heights)
+    for (const { sequence } of passed) this.#ahead.delete(sequence)
+    Object.assign(cursor, moved)
+    if (isSettled) this.#options.onSettled()
+    this.#options.onMoved(kind)
+  }
+}
