@@ -6,19 +6,15 @@ import { isThere, makeDirectory } from '../journal/directory.ts'
 import { Identities } from '../journal/identities.ts'
 import { RunJournal } from '../journal/journal.ts'
 import { isBusy, JournalLock } from '../journal/lock.ts'
-import { readJournal } from '../journal/status.ts'
 import { newestSpans } from './batches.ts'
 import type { Clock } from './clock.ts'
+import { isComplete, isDelivered, isReadable, saveAccount, sayAccount, type EndingOptions } from './ending.ts'
+import { GroupCommit } from './group-commit.ts'
 import { Orphans } from './orphans.ts'
 import { Retention } from './retention.ts'
 import { DeliveredRun, lockOf, wantJournal } from './run.ts'
-import { accountLines } from './summary.ts'
-import { COMMIT_RETRY_MS, JournalWriter, MEMORY_JOURNAL_BYTES, type JournalMessage } from './writer.ts'
+import { JournalWriter, MEMORY_JOURNAL_BYTES, type JournalMessage } from './writer.ts'
 
-/** A group commit is due this long after the first thing that waits for it, ... */
-const COMMIT_MS = 50
-/** ... or at once when this much waits. */
-const COMMIT_BYTES = 4 << 20
 /** How often the end looks whether there was progress. */
 const WATCH_MS = 50
 /** A run of which nothing comes any more, and whose delivery does not get on, is left to those who deliver what is left over. */
@@ -53,14 +49,10 @@ export class DeliveryThread {
   readonly #clock: Clock
   readonly #slots = new Map<number, Slot>()
   readonly #identities: Identities
+  readonly #commits: GroupCommit
   #orphans: Orphans | null = null
   #retention: Retention | null = null
   #inMemory = false
-  #cancelCommit: (() => void) | null = null
-  /** What comes is committed together or not at all: no commit before all of it is here. */
-  #isWhole = false
-  /** Those who want to hear of the next commit. */
-  #barriers: { id: number; runs: readonly number[] }[] = []
   #limitMs: number | null = null
   /** When the end began, or null while there is input. */
   #drainedFrom: number | null = null
@@ -70,6 +62,7 @@ export class DeliveryThread {
     this.#options = options
     this.#clock = options.clock
     this.#identities = new Identities(options.stateDir)
+    this.#commits = new GroupCommit({ clock: options.clock, runs: this.#slots, post: options.post })
   }
 
   take(message: ToDelivery): void {
@@ -78,15 +71,13 @@ export class DeliveryThread {
         this.#ready()
         return
       case 'begin':
-        this.#isWhole = true
+        this.#commits.begin()
         return
       case 'complete':
-        this.#isWhole = false
-        this.#scheduleCommit()
+        this.#commits.complete()
         return
       case 'barrier':
-        this.#barriers.push(message)
-        this.#scheduleCommit()
+        this.#commits.barrier(message)
         return
       case 'via':
         this.#options.onVia(message.via)
@@ -265,51 +256,13 @@ export class DeliveryThread {
 
   #store(writer: JournalWriter, message: JournalMessage): void {
     writer.store(message)
-    if (writer.journal.pendingBytes >= COMMIT_BYTES && !this.#isWhole) this.#commit()
-    else this.#scheduleCommit()
-  }
-
-  #scheduleCommit(): void {
-    this.#cancelCommit ??= this.#clock.after(COMMIT_MS, () => this.#commit())
-  }
-
-  /** Writes what waits, of all runs; `isLast`: no other commit follows. */
-  #commit(isLast = false): void {
-    this.#cancelCommit?.()
-    this.#cancelCommit = null
-    // The rest is on the port already.
-    if (this.#isWhole && !isLast) {
-      this.#scheduleCommit()
-      return
-    }
-    for (const { writer, run } of this.#slots.values()) {
-      if (writer === null || run === null || !(writer.journal.isDirty || writer.journal.isOverflowing)) continue
-      const buffers = writer.commit(isLast)
-      if (buffers.length > 0) this.#options.post({ kind: 'empty', buffers }, buffers)
-      run.wake()
-    }
-    this.#passBarriers()
-    if (isLast) return
-    if ([...this.#slots.values()].some(({ writer }) => writer?.journal.isOverflowing === true))
-      this.#cancelCommit ??= this.#clock.after(COMMIT_RETRY_MS, () => this.#commit())
-  }
-
-  /** Everything that came before is committed, but for what waits for its run to be opened. */
-  #passBarriers(): void {
-    if ([...this.#slots.values()].some(({ writer }) => writer === null)) {
-      if (this.#barriers.length > 0) this.#scheduleCommit()
-      return
-    }
-    for (const { id, runs } of this.#barriers.splice(0)) {
-      const durable = runs.every((number) => this.#slots.get(number)?.writer?.isDurable ?? true)
-      this.#options.post({ kind: 'committed', id, durable })
-    }
+    this.#commits.stored(writer)
   }
 
   /** Nothing comes of a run any more, while others go on. */
   #leave(number: number, slot: Slot): void {
     slot.isLeft = true
-    this.#commit()
+    this.#commits.commit()
     slot.run!.drain()
     const from = this.#clock.now()
     const watch = (): void => {
@@ -317,8 +270,8 @@ export class DeliveryThread {
       const { run, writer } = slot
       run!.wake()
       const progressAt = Math.max(from, ...run!.deliveries.map((delivery) => delivery.progressAt))
-      const isDone = isComplete(run!) && !writer!.journal.isOverflowing
-      if (isDone || this.#clock.now() - progressAt >= LEAVE_PATIENCE_MS) void this.#letGo(number, slot)
+      if (isComplete(run!, writer!) || this.#clock.now() - progressAt >= LEAVE_PATIENCE_MS)
+        void this.#letGo(number, slot)
       else this.#clock.after(WATCH_MS, watch)
     }
     watch()
@@ -329,20 +282,20 @@ export class DeliveryThread {
     if (this.#slots.get(number) !== slot) return
     this.#slots.delete(number)
     await slot.run!.stop()
-    this.#sayAccount(slot)
+    sayAccount(slot.writer!, this.#words)
     slot.run!.close()
   }
 
   /** Begins the end: commits, lets every delivery drain, and watches for as long as there is progress. */
   #drain(): number {
-    this.#commit()
+    this.#commits.commit()
     for (const slot of this.#slots.values()) if (!slot.isLeft) this.#drainSlot(slot)
     this.#watch()
     return this.#clock.now()
   }
 
   #drainSlot({ run }: Slot): void {
-    this.#commit()
+    this.#commits.commit()
     run?.drain()
   }
 
@@ -365,61 +318,32 @@ export class DeliveryThread {
   }
 
   get #isComplete(): boolean {
-    return [...this.#slots.values()].every(
-      ({ run, writer }) => run !== null && isComplete(run) && !writer!.journal.isOverflowing,
-    )
+    return [...this.#slots.values()].every(({ run, writer }) => run !== null && isComplete(run, writer!))
   }
 
   /** Commits, ends what is under way, says the account, and lets go of the journals. */
   async #stop(): Promise<void> {
     if (this.#stopping) return
     this.#stopping = true
-    this.#commit(true)
+    this.#commits.commit(true)
     const slots = [...this.#slots.values()].filter(({ run }) => run !== null)
     let complete = this.#isComplete && slots.every(({ writer }) => this.#inMemory || isThere(writer!.journal.path))
     if (slots.some(({ run }) => run!.deliveries.some(({ hasLost }) => hasLost))) complete = false
     await Promise.all([...slots.map(({ run }) => run!.stop()), this.#orphans?.stop(), this.#retention?.stop()])
-    for (const slot of slots) {
-      const isLost = this.#sayAccount(slot)
-      if (isComplete(slot.run!)) this.#saveAccount(slot.writer!.journal)
-      slot.run!.close()
-      if (!isLost) complete = this.#isReadable(slot.writer!.journal.path) && complete
+    for (const { writer, run } of slots) {
+      const { journal } = writer!
+      const isLost = sayAccount(writer!, this.#words)
+      if (isDelivered(run!)) saveAccount(journal)
+      run!.close()
+      if (!isLost) complete = isReadable(journal.path, this.#words.say) && complete
     }
     this.#finished({ complete, inMemory: this.#inMemory })
   }
 
-  /** Says the account of a run. @returns whether what is not delivered of it is in no file that outlives us */
-  #sayAccount({ writer }: Slot): boolean {
-    const { journal } = writer!
-    const isLost = !writer!.isDurable || !isThere(journal.path)
-    try {
-      for (const line of accountLines(journal, { ...this.#options, isLost })) this.#say(line)
-    } catch (error) {
-      this.#say(`the account of the run in ${journal.path} cannot be read (${(error as Error).message})`)
-    }
-    return isLost
-  }
-
-  /** Whether the file that we leave can be opened by others: somebody may have written into it. */
-  #isReadable(path: string): boolean {
-    try {
-      readJournal(path)
-      return true
-    } catch (error) {
-      this.#say(
-        `the journal ${path} is damaged (${(error as Error).message}): what is not delivered of the run is lost`,
-      )
-      return false
-    }
-  }
-
-  /** The disk is still full: the end of the run is told, lest the next start takes it for a run that was killed. */
-  #saveAccount(journal: RunJournal): void {
-    try {
-      journal.saveAccount()
-    } catch {
-      // Nothing fits; that the points are not kept has been said.
-    }
+  /** How accounts are told. */
+  get #words(): EndingOptions {
+    const { settings, command } = this.#options
+    return { settings, command, say: (text) => this.#say(text) }
   }
 
   #finished(outcome: Outcome): void {
@@ -438,12 +362,4 @@ interface Resumption {
   start: RunStart
   path: string
   earlier: [number, Slot] | null
-}
-
-function isComplete(run: DeliveredRun): boolean {
-  try {
-    return run.isComplete
-  } catch {
-    return false // the journal cannot be read: its delivery says so
-  }
 }

@@ -103,14 +103,14 @@ const MUTATIONS: Readonly<Record<string, Mutation>> = {
     to: '    return this.#bisect',
   },
   'a message that belongs to a whole is committed before it is complete': {
-    file: 'delivery/thread.ts',
-    from: '        this.#isWhole = true\n',
+    file: 'delivery/group-commit.ts',
+    from: '    this.#isWhole = true\n',
     to: '',
   },
   'a barrier is passed before the commit': {
-    file: 'delivery/thread.ts',
-    from: '        this.#barriers.push(message)\n        this.#scheduleCommit()\n',
-    to: '        this.#barriers.push(message)\n        this.#passBarriers()\n',
+    file: 'delivery/group-commit.ts',
+    from: '    this.#barriers.push(barrier)\n    this.#schedule()\n',
+    to: '    this.#barriers.push(barrier)\n    this.#passBarriers()\n',
   },
   'a failed commit is forgotten': {
     file: 'journal/journal.ts',
