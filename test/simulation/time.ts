@@ -27,6 +27,7 @@ const real = {
   date: Date.now,
   now: performance.now,
   timeout: AbortSignal.timeout,
+  any: AbortSignal.any,
 }
 
 /** Resolves when nothing is left to do at this moment: all promises, and what Node has put off to the next turn. */
@@ -128,6 +129,16 @@ export class Time {
       this.after(ms, () => controller.abort(new DOMException('timed out', 'TimeoutError')))
       return controller.signal
     }
+    // Node keeps its own as long as somebody listens, which those do for ever whose process has died.
+    AbortSignal.any = (signals) => {
+      const controller = new AbortController()
+      const pass = (reason: unknown): void => controller.abort(reason)
+      for (const signal of signals) {
+        if (signal.aborted) pass(signal.reason)
+        signal.addEventListener('abort', () => pass(signal.reason), { once: true })
+      }
+      return controller.signal
+    }
   }
 
   uninstall(): void {
@@ -137,6 +148,7 @@ export class Time {
     Date.now = real.date
     performance.now = real.now
     AbortSignal.timeout = real.timeout
+    AbortSignal.any = real.any
   }
 }
 
