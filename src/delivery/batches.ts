@@ -13,6 +13,8 @@ export function nextBatch(journal: RunJournal, kind: BatchKind, after: number, l
     return points === null ? null : { kind, keyOf: (series) => journal.keys[series]!, ...points }
   }
   if (kind === 'spans') return nextSpans(journal, after, limit)
+  // Known without asking the database, for this is looked at before each batch.
+  if (after >= journal.lastText(kind)) return null
   const rows = journal.all(
     `SELECT sequence, name, value FROM ${kind} WHERE sequence > ? ORDER BY sequence LIMIT ?`,
     after,

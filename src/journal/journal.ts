@@ -46,6 +46,8 @@ export class RunJournal {
   /** The first ones that are still here. */
   #first = { points: 1, spans: 1 }
   #heldBytes = 0
+  /** Sequence number of the last param and tag; null: to be looked up. */
+  readonly #lastTexts: { params: number | null; tags: number | null } = { params: null, tags: null }
 
   private constructor(database: DatabaseSync, path: string, isNew: boolean) {
     this.#disk = new Statements(database)
@@ -287,6 +289,7 @@ export class RunJournal {
       throw error
     }
     for (const { id, key } of pending.series) this.#know(id, key)
+    if (pending.params.length > 0) this.#lastTexts.params = null
     // Only now: a commit that fails is tried again.
     for (const { columns, count } of written)
       for (let i = 0; i < count; i += 1) this.#stats.add(columns.series[i]!, columns.step[i]!, columns.value[i]!)
@@ -303,6 +306,13 @@ export class RunJournal {
   /** Up to `limit` committed spans behind sequence number `after`, with what stands around them. */
   readSpans(after: number, limit: number): StoredSpan[] {
     return this.#reader.spans(after, this.#spans, limit)
+  }
+
+  /** Sequence number of the last committed param or tag; 0 when there is none. */
+  lastText(kind: 'params' | 'tags'): number {
+    return (this.#lastTexts[kind] ??= Number(
+      this.get(`SELECT coalesce(max(sequence), 0) AS last FROM ${kind}`)!['last'],
+    ))
   }
 
   /** Sequence numbers of the first point and span that are still here. */

@@ -86,6 +86,11 @@ export class Process {
     throw new Crash()
   }
 
+  /** Barriers that are not passed yet. */
+  get unanswered(): number {
+    return this.#barriers.size
+  }
+
   /** The runs that have their journals. */
   get runs(): readonly Trainer[] {
     return this.#runs.filter((trainer) => trainer !== null)
@@ -152,10 +157,16 @@ export class Process {
     } else if (message.kind === 'finished') {
       trace(`finished ${JSON.stringify(message.outcome)}`)
       this.outcome = message.outcome
-    } else if (message.durable)
-      for (const { trainer, points, spans } of this.#barriers.get(message.id) ?? []) {
-        const acked = this.acked.get(trainer) ?? { points: 0, spans: 0 }
-        this.acked.set(trainer, { points: Math.max(acked.points, points), spans: Math.max(acked.spans, spans) })
-      }
+    } else this.#committed(message)
+  }
+
+  #committed({ id, durable }: { id: number; durable: boolean }): void {
+    const marks = this.#barriers.get(id)!
+    this.#barriers.delete(id)
+    if (!durable) return
+    for (const { trainer, points, spans } of marks) {
+      const acked = this.acked.get(trainer) ?? { points: 0, spans: 0 }
+      this.acked.set(trainer, { points: Math.max(acked.points, points), spans: Math.max(acked.spans, spans) })
+    }
   }
 }

@@ -4,7 +4,7 @@ import { join } from 'node:path'
 import type { RunStart } from '../../src/channel/messages.ts'
 import { readFlags } from '../../src/config/flags.ts'
 import { loadSettings } from '../../src/config/load.ts'
-import { isEmpty } from '../../src/journal/status.ts'
+import { isEmpty, readJournal } from '../../src/journal/status.ts'
 import { Disk, type DiskFaults } from './disk.ts'
 import { checkAccount, checkDelivered, checkPrefix, isSamePoint, readHeld, type Held, type Partial } from './laws.ts'
 import { Network, noNetworkFaults, type NetworkFaults } from './network.ts'
@@ -281,7 +281,11 @@ class Schedule {
     const random = this.#random
     const isOpen = (): boolean => process.runs.length === process.begun.length
     await this.#until(() => isOpen() || !process.life.alive, 30_000)
-    if (!process.life.alive || !isOpen()) return
+    if (!process.life.alive) return
+    if (!isOpen()) {
+      this.#violations.push('a run that was begun is not opened')
+      return
+    }
     await this.#enter(() => {
       for (const trainer of process.runs)
         process.say(trainer, trainer.finish(random.of(['FINISHED', 'FAILED', 'KILLED']), this.#time.date()), true)
@@ -292,6 +296,8 @@ class Schedule {
       this.#violations.push('an orderly end takes more than 10 minutes')
     if (process.outcome !== null && process.buffers !== 0)
       this.#violations.push(`${process.buffers} buffers of points have not come back`)
+    if (process.outcome !== null && process.unanswered !== 0)
+      this.#violations.push(`${process.unanswered} barriers were not answered`)
   }
 
   /** Nothing fails any more: whatever is left must be delivered within minutes. */
@@ -306,14 +312,16 @@ class Schedule {
     const process = (this.#process = new Process(this.#surroundings))
     await this.#enter(() => process.post({ kind: 'open' }))
     const isDone = (): boolean =>
-      this.#heldJournals().every(({ status }) =>
-        status.destinations.every(
-          ({ state, points, params, tags, spans, ended }) =>
-            state === 'disabled' ||
-            (ended && points.pending + params.pending + tags.pending + (spans?.pending ?? 0) === 0),
-        ),
-      )
-    for (let waited = 0; waited < PROGRESS_MS && !isDone(); waited += 5000) await this.#pass(5000)
+      this.#journals()
+        .map(readJournal)
+        .every(({ destinations }) =>
+          destinations.every(
+            ({ state, points, params, tags, spans, ended }) =>
+              state === 'disabled' ||
+              (ended && points.pending + params.pending + tags.pending + (spans?.pending ?? 0) === 0),
+          ),
+        )
+    for (let ms = 5000; ms < PROGRESS_MS && !isDone(); ms *= 2) await this.#pass(ms)
     await this.#enter(() => process.post({ kind: 'finish', limitMs: null }))
     await this.#until(() => process.outcome !== null, 60_000)
     if (process.outcome === null) this.#violations.push('the last process does not end')
@@ -332,12 +340,15 @@ class Schedule {
     if (this.#time.waiting > MAX_TIMERS * 10) this.#violations.push(`${this.#time.waiting} timers are left`)
   }
 
-  #heldJournals(): (Held | Partial)[] {
+  #journals(): string[] {
     return readdirSync(this.#stateDir)
       .filter((name) => name.endsWith('.sqlite'))
       .map((name) => join(this.#stateDir, name))
       .filter((path) => !isEmpty(path))
-      .map(readHeld)
+  }
+
+  #heldJournals(): (Held | Partial)[] {
+    return this.#journals().map(readHeld)
   }
 
   /** What a process has left behind holds the laws, and all that was acknowledged. */
