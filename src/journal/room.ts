@@ -16,12 +16,18 @@ export function usedBytes(database: DatabaseSync, path: string): number {
   return Math.max(0, sizeOf(path) - pragma('freelist_count') * pragma('page_size'))
 }
 
-/** Up to where rows have to go to free `bytes`, from the oldest on; 0 when there are none. */
-function lastOf(database: DatabaseSync, sql: string, bytes: number): { last: number; freed: number } {
+/** Sequence numbers up to which rows may go. */
+interface UpTo {
+  points: number
+  spans: number
+}
+
+/** Up to where rows have to go to free `bytes`, from the oldest on and no further than `upTo`; 0 when there are none. */
+function lastOf(database: DatabaseSync, sql: string, bytes: number, upTo: number): { last: number; freed: number } {
   let last = 0
   let freed = 0
   for (const row of database.prepare(sql).iterate()) {
-    if (freed >= bytes) break
+    if (freed >= bytes || Number(row['last']) > upTo) break
     last = Number(row['last'])
     freed += Number(row['bytes'])
   }
@@ -31,13 +37,29 @@ function lastOf(database: DatabaseSync, sql: string, bytes: number): { last: num
 const BLOCKS = 'SELECT first + count - 1 AS last, length(data) AS bytes FROM blocks ORDER BY first'
 const SPANS = 'SELECT sequence AS last, length(data) AS bytes FROM spans ORDER BY sequence'
 
-/** Drops the oldest points and spans of a journal, as many bytes of each where there are both. */
+/** Drops the oldest points and spans of a journal: those first that all destinations have, as many bytes of each where there are both. */
 export function dropOldest(database: DatabaseSync, bytes: number): void {
-  const spans = lastOf(database, SPANS, bytes / 2)
-  const blocks = lastOf(database, BLOCKS, bytes - spans.freed)
-  const more = lastOf(database, SPANS, bytes - blocks.freed)
-  database.prepare('DELETE FROM spans WHERE sequence <= ?').run(Math.max(spans.last, more.last))
+  const freed = drop(database, bytes, deliveredOf(database))
+  if (freed < bytes) drop(database, bytes - freed, { points: Infinity, spans: Infinity })
+}
+
+/** Drops about `bytes` of rows. @returns how many it has dropped */
+function drop(database: DatabaseSync, bytes: number, upTo: UpTo): number {
+  const half = lastOf(database, SPANS, bytes / 2, upTo.spans)
+  const blocks = lastOf(database, BLOCKS, bytes - half.freed, upTo.points)
+  const more = lastOf(database, SPANS, bytes - blocks.freed, upTo.spans)
+  const spans = more.last > half.last ? more : half
+  database.prepare('DELETE FROM spans WHERE sequence <= ?').run(spans.last)
   database.prepare('DELETE FROM blocks WHERE first + count - 1 <= ?').run(blocks.last)
+  return blocks.freed + spans.freed
+}
+
+/** What every destination has; one that the run has been moved away from wants nothing. */
+function deliveredOf(database: DatabaseSync): UpTo {
+  const sql = `SELECT min(position) AS position FROM cursors JOIN destinations ON destinations.id = destination
+    WHERE kind = ? AND state <> 'disabled'`
+  const of = (kind: string): number => (database.prepare(sql).get(kind)?.['position'] ?? Infinity) as number
+  return { points: of('points'), spans: of('spans') }
 }
 
 /** The first point and span that a journal still has; one beyond the last where it has none. */

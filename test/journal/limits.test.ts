@@ -60,6 +60,33 @@ describe('a journal that drops its oldest points', () => {
     )
   })
 
+  it('drops what its destinations have before what they lack, points and spans alike', () => {
+    const journal = RunJournal.create(join(temporaryDirectory(), 'x.sqlite'), runStart())
+    journal.addSeries(0, 'loss')
+    journal.addHead(0, new Uint8Array(), new Uint8Array())
+    for (let i = 0; i < 20; i += 1) {
+      const ends = Uint32Array.from({ length: 10 }, (_, span) => (span + 1) * 100)
+      journal.addSpans({ bytes: new Uint8Array(1000), ends, heads: new Uint32Array(10) })
+      addPoints(journal, 1000)
+    }
+    const cursor = (id: number, kind: string, state: string, position: number): void => {
+      journal.run('INSERT INTO destinations (id, exporter, address, state) VALUES (?, ?, ?, ?)', id, kind, '', state)
+      journal.run('INSERT INTO cursors (destination, kind, position) VALUES (?, ?, ?)', id, kind, position)
+    }
+    cursor(1, 'points', 'ok', 10_500)
+    cursor(2, 'spans', 'suspended', 50)
+    // The run has been moved away from these.
+    cursor(3, 'points', 'disabled', 0)
+    cursor(4, 'spans', 'disabled', 0)
+    journal.drop(100_000)
+    expect(journal.firstKept).toEqual({ points: 4001, spans: 51 })
+    journal.drop(168_000)
+    expect(journal.firstKept).toEqual({ points: 10_001, spans: 51 })
+    journal.drop(2000)
+    expect(journal.firstKept).toEqual({ points: 11_001, spans: 61 })
+    journal.close()
+  })
+
   it('uses their pages again, and gives them back when it is asked to', () => {
     const path = join(temporaryDirectory(), 'x.sqlite')
     const journal = RunJournal.create(path, runStart())

@@ -7,21 +7,16 @@
  *
  * What was written 250 ms before a kill must be there; no line may be there that was not written, and none twice.
  */
-import { spawn, type ChildProcessByStdio } from 'node:child_process'
-import { existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync } from 'node:fs'
-import { createServer } from 'node:http'
-import { DatabaseSync } from 'node:sqlite'
-import type { AddressInfo } from 'node:net'
+import { mkdirSync, mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import type { Readable, Writable } from 'node:stream'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { parseArgs } from 'node:util'
-import { columnsOf } from '../../src/channel/chunk.ts'
 import { readJournal } from '../../src/journal/status.ts'
 import { freePort, MlflowApi, startMlflow, type MlflowServer } from '../support/mlflow.ts'
 import { MlflowModel } from '../support/mlflow-model.ts'
-import { cleanEnv, SPANBRIDGE } from '../support/spanbridge.ts'
+import { StandIn } from '../support/stand-in.ts'
+import { journaled, journalPath, startDaemon, whenReady, type Daemon } from './parts.ts'
 
 const { values } = parseArgs({
   options: { kills: { type: 'string', default: '100' }, 'server-kills': { type: 'string', default: '0' } },
@@ -48,32 +43,13 @@ interface Tracker {
 
 async function standIn(): Promise<Tracker> {
   const model = new MlflowModel()
-  const server = createServer((request, response) => {
-    const chunks: Buffer[] = []
-    request.on('data', (chunk: Buffer) => chunks.push(chunk))
-    const answer = (): void => {
-      const url = new URL(request.url!, 'http://x')
-      if (url.pathname === '/version') {
-        response.end(model.version)
-        return
-      }
-      const text = Buffer.concat(chunks).toString()
-      const body: unknown = text === '' ? Object.fromEntries(url.searchParams) : JSON.parse(text)
-      const { status, json } = model.answer({ path: url.pathname.replace('/api/2.0/mlflow/', ''), body })
-      if (Math.random() < LOST_ANSWERS) request.socket.destroy()
-      else response.writeHead(status, { 'content-type': 'application/json' }).end(JSON.stringify(json))
-    }
-    request.on('end', answer)
-  })
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
+  const server = await StandIn.start(model)
+  server.mishap = () => (Math.random() < LOST_ANSWERS ? { kind: 'lost' } : null)
   return {
-    url: `http://127.0.0.1:${(server.address() as AddressInfo).port}`,
-    kill: async () => server.closeAllConnections(),
+    url: server.url,
+    kill: async () => server.dropConnections(),
     values: async (runId) => [...model.runs.get(runId)!.points.values()].map(({ value }) => Number(value)),
-    close: async () => {
-      server.closeAllConnections()
-      server.close()
-    },
+    close: () => server.down(),
   }
 }
 
@@ -94,47 +70,12 @@ async function realMlflow(): Promise<Tracker> {
   }
 }
 
-type Daemon = ChildProcessByStdio<Writable, null, Readable>
-
-function start(url: string): { daemon: Daemon; exited: Promise<number | null>; stderr: () => string } {
-  const args = ['--quiet', '--state-dir', directory, '--run-name', 'kills', '--resume', '--wait']
-  const daemon = spawn(SPANBRIDGE, [...args, '--otlp-http-listen', 'off', '--mlflow-tracking-uri', url], {
-    env: cleanEnv(),
-    stdio: ['pipe', 'ignore', 'pipe'],
-  })
-  daemon.stdin.on('error', () => {}) // it is killed while we write
-  let said = ''
-  daemon.stderr.on('data', (chunk: Buffer) => (said = (said + chunk.toString()).slice(-2000)))
-  return { daemon, exited: new Promise((resolve) => daemon.once('close', resolve)), stderr: () => said }
-}
-
-/** When the file was seen that a daemon writes once it is ready, or null. */
-async function whenReady(pid: number, until: AbortSignal): Promise<number | null> {
-  while (!until.aborted) {
-    if (existsSync(join(directory, 'daemons', `${pid}.json`))) return performance.now()
-    await sleep(10)
-  }
-  return null
-}
+const start = (url: string): Daemon => startDaemon({ stateDir: directory, url, input: 'pipe' })
 
 /** Values of the journal, in order. */
-function journaled(): number[] {
-  const path = journalPath()
-  if (path === null) return []
-  const database = new DatabaseSync(path, { readOnly: true, timeout: 2000 })
-  const found: number[] = []
-  try {
-    for (const { count, data } of database.prepare('SELECT count, data FROM blocks ORDER BY first').iterate())
-      found.push(...columnsOf((data as Uint8Array).slice().buffer, Number(count)).value)
-  } finally {
-    database.close()
-  }
-  return found
-}
-
-const journalPath = (): string | null => {
-  const name = readdirSync(directory).find((file) => file.endsWith('.sqlite'))
-  return name === undefined ? null : join(directory, name)
+function valuesJournaled(): number[] {
+  const path = journalPath(directory)
+  return path === null ? [] : Array.from(journaled(path), ({ value }) => value)
 }
 
 let next = 0
@@ -152,7 +93,7 @@ async function write(daemon: Daemon, until: Promise<unknown>): Promise<Life> {
   while (!over.signal.aborted) {
     const value = next++
     // The time after the write: when the pipe has it.
-    daemon.stdin.write(`{"step":${value},"loss":${value}}\n`)
+    daemon.process.stdin!.write(`{"step":${value},"loss":${value}}\n`)
     life.times.push(performance.now())
     await sleep(LINE_MS)
   }
@@ -167,10 +108,10 @@ let lost = 0
 let strange = 0
 let known = 0
 for (let kill = 0; kill < KILLS; kill += 1) {
-  const { daemon, exited } = start(tracker.url)
+  const daemon = start(tracker.url)
   const watch = new AbortController()
-  const ready = whenReady(daemon.pid!, watch.signal)
-  const life = sleep(50 + Math.random() * 2000).then(() => daemon.kill('SIGKILL'))
+  const ready = whenReady(directory, daemon.pid, watch.signal)
+  const life = sleep(50 + Math.random() * 2000).then(() => daemon.process.kill('SIGKILL'))
   const [written] = await Promise.all([
     write(daemon, life),
     serverKills < SERVER_KILLS && serverKills <= (kill * SERVER_KILLS) / KILLS
@@ -180,8 +121,8 @@ for (let kill = 0; kill < KILLS; kill += 1) {
   const killedAt = performance.now()
   watch.abort()
   const readyAt = await ready
-  await exited
-  const values = journaled()
+  await daemon.exited
+  const values = valuesJournaled()
   // A life that has been told nothing durable leaves nothing; one that has, a beginning of what it was told.
   const own = values.slice(known)
   strange += own.filter((value, i) => value !== written.from + i).length
@@ -195,11 +136,11 @@ for (let kill = 0; kill < KILLS; kill += 1) {
   if ((kill + 1) % 50 === 0) console.log(`${kill + 1} kills, ${next} lines, ${known} in the journal, ${lost} lost`)
 }
 const last = start(tracker.url)
-await write(last.daemon, sleep(500))
-last.daemon.stdin.end()
+await write(last, sleep(500))
+last.process.stdin!.end()
 const code = await last.exited
-const kept = journaled()
-const status = readJournal(journalPath()!)
+const kept = valuesJournaled()
+const status = readJournal(journalPath(directory)!)
 const there = await tracker.values(status.destinations[0]!.runId!)
 const distinct = new Set(there)
 const missing = kept.filter((value) => !distinct.has(value)).length
@@ -220,6 +161,6 @@ console.log(
     exitCode: code,
   }),
 )
-if (code !== 0) console.log(last.stderr())
+if (code !== 0) console.log(last.said())
 process.exitCode =
   lost + strange + missing + (there.length - distinct.size) + (there.length === kept.length ? 0 : 1) > 0 ? 1 : 0
