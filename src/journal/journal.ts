@@ -326,8 +326,8 @@ export class RunJournal {
   }
 
   /**
-   * Drops the oldest points and spans, about `bytes` of them, whether anybody has them or not: `firstKept` tells those
-   * who deliver. A journal whose disk cannot be written drops none.
+   * Drops the oldest points and spans, about `bytes` of them: those first that all destinations have. `firstKept` tells
+   * those who deliver. A journal whose disk cannot be written drops none.
    */
   drop(bytes: number): void {
     if (this.#overflow !== null || this.isInMemory) return

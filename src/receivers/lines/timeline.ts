@@ -7,7 +7,7 @@ import type { LineSpan } from './spans.ts'
 /** Spans are encoded together: as many as this, ... */
 const MAX_WAITING = 256
 /** ... or what there is after this long. */
-const FLUSH_MS = 1000
+const FLUSH_MS = 100
 
 /** Spans that may wait for the journal, in bytes; what is made beyond it is dropped and counted, for lines are not refused. */
 const MAX_WAITING_BYTES = 64 << 20
