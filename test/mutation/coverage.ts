@@ -18,12 +18,11 @@ const add = <T>(map: Map<string, T[]>, key: string, value: T): void => {
 export async function cover(copy: string, schedules: number): Promise<Coverage> {
   const coverage: Coverage = { schedules: new Map(), tests: new Map(), loading: new Set(), ms: new Map() }
   const seeds = Array.from({ length: schedules }, (_, i) => FIRST_SEED + i)
-  const loading = new Set<string>()
   const ask = async (worker: Worker, what: number | string): Promise<string[]> => {
     const answer = await worker.ask({ what, mutant: null }, MAX_MS)
     if (answer.noticed !== null) throw new Error(`with no mutant: ${answer.noticed}`)
     coverage.ms.set(what, answer.ms)
-    for (const id of answer.loading) loading.add(id)
+    for (const id of answer.loading) coverage.loading.add(id)
     return answer.covered
   }
   const play = async (): Promise<void> => {
@@ -39,7 +38,8 @@ export async function cover(copy: string, schedules: number): Promise<Coverage> 
   }
   await Promise.all([play(), test()])
   // What runs while it is loaded may matter to any schedule.
-  for (const id of loading) coverage.schedules.set(id, seeds)
-  for (const files of coverage.tests.values()) files.sort((a, b) => coverage.ms.get(a)! - coverage.ms.get(b)!)
-  return { ...coverage, loading }
+  for (const id of coverage.loading) coverage.schedules.set(id, seeds)
+  const byTime = (a: number | string, b: number | string): number => coverage.ms.get(a)! - coverage.ms.get(b)!
+  for (const tasks of [...coverage.schedules.values(), ...coverage.tests.values()]) tasks.sort(byTime)
+  return coverage
 }

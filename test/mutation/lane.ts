@@ -4,9 +4,9 @@ import { Worker } from './worker.ts'
 
 /** What runs a mutant's code, and how long each takes without one. */
 export interface Coverage {
-  /** Seeds of schedules, by the id of a mutant. */
+  /** Seeds of schedules by the id of a mutant, the fast ones first. */
   schedules: Map<string, number[]>
-  /** Test files, the fast ones first. */
+  /** Test files, likewise. */
   tests: Map<string, string[]>
   loading: Set<string>
   ms: Map<number | string, number>
@@ -22,7 +22,10 @@ export interface Verdict {
 
 /** A task that needs more than this many times its time does not end. */
 const PATIENCE = 5
-const LEAST_MS = 5_000
+const LEAST_MS = 10_000
+/** Schedules that come before the tests. */
+const FEW = 15
+const FAST_MS = 2_500
 
 /** Judges one mutant after the other. */
 export class Lane {
@@ -38,15 +41,20 @@ export class Lane {
     this.#tests = new Worker(copy, 'tests.ts')
   }
 
+  /** What is cheap comes first: a few schedules, the fast tests, the other schedules, the slow tests. */
   async judge({ id }: Mutant): Promise<Verdict> {
     const schedules = this.#coverage.schedules.get(id) ?? []
     const tests = this.#coverage.tests.get(id) ?? []
-    const isEarly = this.#coverage.loading.has(id)
-    const bySchedule = await (isEarly ? this.#playApart(id, schedules) : this.#play(id, schedules))
-    if (bySchedule !== null) return { caught: 'simulation', isCovered: true, noticed: bySchedule }
-    for (const what of tests) {
-      const { noticed } = await this.#ask(this.#tests, what, id)
-      if (noticed !== null) return { caught: 'tests', isCovered: true, noticed }
+    const isFast = (file: string): boolean => this.#coverage.ms.get(file)! < FAST_MS
+    const rounds = [
+      { seeds: schedules.slice(0, FEW), files: tests.filter(isFast) },
+      { seeds: schedules.slice(FEW), files: tests.filter((file) => !isFast(file)) },
+    ]
+    for (const { seeds, files } of rounds) {
+      const bySchedule = await (this.#coverage.loading.has(id) ? this.#playApart(id, seeds) : this.#play(id, seeds))
+      if (bySchedule !== null) return { caught: 'simulation', isCovered: true, noticed: bySchedule }
+      const byTest = await this.#test(id, files)
+      if (byTest !== null) return { caught: 'tests', isCovered: true, noticed: byTest }
     }
     return { caught: null, isCovered: schedules.length + tests.length > 0, noticed: null }
   }
@@ -54,6 +62,14 @@ export class Lane {
   stop(): void {
     this.#simulation.stop()
     this.#tests.stop()
+  }
+
+  async #test(mutant: string, files: readonly string[]): Promise<string | null> {
+    for (const file of files) {
+      const { noticed } = await this.#ask(this.#tests, file, mutant)
+      if (noticed !== null) return noticed
+    }
+    return null
   }
 
   async #play(mutant: string, schedules: readonly number[]): Promise<string | null> {
