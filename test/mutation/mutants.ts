@@ -39,6 +39,9 @@ function choose(mutants: readonly Mutant[]): Mutant[] {
   return shuffled.slice(0, Number(values.sample ?? mutants.length)).map(({ mutant }) => mutant)
 }
 
+const byPlace = (mutants: readonly Mutant[]): Mutant[] =>
+  mutants.toSorted((a, b) => (a.file === b.file ? a.line - b.line : a.file < b.file ? -1 : 1))
+
 /** Judges those that have no verdict, some at the same time. */
 async function judgeAll(copy: string, mutants: readonly Mutant[], results: Results): Promise<void> {
   const left = mutants.filter((mutant) => results.of(mutant) === undefined)
@@ -67,13 +70,12 @@ async function judgeAll(copy: string, mutants: readonly Mutant[], results: Resul
 const { mutants, files } = await instrument(values.files)
 const chosen = choose(mutants)
 console.log(`${mutants.length} mutants in ${files.size} files`)
-if (values.list) console.log(chosen.map(told).join('\n'))
+if (values.list) console.log(byPlace(chosen).map(told).join('\n'))
 else {
   const results = new Results(join(OUTPUT, 'verdicts.jsonl'), `${stateOf()} ${values.schedules}`)
   await judgeAll(copyWith(files), chosen, results)
-  const judged = chosen.map((mutant): Judged => ({ ...mutant, ...results.of(mutant)! }))
-  const byPlace = judged.sort((a, b) => (a.file === b.file ? a.line - b.line : a.file < b.file ? -1 : 1))
-  writeFileSync(join(OUTPUT, 'mutants.json'), JSON.stringify(byPlace, null, 2))
-  console.log(`\n${report(byPlace)}\n\nas JSON: ${join(OUTPUT, 'mutants.json')}`)
+  const judged = byPlace(chosen).map((mutant): Judged => ({ ...mutant, ...results.of(mutant)! }))
+  writeFileSync(join(OUTPUT, 'mutants.json'), JSON.stringify(judged, null, 2))
+  console.log(`\n${report(judged)}\n\nas JSON: ${join(OUTPUT, 'mutants.json')}`)
   process.exitCode = shareOf(judged) < LEAST_SHARE ? 1 : 0
 }
