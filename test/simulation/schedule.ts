@@ -62,10 +62,11 @@ const settings = loadSettings(
 
 /** Files in memory: what is under a commit is SQLite's matter, and told elsewhere. */
 const ROOT = (() => {
+  const name = `spanbridge-simulation-${process.pid}-`
   try {
-    return mkdtempSync('/dev/shm/spanbridge-simulation-')
+    return mkdtempSync(join('/dev/shm', name))
   } catch {
-    return mkdtempSync(join(tmpdir(), 'spanbridge-simulation-'))
+    return mkdtempSync(join(tmpdir(), name))
   }
 })()
 process.once('exit', () => rmSync(ROOT, { recursive: true, force: true }))
