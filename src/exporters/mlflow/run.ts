@@ -109,12 +109,20 @@ async function existingRun(
   return { ...opened(client, experiment, runId, made), heights: heightsOf(answer.json) }
 }
 
-/** The highest step of each metric of a run: its latest metric is that of the largest step. */
+/**
+ * The highest step of each metric of a run: its latest metric is that of the largest step. Where that cannot be read, no
+ * step lies beyond it, so that no point is taken for stored.
+ */
 function heightsOf(json: Record<string, unknown>): Heights {
   const run = json['run']
   const data = isFields(run) ? run['data'] : undefined
   const metrics = isFields(data) && Array.isArray(data['metrics']) ? (data['metrics'] as unknown[]) : []
-  return new Map(metrics.filter(isFields).map((metric) => [metric['key'] as string, Number(metric['step'] ?? 0)]))
+  return new Map(metrics.filter(isFields).map((metric) => [String(metric['key']), stepOf(metric['step'] ?? 0)]))
+}
+
+function stepOf(text: unknown): number {
+  const step = typeof text === 'number' || typeof text === 'string' ? Number(text) : Number.NaN
+  return Number.isFinite(step) ? step : Number.MAX_SAFE_INTEGER
 }
 
 const opened = (
