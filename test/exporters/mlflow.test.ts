@@ -294,10 +294,10 @@ describe('a run', () => {
   it('whose metrics have steps that cannot be read has no point taken for stored', async () => {
     const fake = await FakeMlflow.start()
     const exporter = exporterFor(fake.url)
-    const metrics = [{ key: 'a', step: '7' }, { key: 'b', step: 'x' }, { key: 'c' }, { key: 'd', step: {} }]
-    const run = { info: { experiment_id: '1', lifecycle_stage: 'active' }, data: { metrics } }
-    fake.fault = ({ path }, response) =>
-      path === 'runs/get' && (response.writeHead(200).end(JSON.stringify({ run })), true)
+    const deep = `${'['.repeat(20_000)}${']'.repeat(20_000)}`
+    const metrics = `[{"key":"a","step":"7"},{"key":"b","step":"x"},{"key":"c"},{"key":"d","step":{}},{"key":"e","step":${deep}}]`
+    const run = `{"run":{"info":{"experiment_id":"1","lifecycle_stage":"active"},"data":{"metrics":${metrics}}}}`
+    fake.fault = ({ path }, response) => path === 'runs/get' && (response.writeHead(200).end(run), true)
     const result = await exporter.openRun({ ...runToOpen, target: exporter.target, knownId: 'r1' }, never)
     const none = Number.MAX_SAFE_INTEGER
     expect(result).toMatchObject({ kind: 'ok' })
@@ -306,6 +306,7 @@ describe('a run', () => {
       ['b', none],
       ['c', 0],
       ['d', none],
+      ['e', none],
     ])
     await exporter.close()
   })

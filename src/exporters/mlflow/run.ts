@@ -117,13 +117,17 @@ function heightsOf(json: Record<string, unknown>): Heights {
   const run = json['run']
   const data = isFields(run) ? run['data'] : undefined
   const metrics = isFields(data) && Array.isArray(data['metrics']) ? (data['metrics'] as unknown[]) : []
-  return new Map(metrics.filter(isFields).map((metric) => [String(metric['key']), stepOf(metric['step'] ?? 0)]))
+  return new Map(metrics.filter(isFields).map((metric) => [textAt(metric, 'key') ?? '', stepOf(metric['step'] ?? 0)]))
 }
 
-function stepOf(text: unknown): number {
-  const step = typeof text === 'number' || typeof text === 'string' ? Number(text) : Number.NaN
+function stepOf(value: unknown): number {
+  const step = numberIn(value)
   return Number.isFinite(step) ? step : Number.MAX_SAFE_INTEGER
 }
+
+/** A number of an answer, which may be its text; NaN when it is none. */
+export const numberIn = (value: unknown): number =>
+  typeof value === 'number' || typeof value === 'string' ? Number(value) : Number.NaN
 
 const opened = (
   client: MlflowClient,
