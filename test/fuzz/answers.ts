@@ -154,7 +154,7 @@ function check(...results: readonly Result[]): Outcome {
 
 const mlflow: Target = {
   name: 'mlflow-answer',
-  share: 150,
+  share: 80,
   make: answer,
   read: async (input) => {
     const exporter = createMlflow({ settings, dispatcher: answerOf(input) })
@@ -182,7 +182,7 @@ const mlflow: Target = {
 
 const collector: Target = {
   name: 'collector-answer',
-  share: 150,
+  share: 120,
   make: answer,
   read: async (input) => {
     const via = new Via('own')

@@ -23,7 +23,7 @@ const ENCODINGS = ['gzip', 'deflate', 'identity', ' GZIP ', '', 'br', '__proto__
 /** The first byte of an input says under which encoding it comes, and in how many pieces. */
 const bodies: Target = {
   name: 'bodies',
-  share: 300,
+  share: 120,
   make: (random) => {
     const body = random.of(compressed)
     const changed = random.chance(0.9) ? mutate(body, random, random.of(compressed)) : body
@@ -108,7 +108,7 @@ async function answerTo(bytes: Buffer): Promise<string> {
 
 const requestHeads: Target = {
   name: 'request',
-  share: 30,
+  share: 15,
   make: (random) => mutate(random.of(requests), random, random.of(requests)),
   read: async (input) => {
     const answer = await answerTo(input)

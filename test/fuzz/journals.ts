@@ -291,14 +291,14 @@ function read(input: Buffer): Outcome {
 
 const journalFiles: Target = {
   name: 'journal-file',
-  share: 15,
+  share: 12,
   make: (random) => damage(random.of(seedsOf()), random),
   read,
 }
 
 const journalRows: Target = {
   name: 'journal-rows',
-  share: 15,
+  share: 12,
   make: (random) => oddRows(random.of(seedsOf()), random),
   read,
 }
@@ -306,7 +306,7 @@ const journalRows: Target = {
 /** A row of `blocks`: its count as a double, then its data. */
 const blocks: Target = {
   name: 'block',
-  share: 1000,
+  share: 2600,
   make: (random) => {
     const count = random.chance(0.5)
       ? random.whole(0, 40)

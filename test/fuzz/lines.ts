@@ -81,7 +81,7 @@ function checkExtracted(found: Extracted): void {
 
 const lines: Target = {
   name: 'lines',
-  share: 2400,
+  share: 1000,
   make: (random) => someLines(random, recordedLines),
   read: (input) => {
     const whole = extract(input)
@@ -117,7 +117,7 @@ function checkSpans(spans: readonly LineSpan[]): void {
 
 const lineSpans: Target = {
   name: 'line-spans',
-  share: 600,
+  share: 250,
   make: (random) => someLines(random, spanLines),
   read: (input) => {
     const made: LineSpan[] = []
@@ -157,7 +157,7 @@ const EVENTS = COUNTERS.indexOf('received.events')
 
 const consoleStream: Target = {
   name: 'console',
-  share: 600,
+  share: 250,
   make: (random) => someLines(random, recordedLines),
   read: (input) => {
     const whole = rendered([input])

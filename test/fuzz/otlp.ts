@@ -133,7 +133,7 @@ const ANSWERS = [
 
 const answers: Kind = {
   name: 'otlp-answer',
-  share: 1000,
+  share: 2600,
   make: (random) => {
     const answer = random.of(ANSWERS)
     const changed = random.chance(0.3) ? Buffer.from(mutateJson(answer.toString('latin1'), random), 'latin1') : answer
@@ -147,17 +147,17 @@ const answers: Kind = {
 }
 
 export const OTLP_TARGETS: readonly Target[] = [
-  { name: 'otlp-traces', share: 1200, make: (random: Random) => body(random, tracesBodies), read: readAllTraces },
-  { name: 'otlp-logs', share: 1200, make: (random: Random) => body(random, logsBodies), read: readAllLogs },
+  { name: 'otlp-traces', share: 600, make: (random: Random) => body(random, tracesBodies), read: readAllTraces },
+  { name: 'otlp-logs', share: 800, make: (random: Random) => body(random, logsBodies), read: readAllLogs },
   {
     name: 'otlp-json-traces',
-    share: 400,
+    share: 80,
     make: (random: Random) => text(random, tracesTexts),
     read: (input: Buffer) => fromJson(tracesFromJson, readAllTraces, input),
   },
   {
     name: 'otlp-json-logs',
-    share: 400,
+    share: 120,
     make: (random: Random) => text(random, logsTexts),
     read: (input: Buffer) => fromJson(logsFromJson, readAllLogs, input),
   },

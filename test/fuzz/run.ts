@@ -19,7 +19,11 @@ export interface Tally {
   inputs: number
   refused: number
   slowestMs: number
+  /** All of them together, with what it takes to make them. */
+  ms: number
 }
+
+export const noTally = (): Tally => ({ inputs: 0, refused: 0, slowestMs: 0, ms: 0 })
 
 /** An input that is against a law; the message tells how to see it again. */
 export class FuzzFailure extends Error {}
@@ -40,13 +44,15 @@ export async function runRound(
   tallies: Map<string, Tally>,
 ): Promise<void> {
   for (const target of targets) {
-    const tally = tallies.get(target.name) ?? { inputs: 0, refused: 0, slowestMs: 0 }
+    const tally = tallies.get(target.name) ?? noTally()
     tallies.set(target.name, tally)
+    const from = performance.now()
     for (let i = Math.ceil(target.share * part); i > 0; i -= 1) {
       const random = new Random(inputSeed(target.name, seed, round, i))
       watch?.begin(`${target.name}, seed ${seed}, round ${round}, input ${i}`)
       await runInput(target, target.make(random), tally, `--target ${target.name} --seed ${seed}`)
     }
+    tally.ms += performance.now() - from
     const rss = process.memoryUsage.rss()
     if (rss > MAX_RSS_BYTES)
       throw new FuzzFailure(

@@ -28,7 +28,7 @@ const directives = (
 
 const filter: Target = {
   name: 'filter',
-  share: 1200,
+  share: 2600,
   make: (random) => someText(random, directives),
   read: (input) =>
     outcomeOf(() => {
@@ -72,7 +72,7 @@ const yamls = [
 
 const configuration: Target = {
   name: 'configuration',
-  share: 50,
+  share: 20,
   make: (random) => someText(random, yamls).subarray(0, MAX_YAML),
   read: (input) => {
     const { settings, problems } = loadSettings(readFlags(['--config', fileOf(input)], false), {})
@@ -92,7 +92,7 @@ const contracts = [
 
 const contract: Target = {
   name: 'contract',
-  share: 50,
+  share: 20,
   make: (random) => someText(random, contracts).subarray(0, MAX_YAML),
   read: (input) => outcomeOf(() => void parseContract(input.toString(), 'fuzz.yaml'), ContractError),
 }
@@ -120,7 +120,7 @@ const types = [...new Set(SETTING_NAMES.map((name) => settingOf(name).type))]
 
 const settingTexts: Target = {
   name: 'setting',
-  share: 800,
+  share: 300,
   make: (random) => someText(random, values),
   read: (input) => {
     const text = input.toString()
@@ -134,7 +134,7 @@ const settingTexts: Target = {
 
 const header: Target = {
   name: 'header',
-  share: 800,
+  share: 2600,
   make: (random) => someText(random, values),
   read: (input) => {
     const text = input.toString('latin1')

@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs'
 import { parseArgs } from 'node:util'
 import { closeHttp } from '../fuzz/http.ts'
-import { FuzzFailure, runInput, runRound, type Tally } from '../fuzz/run.ts'
+import { FuzzFailure, noTally, runInput, runRound, type Tally } from '../fuzz/run.ts'
 import { TARGETS } from '../fuzz/targets.ts'
 import { Watch } from '../fuzz/watch.ts'
 
@@ -47,7 +47,7 @@ const tallies = new Map<string, Tally>()
 try {
   if (values.replay === undefined) await fuzz(tallies)
   else {
-    const tally = { inputs: 0, refused: 0, slowestMs: 0 }
+    const tally = noTally()
     tallies.set(targets[0]!.name, tally)
     await runInput(targets[0]!, readFileSync(values.replay), tally, `--replay ${values.replay}`)
   }
@@ -61,9 +61,9 @@ try {
 }
 console.table(
   Object.fromEntries(
-    [...tallies].map(([name, { inputs, refused, slowestMs }]) => [
+    [...tallies].map(([name, { inputs, refused, slowestMs, ms }]) => [
       name,
-      { inputs, refused, 'slowest ms': Number(slowestMs.toFixed(1)) },
+      { inputs, refused, 'slowest ms': Number(slowestMs.toFixed(1)), 'ms each': Number((ms / inputs).toFixed(3)) },
     ]),
   ),
 )
