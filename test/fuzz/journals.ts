@@ -291,14 +291,14 @@ function read(input: Buffer): Outcome {
 
 const journalFiles: Target = {
   name: 'journal-file',
-  share: 12,
+  share: 15,
   make: (random) => damage(random.of(seedsOf()), random),
   read,
 }
 
 const journalRows: Target = {
   name: 'journal-rows',
-  share: 12,
+  share: 15,
   make: (random) => oddRows(random.of(seedsOf()), random),
   read,
 }
