@@ -1,7 +1,7 @@
 import { DatabaseSync, type SQLOutputValue } from 'node:sqlite'
-import { columnsOf } from '../channel/chunk.ts'
 import type { BatchKind, Exporter, TextBatch } from '../exporters/exporter.ts'
-import type { StoredPoints } from '../journal/blocks.ts'
+import { pointsOfBlock, type StoredPoints } from '../journal/blocks.ts'
+import { bytesIn } from '../journal/damage.ts'
 import { STATE, type State } from './columns.ts'
 
 type Row = Record<string, SQLOutputValue>
@@ -35,9 +35,11 @@ export class Progress {
 /** A journal, opened to be read only; another process may write it meanwhile. */
 export class AuditedJournal {
   readonly #database: DatabaseSync
+  readonly #path: string
 
   /** @throws when the file cannot be opened */
   constructor(path: string) {
+    this.#path = path
     this.#database = new DatabaseSync(path, { readOnly: true, timeout: 2000 })
   }
 
@@ -107,14 +109,10 @@ export class AuditedJournal {
     return keys
   }
 
-  /** All points that are there, a block at a time. */
+  /** All points that are there, a block at a time. @throws DamagedJournal */
   *blocks(): Generator<StoredPoints> {
-    for (const row of this.#database.prepare('SELECT first, count, data FROM blocks ORDER BY first').iterate()) {
-      const count = Number(row['count'])
-      // A copy: SQLite's bytes may begin anywhere, doubles may not.
-      const bytes = (row['data'] as Uint8Array).slice()
-      yield { first: Number(row['first']), count, ...columnsOf(bytes.buffer, count) }
-    }
+    for (const row of this.#database.prepare('SELECT first, count, data FROM blocks ORDER BY first').iterate())
+      yield pointsOfBlock(row, this.#path)
   }
 
   countSpans(): number {
@@ -124,6 +122,6 @@ export class AuditedJournal {
   /** All spans that are there. */
   *spans(): Generator<{ sequence: number; bytes: Uint8Array }> {
     for (const row of this.#database.prepare('SELECT sequence, data FROM spans ORDER BY sequence').iterate())
-      yield { sequence: Number(row['sequence']), bytes: row['data'] as Uint8Array }
+      yield { sequence: Number(row['sequence']), bytes: bytesIn(this.#path, 'a span', row['data']) }
   }
 }

@@ -1,8 +1,12 @@
 import { parseDocument } from 'yaml'
 
+/*
+ * The parser's warnings go to standard error with words of the file in them: there are none at this `logLevel`.
+ */
+
 /** Reads a YAML text as plain values; null when something is wrong, which `say` hears, all of it. */
 export function readYaml(text: string, say: (words: string) => void): unknown {
-  const document = parseDocument(text)
+  const document = parseDocument(text, { logLevel: 'error' })
   for (const error of document.errors) say(withoutSource(error.message))
   if (document.errors.length > 0) return null
   try {
@@ -18,4 +22,5 @@ const withoutSource = (message: string): string =>
   message.split('\n')[0]!.replace(/:\s.*?(?= at line \d+, column \d+:?$|$)/, '')
 
 /** The same with every scalar as the text that was written: `007123` is no number here. For a text that is sound. */
-export const yamlAsWritten = (text: string): unknown => parseDocument(text, { schema: 'failsafe' }).toJS()
+export const yamlAsWritten = (text: string): unknown =>
+  parseDocument(text, { schema: 'failsafe', logLevel: 'error' }).toJS()

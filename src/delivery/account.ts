@@ -1,4 +1,5 @@
 import type { BatchKind, Exporter, Heights } from '../exporters/exporter.ts'
+import { targetIn } from '../journal/damage.ts'
 import type { RunJournal } from '../journal/journal.ts'
 
 /** How far one destination has got in one kind of one run. */
@@ -84,7 +85,7 @@ export class DestinationAccount {
       runId: row['run_id'] as string | null,
       made: row['made'] === 1,
       ended: row['ended'] === 1,
-      target: JSON.parse(row['target'] as string) as Record<string, string | null>,
+      target: targetIn(journal.path, row['target']),
     }
     const heights = journal.all('SELECT key, step FROM heights WHERE destination = ?', this.id)
     this.#heights = new Map(heights.map((height) => [height['key'] as string, Number(height['step'])]))

@@ -1,4 +1,5 @@
 import type { Batch, BatchKind, PointBatch, SpanBatch, TextBatch } from '../exporters/exporter.ts'
+import { DamagedJournal, textIn } from '../journal/damage.ts'
 import type { RunJournal } from '../journal/journal.ts'
 import { wrapTraces } from '../otlp/rewrap.ts'
 import { spanName } from '../otlp/traces.ts'
@@ -6,11 +7,14 @@ import { spanName } from '../otlp/traces.ts'
 /** Most bytes of spans in one request: a collector takes 20 MiB, gateways less. */
 const MAX_SPAN_BYTES = 4 << 20
 
-/** The next items of a kind behind sequence number `after`, or null when there are none. */
+/** The next items of a kind behind sequence number `after`, or null when there are none. @throws DamagedJournal */
 export function nextBatch(journal: RunJournal, kind: BatchKind, after: number, limit: number): Batch | null {
   if (kind === 'points') {
     const points = journal.read(after, limit)
-    return points === null ? null : { kind, keyOf: (series) => journal.keys[series]!, ...points }
+    if (points === null) return null
+    const unknown = points.series.find((series) => series >= journal.keys.length)
+    if (unknown !== undefined) throw new DamagedJournal(journal.path, `points of series ${unknown}, which has no key`)
+    return { kind, keyOf: (series) => journal.keys[series]!, ...points }
   }
   if (kind === 'spans') return nextSpans(journal, after, limit)
   // Known without asking the database, for this is looked at before each batch.
@@ -21,7 +25,10 @@ export function nextBatch(journal: RunJournal, kind: BatchKind, after: number, l
     limit,
   )
   if (rows.length === 0) return null
-  const entries = rows.map((row) => [row['name'] as string, row['value'] as string] as const)
+  const entries = rows.map(
+    ({ name, value }) =>
+      [textIn(journal.path, `a name of ${kind}`, name), textIn(journal.path, `a value of ${kind}`, value)] as const,
+  )
   return { kind, first: Number(rows[0]!['sequence']), count: rows.length, entries }
 }
 

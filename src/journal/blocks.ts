@@ -1,4 +1,5 @@
 import { CHUNK_POINTS, columnsOf, POINT_BYTES, type Columns } from '../channel/chunk.ts'
+import { countIn, DamagedJournal } from './damage.ts'
 
 /** Most points of one block: 0.9 MB, so that a slow destination never reads megabytes for a thousand points. */
 const MAX_BLOCK_POINTS = 32_768
@@ -13,6 +14,21 @@ export interface Chunk {
 export interface StoredPoints extends Columns {
   first: number
   count: number
+}
+
+/** A row of `blocks` as points. @throws DamagedJournal when its bytes are not as many as its points need */
+export function pointsOfBlock(row: Record<string, unknown>, path: string): StoredPoints {
+  const { data } = row
+  const first = countIn(path, 'the first point of a block', row['first'])
+  const count = countIn(path, `points in the block of point ${first}`, row['count'])
+  const bytes = data instanceof Uint8Array ? data.byteLength : 0
+  if (!(data instanceof Uint8Array) || count === 0 || bytes !== count * POINT_BYTES)
+    throw new DamagedJournal(
+      path,
+      `the block of point ${first} has ${bytes} bytes for ${count} points of ${POINT_BYTES}`,
+    )
+  // A copy: SQLite's bytes may begin anywhere, doubles may not.
+  return { first, count, ...columnsOf(new Uint8Array(data).buffer, count) }
 }
 
 /** Joins chunks with `points` points in all into blocks: `data` is what the journal stores, `columns` the view on it. */

@@ -40,15 +40,22 @@ export function createFile(path: string): DatabaseSync {
 /** Opens a journal and brings it to the format of this version. @throws when the file is no journal that we know */
 export function openFile(path: string): DatabaseSync {
   const database = new DatabaseSync(path, { timeout: BUSY_PATIENCE_MS })
+  try {
+    bringUpToDate(database, path)
+  } catch (error) {
+    database.close()
+    throw error
+  }
+  return database
+}
+
+function bringUpToDate(database: DatabaseSync, path: string): void {
   const { user_version: format } = database.prepare('PRAGMA user_version').get() as { user_version: number }
   const { application_id: id } = database.prepare('PRAGMA application_id').get() as { application_id: number }
-  if (id !== APPLICATION_ID || format < OLDEST_FORMAT || format > FORMAT) {
-    database.close()
+  if (id !== APPLICATION_ID || format < OLDEST_FORMAT || format > FORMAT)
     throw new Error(
       `${path} is no journal of this version: expected format ${FORMAT}, found ${id === APPLICATION_ID ? format : 'another kind of file'}`,
     )
-  }
   database.exec(DURABLE)
   for (const migrate of MIGRATIONS.slice(format - OLDEST_FORMAT)) migrate(database)
-  return database
 }

@@ -2,6 +2,7 @@ import type { DatabaseSync } from 'node:sqlite'
 import type { EndStatus, PackedSpans, RunStart, WaitingRow } from '../channel/messages.ts'
 import { COUNTERS, dropped, SPANS_JOURNAL_FULL } from '../telemetry/counters.ts'
 import { joinChunks, type Chunk, type StoredPoints } from './blocks.ts'
+import { countIn, DamagedJournal } from './damage.ts'
 import { createFile, openFile } from './file.ts'
 import { drainOverflow, openOverflow } from './overflow.ts'
 import { bytesOf, nothingPending, type WrittenPoints } from './pending.ts'
@@ -116,19 +117,33 @@ export class RunJournal {
   static open(path: string): RunJournal {
     const database = openFile(path)
     const journal = new RunJournal(database, path, false)
-    const rows = journal.#disk
-    for (const { id, key } of rows.all('SELECT id, key FROM series')) journal.#know(Number(id), String(key))
-    journal.#points = tables.readCounter(rows, JOURNALED)
-    journal.#spans = tables.readCounter(rows, JOURNALED_SPANS)
-    journal.#first = firstKept(database, journal.#points, journal.#spans)
-    tables.setMeta(rows, 'pid', String(process.pid))
-    journal.#isShared = journal.readStart().identity !== null
+    try {
+      journal.#readIn()
+    } catch (error) {
+      journal.close()
+      throw error
+    }
     return journal
+  }
+
+  /** Reads what is known of the run. @throws DamagedJournal */
+  #readIn(): void {
+    const rows = this.#disk
+    for (const [i, { id, key }] of rows.all('SELECT id, key FROM series ORDER BY id').entries()) {
+      if (id !== i || typeof key !== 'string')
+        throw new DamagedJournal(this.path, `expected series ${i} and its key, got ${String(id)} and ${String(key)}`)
+      this.#know(id, key)
+    }
+    this.#points = countIn(this.path, JOURNALED, tables.readCounter(rows, JOURNALED))
+    this.#spans = countIn(this.path, JOURNALED_SPANS, tables.readCounter(rows, JOURNALED_SPANS))
+    this.#first = firstKept(rows.database, this.#points, this.#spans)
+    tables.setMeta(rows, 'pid', String(process.pid))
+    this.#isShared = this.readStart().identity !== null
   }
 
   /** The run as it began, params apart. */
   readStart(): Omit<RunStart, 'params'> {
-    return tables.readStart(this.#rows)
+    return tables.readStart(this.#rows, this.path)
   }
 
   /** How and when the run ended, or null while it has not. */
@@ -146,7 +161,7 @@ export class RunJournal {
 
   /** What waits for the spans around it, oldest first. */
   readWaiting(): WaitingRow[] {
-    return tables.readWaiting(this.#rows)
+    return tables.readWaiting(this.#rows, this.path)
   }
 
   /** Ends a run whose process died without a word: killed, at the time of its last point. One that others feed has just ended. */

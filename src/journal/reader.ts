@@ -1,5 +1,6 @@
 import { columnsOf, POINT_BYTES } from '../channel/chunk.ts'
-import { copyColumns, type StoredPoints } from './blocks.ts'
+import { copyColumns, pointsOfBlock, type StoredPoints } from './blocks.ts'
+import { bytesIn, DamagedJournal } from './damage.ts'
 import type { Statements } from './statements.ts'
 
 /** A span as it came, with what stands around it. */
@@ -46,7 +47,7 @@ export class JournalReader {
     this.#block = null
   }
 
-  /** `count` points behind sequence number `after`. @throws when one of them is not there */
+  /** `count` points behind sequence number `after`. @throws DamagedJournal when one of them is not there */
   points(after: number, count: number): StoredPoints {
     const out = { first: after + 1, count, ...columnsOf(new ArrayBuffer(count * POINT_BYTES), count) }
     for (let filled = 0; filled < count;) {
@@ -67,9 +68,9 @@ export class JournalReader {
     const end = isOnDisk && overflow !== null ? overflow.spans : last
     return rows.all(SPANS, after, end, limit).map((row) => ({
       sequence: Number(row['sequence']),
-      resourceHead: row['resource'] as Uint8Array,
-      scopeHead: row['scope'] as Uint8Array,
-      bytes: row['data'] as Uint8Array,
+      resourceHead: bytesIn(this.#path, 'the resource of a span', row['resource']),
+      scopeHead: bytesIn(this.#path, 'the scope of a span', row['scope']),
+      bytes: bytesIn(this.#path, 'a span', row['data']),
     }))
   }
 
@@ -79,13 +80,10 @@ export class JournalReader {
     const overflow = this.#overflow
     const rows = overflow === null || sequence <= overflow.points ? this.#disk : overflow.rows
     const row = rows.get(BLOCK, sequence)
-    const first = Number(row?.['first'] ?? 0)
-    const count = Number(row?.['count'] ?? 0)
-    if (row === undefined || sequence >= first + count)
-      throw new Error(`${this.#path}: no block holds point ${sequence}`)
-    // A copy: SQLite's bytes may begin anywhere, doubles may not.
-    const bytes = (row['data'] as Uint8Array).slice()
-    this.#block = { first, count, ...columnsOf(bytes.buffer, count) }
-    return this.#block
+    const block = row === undefined ? null : pointsOfBlock(row, this.#path)
+    if (block === null || sequence >= block.first + block.count)
+      throw new DamagedJournal(this.#path, `no block holds point ${sequence}`)
+    this.#block = block
+    return block
   }
 }

@@ -2,6 +2,7 @@ import { readdirSync, type Dirent } from 'node:fs'
 import { join } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
 import type { BatchKind } from '../exporters/exporter.ts'
+import { commandIn, countIn, DamagedJournal } from './damage.ts'
 import { isLocked } from './lock.ts'
 import { firstKept } from './room.ts'
 import { APPLICATION_ID, FORMAT } from './schema.ts'
@@ -104,10 +105,10 @@ export function readStatus(
         counters.filter(([name]) => name.startsWith(prefix)).map(([name, n]) => [name.slice(prefix.length), n]),
       )
     const count = (sql: string): number => Number(Object.values(all(sql)[0] ?? { n: 0 })[0])
-    const journaled = counter.get(JOURNALED) ?? 0
+    const journaled = countIn(path, JOURNALED, counter.get(JOURNALED) ?? 0)
     const totals = {
       points: journaled,
-      spans: counter.get(JOURNALED_SPANS) ?? 0,
+      spans: countIn(path, JOURNALED_SPANS, counter.get(JOURNALED_SPANS) ?? 0),
       params: count('SELECT count(*) FROM params'),
       tags: count('SELECT count(*) FROM tags'),
     }
@@ -125,7 +126,7 @@ export function readStatus(
       source: meta.get('source') ?? '',
       identity: meta.get('identity') ?? null,
       lastAt: meta.has('lastAt') ? Number(meta.get('lastAt')) : null,
-      command: JSON.parse(meta.get('command') ?? '[]') as string[],
+      command: commandIn(path, meta.get('command') ?? '[]'),
       directory: meta.get('directory') ?? '',
       journal: path,
       received: {
@@ -255,7 +256,8 @@ export function readStateDir(stateDir: string, skip: (journal: string) => boolea
       if (isEmpty(path)) empty.push(path)
       else {
         const { message, errcode } = error as Error & { errcode?: number }
-        unreadable.push({ journal: path, error: message, isDamaged: DAMAGED.has((errcode ?? 0) & 0xff) })
+        const isDamaged = error instanceof DamagedJournal || DAMAGED.has((errcode ?? 0) & 0xff)
+        unreadable.push({ journal: path, error: message, isDamaged })
       }
     }
   }

@@ -1,5 +1,6 @@
 import type { EndStatus, RunStart, WaitingRow } from '../channel/messages.ts'
 import { COUNTERS, skipped } from '../telemetry/counters.ts'
+import { bytesIn, commandIn } from './damage.ts'
 import type { Statements } from './statements.ts'
 
 /** Points ever written; blocks may have been forgotten since. */
@@ -80,8 +81,8 @@ export function writeStart(rows: Statements, start: RunStart): void {
   for (const tag of tags) writeTag(rows, tag)
 }
 
-/** The run as it began, params apart. */
-export function readStart(rows: Statements): Omit<RunStart, 'params'> {
+/** The run as it began, params apart. @throws DamagedJournal */
+export function readStart(rows: Statements, path: string): Omit<RunStart, 'params'> {
   const meta = new Map(rows.all('SELECT key, value FROM meta').map((row) => [String(row['key']), String(row['value'])]))
   const text = (key: string): string => meta.get(key) ?? ''
   return {
@@ -91,7 +92,7 @@ export function readStart(rows: Statements): Omit<RunStart, 'params'> {
     trackerRun: meta.get('trackerRun') ?? null,
     source: text('source'),
     directory: text('directory'),
-    command: JSON.parse(text('command')) as string[],
+    command: commandIn(path, text('command')),
     startedAt: Number(text('startedAt')),
     tags: rows.all('SELECT name, value FROM tags').map((row) => [String(row['name']), String(row['value'])] as const),
   }
@@ -154,14 +155,14 @@ export function writeWaiting(rows: Statements, { id, since, numbers, span, part,
 }
 
 /** What waits for the spans around it, oldest first. */
-export function readWaiting(rows: Statements): WaitingRow[] {
+export function readWaiting(rows: Statements, path: string): WaitingRow[] {
   return rows.all('SELECT * FROM waiting ORDER BY id').map((row) => ({
     id: Number(row['id']),
     since: Number(row['since']),
     numbers: Number(row['numbers']),
     span: String(row['span']),
     part: Number(row['part']),
-    body: row['body'] as Uint8Array | null,
+    body: row['body'] === null ? null : bytesIn(path, 'what waits', row['body']),
   }))
 }
 

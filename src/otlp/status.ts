@@ -55,6 +55,8 @@ export function encodeStatus(code: number, message: string, encoding: Encoding):
 /** The partial success in a server's answer; null when all was taken. Throws `WireError` when the answer cannot be read. */
 export function readPartialSuccess(body: Uint8Array, contentType: string): PartialSuccess | null {
   const found = /^application\/json\b/i.test(contentType.trim()) ? partialOfJson(body) : partialOfProtobuf(body)
+  // Counted, a negative number would be spans that were taken twice.
+  if (found.rejected < 0) throw new WireError('a number of refused spans', found.rejected, 'the partial success')
   return found.rejected === 0 && found.message === '' ? null : found
 }
 

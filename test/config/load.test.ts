@@ -1,6 +1,6 @@
 import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { describe, expect, it } from 'vitest'
+import { describe, expect, it, onTestFinished, vi } from 'vitest'
 import { readFlags } from '../../src/config/flags.ts'
 import { loadSettings, stateDirOf, withoutCredentials, withoutUser, type Env } from '../../src/config/load.ts'
 import { envOf, flagOf, SETTING_NAMES, settingOf } from '../../src/config/settings.ts'
@@ -91,6 +91,13 @@ describe('settings', () => {
     expect(load(['--config', fileWith('a: [1')]).problems.length).toBeGreaterThan(0)
     expect(load(['--config', fileWith('- a\n')]).problems[0]).toContain('expected settings by name, got a list')
     expect(load(['--config', fileWith('')]).problems).toEqual([])
+  })
+
+  it('in a file with odd keys make no word of it on standard error', () => {
+    const warn = vi.spyOn(process, 'emitWarning')
+    onTestFinished(() => warn.mockRestore())
+    expect(load(['--config', fileWith('? {password: a}\n: b\n')]).problems).toHaveLength(1)
+    expect(warn).not.toHaveBeenCalled()
   })
 
   it('that the environment misspells are a notice, since other versions may know them', () => {

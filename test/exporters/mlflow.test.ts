@@ -291,6 +291,26 @@ describe('a run', () => {
     await exporter.close()
   })
 
+  it('whose metrics have steps that cannot be read has no point taken for stored', async () => {
+    const fake = await FakeMlflow.start()
+    const exporter = exporterFor(fake.url)
+    const deep = `${'['.repeat(20_000)}${']'.repeat(20_000)}`
+    const metrics = `[{"key":"a","step":"7"},{"key":"b","step":"x"},{"key":"c"},{"key":"d","step":{}},{"key":"e","step":${deep}}]`
+    const run = `{"run":{"info":{"experiment_id":"1","lifecycle_stage":"active"},"data":{"metrics":${metrics}}}}`
+    fake.fault = ({ path }, response) => path === 'runs/get' && (response.writeHead(200).end(run), true)
+    const result = await exporter.openRun({ ...runToOpen, target: exporter.target, knownId: 'r1' }, never)
+    const none = Number.MAX_SAFE_INTEGER
+    expect(result).toMatchObject({ kind: 'ok' })
+    expect('heights' in result && [...(result.heights ?? [])]).toEqual([
+      ['a', 7],
+      ['b', none],
+      ['c', 0],
+      ['d', none],
+      ['e', none],
+    ])
+    await exporter.close()
+  })
+
   it('that was given is used, and not ended unless that is asked for', async () => {
     const fake = await FakeMlflow.start()
     const maker = exporterFor(fake.url)

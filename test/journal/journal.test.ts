@@ -4,6 +4,7 @@ import { gunzipSync } from 'node:zlib'
 import fc from 'fast-check'
 import { describe, expect, it, onTestFinished } from 'vitest'
 import { CHUNK_POINTS, columnsOf } from '../../src/channel/chunk.ts'
+import { nextBatch } from '../../src/delivery/batches.ts'
 import { RunJournal } from '../../src/journal/journal.ts'
 import { isBusy, isLocked, JournalLock } from '../../src/journal/lock.ts'
 import { readJournal } from '../../src/journal/status.ts'
@@ -175,6 +176,32 @@ describe('a journal', () => {
     journal.closeByTakeOver()
     expect(journal.readEnd()).toEqual({ status: 'KILLED', time: 5 })
     journal.close()
+  })
+
+  it.each([
+    ['a block that is too short', 'UPDATE blocks SET data = substr(data, 1, 50)', 'has 50 bytes for 3 points of 28'],
+    ['a block that is too long', 'UPDATE blocks SET count = 2', 'has 84 bytes for 2 points of 28'],
+    ['a count that is none', 'UPDATE blocks SET count = 1e300', 'expected a count as points in the block of point 1'],
+    ['a block that is gone', 'DELETE FROM blocks', 'no block holds point 1'],
+    ['a series without its key', 'DELETE FROM series WHERE id = 2', 'points of series 2, which has no key'],
+    ['a gap between series', 'DELETE FROM series WHERE id = 1', 'expected series 1 and its key, got 2 and c'],
+    ['a number of points that is none', "UPDATE counters SET value = 'x'", 'expected a count as journaled.points'],
+    ['a command that is none', "UPDATE meta SET value = '{' WHERE key = 'command'", 'list of words as its command'],
+  ])('with %s says so, and makes up no points', (_, sql, words) => {
+    const path = join(temporaryDirectory(), 'x.sqlite')
+    const journal = RunJournal.create(path, start)
+    for (const [id, key] of ['a', 'b', 'c'].entries()) journal.addSeries(id, key)
+    journal.addPoints(chunk([0, 1, 2]), 3, points(3))
+    journal.commit()
+    journal.run(sql)
+    journal.close()
+    const read = (): void => {
+      const again = RunJournal.open(path)
+      onTestFinished(() => again.close())
+      nextBatch(again, 'points', 0, 10)
+    }
+    expect(read).toThrow(`${path} is damaged: `)
+    expect(read).toThrow(words)
   })
 
   it('of another kind or format is refused by name', () => {

@@ -40,5 +40,8 @@ describe('the answer', () => {
   it('of a server that cannot be read is an error, not a success', () => {
     expect(() => readPartialSuccess(Buffer.from('<html>'), JSON_TYPE)).toThrow(WireError)
     expect(() => readPartialSuccess(Buffer.from('<html>'), PROTOBUF)).toThrow(WireError)
+    const text = JSON.stringify({ partialSuccess: { rejectedSpans: '-1' } })
+    expect(() => readPartialSuccess(Buffer.from(text), JSON_TYPE)).toThrow(WireError)
+    expect(() => readPartialSuccess(Buffer.from('0a0b08ffffffffffffffffff01', 'hex'), PROTOBUF)).toThrow(WireError)
   })
 })

@@ -176,6 +176,24 @@ describe('a line', () => {
     expect(counts['not_events.too_long']).toBeUndefined()
   })
 
+  it('is read behind a progress bar that ends each of its updates with a return, and before two returns', () => {
+    const bar = Array.from({ length: 20_000 }, (_, i) => Buffer.from(`${String(i).padStart(99, '.')}\r`))
+    const cut = (bytes: Buffer): Buffer[] => [...bar, bytes]
+    const { points, counts } = extract('{"step":1,"loss":2}\r\r\n{"step":2,"loss":3}\r\r\n', { cut })
+    expect(points.map(({ step, value }) => [step, value])).toEqual([
+      [1, 2],
+      [2, 3],
+    ])
+    expect(counts['not_events.too_long']).toBeUndefined()
+  })
+
+  it('counts what was drawn over as unsound in no way of cutting', () => {
+    const input = Buffer.from('\n\xff 50%\r{"step":1,"loss":2}\n\xff\n', 'latin1')
+    const inBytes = (bytes: Buffer): Buffer[] => Array.from(bytes, (byte) => Buffer.from([byte]))
+    for (const found of [extract(input), extract(input, { cut: inBytes })])
+      expect(found.counts).toMatchObject({ points: 1, 'received.invalid_utf8': 1 })
+  })
+
   it('that nests thousands of levels beside a large number, or in its configuration, ends nothing', () => {
     const deep = `${'{"a":'.repeat(20_000)}1${'}'.repeat(20_000)}`
     const input = `{"step":1,"big":1e300,"d":${deep}}\n{"message":"startup","d":${deep},"l":${'['.repeat(20_000)}${']'.repeat(20_000)}}\n{"message":"config_trace",${Array.from({ length: 60_000 }, (_, i) => `"k${i}":1`).join(',')}}\n{"step":2,"loss":1}\n`

@@ -135,6 +135,18 @@ describe('lines of tracing-subscriber that show spans', () => {
     expect([full[0]!.events.length, full[0]!.droppedEvents]).toEqual([128, 172])
   })
 
+  it('that nest lists by the thousands, or are thousands inside each other, end nothing', () => {
+    const deep = `${'['.repeat(40_000)}${']'.repeat(40_000)}`
+    const inside = Array.from({ length: 20_000 }, (_, i) => `{"name":"s${i}"}`).join(',')
+    const input = `{"message":"x","span":{"name":"deep","a":${deep}}}\n{"message":"x","spans":[${inside}]}\n${line(1, 'x', [{ name: 'last' }])}`
+    const from = performance.now()
+    const spans = spansOf(input)
+    expect(performance.now() - from).toBeLessThan(5000)
+    expect(spans.map(({ name }) => name)).toContain('last')
+    expect(spans).toHaveLength(65)
+    expect(readTraces(serializeSpans(spans, {}))).toHaveLength(65)
+  })
+
   it('harm nothing, whatever stands in span and spans', () => {
     const json = fc.jsonValue({ maxDepth: 3 })
     fc.assert(

@@ -2,6 +2,7 @@ import { isFields } from '../../layer/event.ts'
 import type { Confirmation, PointBatch } from '../exporter.ts'
 import type { MlflowClient } from './client.ts'
 import { mlflowKey } from './keys.ts'
+import { numberIn } from './run.ts'
 
 /** MLflow's most rows of one answer of this path. */
 const MAX_ROWS = 2500
@@ -39,9 +40,9 @@ export async function confirmBatch(
   const isThere = metrics.some(
     (row) =>
       isFields(row) &&
-      Number(row['value']) === batch.value[at] &&
-      Number(row['timestamp']) === batch.time[at] &&
-      Number(row['step'] ?? 0) === step,
+      numberIn(row['value']) === batch.value[at] &&
+      numberIn(row['timestamp']) === batch.time[at] &&
+      numberIn(row['step'] ?? 0) === step,
   )
   if (isThere) return { kind: 'stored' }
   // A full answer may have been thinned out.

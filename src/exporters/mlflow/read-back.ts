@@ -3,7 +3,7 @@ import type { ReadResult, RunReader, StoredPage, StoredRun } from '../exporter.t
 import type { MlflowClient } from './client.ts'
 import { encodeText } from './encode.ts'
 import { mlflowKey, originalKeyTag } from './keys.ts'
-import { odd, RUN_TAG, textAt } from './run.ts'
+import { numberIn, odd, RUN_TAG, textAt } from './run.ts'
 
 /** Rows of one page, as MLflow's own client asks for; ... */
 const MAX_ROWS = 25_000
@@ -43,12 +43,12 @@ async function readRun(client: MlflowClient, runId: string, abort: AbortSignal):
     }
   const data = isFields(run['data']) ? run['data'] : {}
   const texts = (name: string): Map<string, string> =>
-    new Map(listOf(data[name]).map((row) => [String(row['key']), textAt(row, 'value') ?? '']))
+    new Map(listOf(data[name]).map((row) => [textAt(row, 'key') ?? '', textAt(row, 'value') ?? '']))
   return {
     kind: 'ok',
     value: {
       status,
-      endTime: info['end_time'] === undefined ? null : Number(info['end_time']),
+      endTime: info['end_time'] === undefined ? null : numberIn(info['end_time']),
       keys: [...texts('metrics').keys()],
       params: texts('params'),
       tags: texts('tags'),
@@ -71,7 +71,7 @@ async function readPoints(
   const answer = await client.get('metrics/get-history', page === null ? query : { ...query, page_token: page }, abort)
   if (answer.kind !== 'ok') return answer
   const metrics = listOf(answer.json['metrics'])
-  const column = (name: string): Float64Array => Float64Array.from(metrics, (metric) => Number(metric[name] ?? 0))
+  const column = (name: string): Float64Array => Float64Array.from(metrics, (metric) => numberIn(metric[name] ?? 0))
   const token = textAt(answer.json, 'next_page_token')
   // A page without rows is the last one, whatever it says.
   const next = metrics.length === 0 || token === '' ? null : token

@@ -109,13 +109,25 @@ async function existingRun(
   return { ...opened(client, experiment, runId, made), heights: heightsOf(answer.json) }
 }
 
-/** The highest step of each metric of a run: its latest metric is that of the largest step. */
+/**
+ * The highest step of each metric of a run: its latest metric is that of the largest step. Where that cannot be read, no
+ * step lies beyond it, so that no point is taken for stored.
+ */
 function heightsOf(json: Record<string, unknown>): Heights {
   const run = json['run']
   const data = isFields(run) ? run['data'] : undefined
   const metrics = isFields(data) && Array.isArray(data['metrics']) ? (data['metrics'] as unknown[]) : []
-  return new Map(metrics.filter(isFields).map((metric) => [metric['key'] as string, Number(metric['step'] ?? 0)]))
+  return new Map(metrics.filter(isFields).map((metric) => [textAt(metric, 'key') ?? '', stepOf(metric['step'] ?? 0)]))
 }
+
+function stepOf(value: unknown): number {
+  const step = numberIn(value)
+  return Number.isFinite(step) ? step : Number.MAX_SAFE_INTEGER
+}
+
+/** A number of an answer, which may be its text; NaN when it is none. */
+export const numberIn = (value: unknown): number =>
+  typeof value === 'number' || typeof value === 'string' ? Number(value) : Number.NaN
 
 const opened = (
   client: MlflowClient,

@@ -6,6 +6,9 @@ import { levelOfLine } from '../../layer/level.ts'
 /** Spans that are open at a time; beyond it the one that was longest not seen ends. */
 const MAX_OPEN = 256
 
+/** Spans inside each other that one line can show; those further inside belong to the last of them. */
+const MAX_PATH = 64
+
 /** A span that no line has shown for this long (time of the lines) has ended, for want of a line that says so. */
 const IDLE_MS = 5 * 60_000
 
@@ -64,14 +67,25 @@ export class LineSpans {
 
   /** One line that shows spans; `isTaken`: the filter lets its event pass. */
   line(line: Fields, event: TracingEvent, timeMs: number, isTaken: boolean): void {
-    const path = pathOf(line)
     timeMs += belowMs(line)
-    let span: Open | null = null
-    for (const fields of path) span = this.#find(span, fields, timeMs)
+    const span = this.#innermost(line, timeMs)
     if (span === null) return
     if (event.message === 'close' && this.#close(span, event, timeMs)) return
     if (isTaken && !LIFE.has(event.message)) addEvent(span, line, event, timeMs)
     this.#endIdle(timeMs)
+  }
+
+  /** The innermost span that a line shows; null when it shows none that can be told from others. */
+  #innermost(line: Fields, timeMs: number): Open | null {
+    let span: Open | null = null
+    try {
+      for (const fields of pathOf(line).slice(0, MAX_PATH)) span = this.#find(span, fields, timeMs)
+    } catch (error) {
+      // Spans are known by their JSON, and lists inside each other by the thousands have none.
+      if (!(error instanceof RangeError)) throw error
+      return null
+    }
+    return span
   }
 
   /** The input is over: nothing is shown any more. */

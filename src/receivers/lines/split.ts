@@ -24,6 +24,8 @@ export class LineSplitter {
   #carry: Buffer[] = []
   #carryBytes = 0
   #tooLong = false
+  /** A carriage return is the last that came of the unfinished line. */
+  #isAtReturn = false
 
   constructor(sink: LineSink) {
     this.#sink = sink
@@ -46,20 +48,19 @@ export class LineSplitter {
     if (this.#carryBytes > 0 || this.#tooLong) this.#flush((text, sound) => this.#sink.last(text, sound))
   }
 
-  /** Lines that lie whole in one chunk: one conversion for all of them. */
+  /** Lines that lie whole in one chunk: one conversion for all of them, where nothing in them was drawn over. */
   #whole(bytes: Buffer): void {
-    const sound = isUtf8(bytes)
-    if (!sound) {
-      for (let from = 0; from <= bytes.length;) {
-        const newline = bytes.indexOf(NEWLINE, from)
-        const to = newline < 0 ? bytes.length : newline
-        const line = bytes.subarray(from, to)
-        this.#emit(line.toString(), isUtf8(line), line.length)
-        from = to + 1
-      }
+    if (isUtf8(bytes) && !bytes.includes(CARRIAGE_RETURN)) {
+      for (const line of bytes.toString().split('\n')) this.#emit(line, true, line.length)
       return
     }
-    for (const line of bytes.toString().split('\n')) this.#emit(line, true, line.length)
+    for (let from = 0; from <= bytes.length;) {
+      const newline = bytes.indexOf(NEWLINE, from)
+      const to = newline < 0 ? bytes.length : newline
+      const line = behindReturn(bytes.subarray(from, to))
+      this.#emit(line.toString(), isUtf8(line), line.length)
+      from = to + 1
+    }
   }
 
   /** `length` may be in UTF-16 units: a line within one chunk is far below the limit unless the chunk is huge. */
@@ -69,16 +70,15 @@ export class LineSplitter {
   }
 
   #keep(bytes: Buffer): void {
-    // A progress bar that is overwritten for hours is no long line: what stands before a carriage return is never read.
-    // One at the end may belong to a CRLF.
-    const back = bytes.lastIndexOf(CARRIAGE_RETURN, -2)
-    if (back >= 0) {
+    const rest = behindReturn(bytes)
+    const isDrawnOver = rest.length < bytes.length || (this.#isAtReturn && endOfText(bytes) > 0)
+    if (bytes.length > 0) this.#isAtReturn = bytes.at(-1) === CARRIAGE_RETURN
+    if (isDrawnOver) {
       this.#carry = []
       this.#carryBytes = 0
       this.#tooLong = false
     }
     if (this.#tooLong) return
-    const rest = back < 0 ? bytes : bytes.subarray(back)
     this.#carryBytes += rest.length
     if (this.#carryBytes > MAX_LINE_BYTES) {
       this.#tooLong = true
@@ -94,7 +94,25 @@ export class LineSplitter {
     this.#carry = []
     this.#carryBytes = 0
     this.#tooLong = false
+    this.#isAtReturn = false
     if (tooLong) this.#sink.tooLong()
     else emit(bytes.toString(), isUtf8(bytes))
   }
+}
+
+/** Where the carriage returns begin that a line ends with: they draw nothing over, and belong to its CRLF. */
+function endOfText(line: Buffer): number {
+  let end = line.length
+  while (end > 0 && line[end - 1] === CARRIAGE_RETURN) end -= 1
+  return end
+}
+
+/**
+ * What is left of a line on a terminal: what stands before a carriage return has been drawn over, and is never read. So
+ * a progress bar of hours is no long line.
+ */
+function behindReturn(line: Buffer): Buffer {
+  const end = endOfText(line)
+  const back = end === 0 ? -1 : line.lastIndexOf(CARRIAGE_RETURN, end - 1)
+  return back < 0 ? line : line.subarray(back + 1)
 }

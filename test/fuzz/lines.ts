@@ -1,0 +1,170 @@
+import { isDeepStrictEqual } from 'node:util'
+import { compileRules } from '../../src/layer/rules.ts'
+import { parseFilter } from '../../src/layer/filter.ts'
+import { ConsoleStream } from '../../src/console/stream.ts'
+import { Renderer } from '../../src/console/render.ts'
+import { serializeSpans } from '../../src/otlp/readable.ts'
+import { readTraces } from '../../src/otlp/traces.ts'
+import { LineReader } from '../../src/receivers/lines/index.ts'
+import { LineSpans, type LineSpan } from '../../src/receivers/lines/spans.ts'
+import { SETTINGS } from '../../src/config/settings.ts'
+import { COUNTERS, Counters } from '../../src/telemetry/counters.ts'
+import type { Output } from '../../src/telemetry/output.ts'
+import { Random } from '../simulation/random.ts'
+import { defaultLayer, extract, RECEIVED_AT, type Extracted } from '../support/extract.ts'
+import { hostileFiles, lineFixtures } from '../support/fixtures.ts'
+import { mutate, mutateJson } from './mutate.ts'
+import { law, type Target } from './target.ts'
+
+/** Every recorded line once, and the hostile ones that are not too long to be changed many times. */
+const linesOf = (bytes: Buffer): Buffer[] =>
+  bytes
+    .toString('latin1')
+    .split('\n')
+    .map((line) => Buffer.from(line, 'latin1'))
+    .filter(({ length }) => length > 0 && length < 10_000)
+
+const recordedLines = lineFixtures.flatMap(({ bytes }) => linesOf(bytes).slice(0, 200))
+const hostileLines = hostileFiles.flatMap(({ bytes }) => linesOf(bytes).slice(0, 50))
+const spanLines = recordedLines.filter((line) => line.includes('"span'))
+
+const NEWLINE = Buffer.from('\n')
+
+/** Some 10 MB a second are read, and each input twice. */
+const MAX_INPUT_BYTES = 150_000
+
+/** A few lines, one of them at least changed. */
+function someLines(random: Random, lines: readonly Buffer[]): Buffer {
+  const some = Array.from({ length: random.long(1, 6) }, () => {
+    const line = random.chance(0.1) ? random.of(hostileLines) : random.of(lines)
+    return random.chance(0.4) ? Buffer.from(mutateJson(line.toString(), random)) : line
+  })
+  const joined = Buffer.concat(some.flatMap((line) => [line, NEWLINE]))
+  return (random.chance(0.7) ? mutate(joined, random, random.of(lines)) : joined).subarray(0, MAX_INPUT_BYTES)
+}
+
+/** Cuts bytes into pieces, the same ones for the same bytes. */
+function cut(bytes: Buffer): Buffer[] {
+  const random = new Random(bytes.length * 256 + (bytes[bytes.length >> 1] ?? 0))
+  const pieces: Buffer[] = []
+  for (let from = 0; from < bytes.length;) {
+    const to = from + (bytes.length < 2000 ? random.long(1, 100) : random.long(1, 100_000))
+    pieces.push(bytes.subarray(from, to))
+    from = to
+  }
+  return pieces
+}
+
+const sum = (counts: Extracted['counts'], prefix: string): number =>
+  Object.entries(counts).reduce((total, [name, n]) => total + (name.startsWith(prefix) ? n : 0), 0)
+
+function checkExtracted(found: Extracted): void {
+  const { counts, points, keys } = found
+  law(
+    (counts['received.numbers'] ?? 0) === (counts['points'] ?? 0) + sum(counts, 'skipped.'),
+    'numbers = points + skipped',
+  )
+  law((counts['points'] ?? 0) === points.length, 'every point that is counted is there')
+  law(
+    (counts['received.lines'] ?? 0) >= (counts['received.events'] ?? 0) + sum(counts, 'not_events.'),
+    'lines >= events + others',
+  )
+  law(
+    points.every(({ step, time }) => Number.isSafeInteger(step) && Number.isFinite(time)),
+    'steps and times are numbers',
+  )
+  law(
+    keys.every((key) => Buffer.byteLength(key) <= 1024 && key.isWellFormed()),
+    'keys are sound',
+  )
+}
+
+const lines: Target = {
+  name: 'lines',
+  share: 1000,
+  make: (random) => someLines(random, recordedLines),
+  read: (input) => {
+    const whole = extract(input)
+    checkExtracted(whole)
+    law(isDeepStrictEqual(extract(input, { cut }), whole), 'where the input is cut changes nothing')
+    return 'read'
+  },
+}
+
+const rules = compileRules(defaultLayer)
+const wrappers = SETTINGS['layer.wrappers'].default
+const filter = { all: null, rust: parseFilter('info,ppo=debug') }
+const nowhere = { series: () => {}, point: () => {}, params: () => {}, example: () => {} }
+
+function checkSpans(spans: readonly LineSpan[]): void {
+  const read = readTraces(serializeSpans(spans, { 'service.name': 'fuzz' }), { integerText: 'never' })
+  law(read.length === spans.length, 'every span can be read again')
+  for (const [i, { traceId, spanId, parentSpanId }] of spans.entries()) {
+    const { traceId: trace, spanId: id, parentSpanId: parent } = read[i]!
+    law(trace === traceId && id === spanId && parent === (parentSpanId ?? ''), 'ids stay what they are')
+  }
+  law(
+    spans.every(({ startMs, endMs }) => endMs >= startMs),
+    'no span ends before it begins',
+  )
+  const ids = new Set(spans.map(({ spanId }) => spanId))
+  law(ids.size === spans.length, 'every span ends once')
+  law(
+    spans.every(({ parentSpanId }) => parentSpanId === null || ids.has(parentSpanId)),
+    'all have ended',
+  )
+}
+
+const lineSpans: Target = {
+  name: 'line-spans',
+  share: 250,
+  make: (random) => someLines(random, spanLines),
+  read: (input) => {
+    const made: LineSpan[] = []
+    const spans = new LineSpans('01FUZZ', rules.stepFields.flat(), (span) => made.push(span))
+    const stream = new LineReader({ rules, wrappers, filter, spans }, nowhere, new Counters()).stream(() => RECEIVED_AT)
+    stream.push(input)
+    stream.end()
+    spans.end()
+    checkSpans(made)
+    return 'read'
+  },
+}
+
+/** What a terminal gets to see, and what was counted. */
+function rendered(pieces: readonly Buffer[]): { shown: Buffer; counts: Float64Array } {
+  const shown: Buffer[] = []
+  const output = {
+    unread: 0,
+    stands: () => false,
+    write: (bytes: Buffer) => void shown.push(bytes),
+  } as unknown as Output
+  const counters = new Counters()
+  const reader = new LineReader({ rules, wrappers, filter }, nowhere, counters)
+  const stream = new ConsoleStream({
+    renderer: new Renderer({ rules, labels: { loss: 'Loss' }, colour: true }),
+    text: output,
+    events: output,
+    onSkipped: () => {},
+    open: (tap) => reader.stream(() => RECEIVED_AT, tap),
+  })
+  for (const each of pieces) stream.push(each)
+  stream.end()
+  return { shown: Buffer.concat(shown), counts: counters.values }
+}
+
+const EVENTS = COUNTERS.indexOf('received.events')
+
+const consoleStream: Target = {
+  name: 'console',
+  share: 250,
+  make: (random) => someLines(random, recordedLines),
+  read: (input) => {
+    const whole = rendered([input])
+    law(isDeepStrictEqual(rendered(cut(input)), whole), 'where the input is cut changes nothing that is shown')
+    if (whole.counts[EVENTS] === 0) law(whole.shown.equals(input), 'what is no event passes as it is')
+    return 'read'
+  },
+}
+
+export const LINE_TARGETS: readonly Target[] = [lines, lineSpans, consoleStream]
