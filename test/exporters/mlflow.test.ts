@@ -409,3 +409,28 @@ describe('credentials', () => {
     await exporter.close()
   })
 })
+
+describe('a batch whose answer was lost', () => {
+  const point = (value: number, key = 'loss') => ({ key, step: value, time: value, value })
+  const isThere = async (stored: ReturnType<typeof point>[], sent: ReturnType<typeof point>[]): Promise<string> => {
+    const exporter = exporterFor(inject('mlflowUrl'))
+    const runId = await opened(exporter)
+    if (stored.length > 0) expect(await exporter.send(runId, batch(stored), never)).toEqual({ kind: 'ok' })
+    return message(await exporter.confirm!(runId, batch(sent), () => 0, never))
+  }
+
+  it.each([
+    ['is there when its last point and its first are', [1, 2, 3], [1, 2, 3], 'stored'],
+    ['is not there when only its beginning is, which came with another one', [1, 2], [1, 2, 3], 'missing'],
+    ['is not there when only its end is, which came before as the same row', [3], [1, 2, 3], 'missing'],
+    ['is not there when nothing is', [], [1], 'missing'],
+    ['cannot be told when no point of it lies beyond what was there', [0], [0], 'unknown'],
+  ] as const)('%s', async (_, stored, sent, expected) => {
+    expect(
+      await isThere(
+        stored.map((n) => point(n)),
+        sent.map((n) => point(n)),
+      ),
+    ).toBe(expected)
+  })
+})

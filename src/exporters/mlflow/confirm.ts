@@ -11,6 +11,10 @@ const MAX_ROWS = 2500
  * MLflow stores a batch whole or not at all, so that one of its points tells for all of them: a finite one whose step
  * lies beyond everything that its series held before. A read of one step costs 6 ms on any run; sending 1,000 stored
  * points again costs seconds on a large one.
+ *
+ * The last such point is asked for, and the first: what a process delivered whose memory has died with it is known to
+ * nobody, and if it was the beginning of this batch, the last point is missing; if rows come again as they were, the
+ * first.
  */
 export async function confirmBatch(
   client: MlflowClient,
@@ -19,8 +23,23 @@ export async function confirmBatch(
   heightOf: (series: number) => number,
   abort: AbortSignal,
 ): Promise<Confirmation> {
-  const at = tellingPoint(batch, heightOf)
-  if (at < 0) return { kind: 'unknown' }
+  const telling = tellingPoints(batch, heightOf)
+  let known: Confirmation = { kind: 'unknown' }
+  for (const at of telling) {
+    known = await askFor(client, runId, batch, at, abort)
+    if (known.kind !== 'stored') return known
+  }
+  return known
+}
+
+/** Is point `at` of the batch there? */
+async function askFor(
+  client: MlflowClient,
+  runId: string,
+  batch: PointBatch,
+  at: number,
+  abort: AbortSignal,
+): Promise<Confirmation> {
   const step = batch.step[at]!
   const rows = countAt(batch, at) + 1
   if (rows > MAX_ROWS) return { kind: 'unknown' }
@@ -49,12 +68,16 @@ export async function confirmBatch(
   return metrics.length >= rows ? { kind: 'unknown' } : { kind: 'missing' }
 }
 
-/** Index of a finite point beyond the height of its series, or -1. */
-function tellingPoint(batch: PointBatch, heightOf: (series: number) => number): number {
-  for (let i = batch.count - 1; i >= 0; i -= 1) {
-    if (Number.isFinite(batch.value[i]!) && batch.step[i]! > heightOf(batch.series[i]!)) return i
-  }
-  return -1
+/** Indices of finite points beyond the heights of their series: the last one and the first, one where there is no other. */
+function tellingPoints(batch: PointBatch, heightOf: (series: number) => number): number[] {
+  const isTelling = (i: number): boolean =>
+    Number.isFinite(batch.value[i]!) && batch.step[i]! > heightOf(batch.series[i]!)
+  let last = batch.count - 1
+  while (last >= 0 && !isTelling(last)) last -= 1
+  if (last < 0) return []
+  let first = 0
+  while (!isTelling(first)) first += 1
+  return first === last ? [last] : [last, first]
 }
 
 /** How many points of the batch have the series and step of point `at`. */
