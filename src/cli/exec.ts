@@ -42,8 +42,14 @@ export async function exec(context: Context): Promise<number> {
   }
   const childEnv = otlpEnv(env, receiver.server, start.run, settings)
   const child = startChild({ command: withIgnored(command, ignored), env: childEnv, onError: say })
-  passOutput(child, context)
   signals.to(child)
+  if (!child.isStarted) {
+    // A command that was mistyped is no run.
+    signals.stop()
+    await receiver.server?.close()
+    return (await child.ended).code
+  }
+  passOutput(child, context)
   const daemon = new DaemonFile(stateDir, start.startedAt)
   const bridge = new Bridge({
     settings: receiver.settings,

@@ -20,10 +20,27 @@ export function ulid(now: number): string {
 
 const two = (n: number): string => String(n).padStart(2, '0')
 
-/** What a run is called when nobody has said: the script or program, else where and when. */
-function defaultName(command: readonly string[], directory: string, now: Date): string {
-  const script = command.find((word, i) => i > 0 && /\.(?:py|js|mjs|ts|sh)$/.test(word)) ?? command[0]
-  if (script !== undefined) return basename(script).replace(/\.\w+$/, '')
+const nameOf = (path: string): string => basename(path).replace(/\.\w+$/, '')
+
+/** The word behind the first of these flags. */
+function behind(command: readonly string[], flags: readonly string[]): string | undefined {
+  const at = command.findIndex((word) => flags.includes(word))
+  return at < 0 ? undefined : command[at + 1]
+}
+
+/** Programs whose `-m` names what they run. */
+const RUNNERS = /^(?:python[\d.]*|torchrun|accelerate|deepspeed|uv|poetry)$/
+
+/** What a run is called when nobody has said: the script, module or program, else where and when. */
+export function defaultName(command: readonly string[], directory: string, now: Date): string {
+  const script = command.find((word, i) => i > 0 && /\.(?:py|js|mjs|ts|sh)$/.test(word))
+  const program = command[0] === undefined ? undefined : basename(command[0])
+  const module = program !== undefined && RUNNERS.test(program) ? behind(command, ['-m']) : undefined
+  if (script !== undefined) return nameOf(script)
+  if (module !== undefined) return module
+  if (program === 'cargo')
+    return behind(command, ['--bin', '--example', '-p', '--package']) ?? (basename(directory) || program)
+  if (program !== undefined) return nameOf(program)
   const stamp = `${now.getFullYear()}-${two(now.getMonth() + 1)}-${two(now.getDate())} ${two(now.getHours())}.${two(now.getMinutes())}.${two(now.getSeconds())}`
   return `${basename(directory) || 'run'} ${stamp}`
 }

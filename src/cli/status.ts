@@ -18,7 +18,7 @@ export async function status({ flags, stateDir, stdout, voice }: Context): Promi
   const text = flags.json
     ? `${safeJson({ runs })}\n`
     : runs.length === 0
-      ? `no runs in ${stateDir}\n`
+      ? `no ${unreadable.length > 0 ? 'readable ' : ''}runs in ${stateDir}\n`
       : runs.map(describe).join('\n')
   stdout.write(Buffer.from(text))
   return EXIT.ok

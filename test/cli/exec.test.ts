@@ -54,9 +54,11 @@ describe('a command under exec', () => {
     ])
   })
 
-  it('that does not exist is reported as a shell does', async () => {
-    const { code, stderr } = await exec(temporaryDirectory(), 'no-such-command-here')
+  it('that does not exist is reported as a shell does, and is no run', async () => {
+    const stateDir = temporaryDirectory()
+    const { code, stderr } = await exec(stateDir, 'no-such-command-here')
     expect(code).toBe(127)
+    expect(await statusOf(stateDir)).toEqual([])
     expect(stderr).toContain('no-such-command-here cannot be run (there is no such command)')
   })
 

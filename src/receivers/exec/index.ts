@@ -22,6 +22,8 @@ export interface ChildEnd {
 export interface Child {
   stdout: Tee
   stderr: Tee
+  /** False: there is no process, and `ended` has the exit code of a shell. */
+  isStarted: boolean
   /** Resolves when the process has ended; its descendants may still hold the outputs. */
   ended: Promise<ChildEnd>
   kill(signal: NodeJS.Signals): void
@@ -65,6 +67,7 @@ export function startChild({ command, env, onError }: ChildOptions): Child {
   return {
     stdout: new Tee(inputs[0]!),
     stderr: new Tee(inputs[1]!),
+    isStarted: child?.pid !== undefined,
     ended: child === null ? Promise.resolve(notStarted!) : endOf(child, failed),
     kill: (signal) => void child?.kill(signal),
     leaveToCat: async (isQuiet, drained) => {
