@@ -53,6 +53,8 @@ export class DeliveryThread {
   #orphans: Orphans | null = null
   #retention: Retention | null = null
   #inMemory = false
+  /** One journal was named: what others have left, and the limits of all, are no matter of ours. */
+  #isAlone = false
   #limitMs: number | null = null
   /** When the end began, or null while there is input. */
   #drainedFrom: number | null = null
@@ -96,6 +98,7 @@ export class DeliveryThread {
 
   /** Takes up one journal to deliver what is left of it. @throws when it is none, or another process holds it */
   async open(path: string): Promise<void> {
+    this.#isAlone = true
     const { journal, lock } = await wantJournal(path, this.#clock)
     try {
       if (journal.readEnd() === null) journal.closeByTakeOver()
@@ -191,7 +194,7 @@ export class DeliveryThread {
   #ready(): void {
     if (this.#orphans !== null) return
     this.#options.post({ kind: 'ready' })
-    if (this.#inMemory) return
+    if (this.#inMemory || this.#isAlone) return
     const { stateDir, createExporters, settings } = this.#options
     this.#orphans = new Orphans({
       stateDir,

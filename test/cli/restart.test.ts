@@ -39,6 +39,23 @@ it('a run that was half delivered to one server goes whole to another, and its r
   expect((await spanbridge(['sync', ...at(second)])).stderr).toContain('nothing is left to deliver')
 })
 
+it('a run that sync names is delivered, and no other', async () => {
+  const fake = await FakeMlflow.start()
+  const stateDir = temporaryDirectory()
+  for (const name of ['one', 'other'])
+    await spanbridge(['--quiet', '--run-name', name, '--state-dir', stateDir], lines(0, 10))
+  const at = ['--state-dir', stateDir, '--mlflow-tracking-uri', fake.url]
+  expect((await spanbridge(['sync', 'one', ...at])).code).toBe(0)
+  const delivered = (await statusOf(stateDir)).map(({ name, destinations }) => [name, destinations.length])
+  expect([delivered, fake.runs.size]).toEqual([
+    [
+      ['one', 1],
+      ['other', 0],
+    ],
+    1,
+  ])
+})
+
 describe('a run whose daemon was killed', () => {
   it('goes on under --resume: one run in MLflow, every point once, ended in the end', async () => {
     const url = inject('mlflowUrl')
