@@ -74,7 +74,7 @@ class Scripted extends MemoryExporter {
   }
 }
 
-function sender(exporter: MemoryExporter, doubt: Doubt = 'none') {
+function sender(exporter: MemoryExporter, doubt?: Doubt) {
   const cut = new AbortController()
   const told: string[] = []
   const resent: number[] = []
@@ -86,7 +86,8 @@ function sender(exporter: MemoryExporter, doubt: Doubt = 'none') {
     heightOf: (key) => (key === 'key 1' ? 7 : key === 'KEY 1' ? 70 : -1),
     onResent: (count) => resent.push(count),
   })
-  it.doubt = doubt
+  expect(it.doubt).toBe('none')
+  if (doubt !== undefined) it.doubt = doubt
   return { it, told, resent, cut }
 }
 
@@ -140,6 +141,20 @@ describe('a batch', () => {
     const { it } = sender(exporter)
     expect(await after(1000, it.send('r', texts, false))).toEqual({ kind: 'ok' })
     expect([exporter.calls, it.doubt]).toEqual([['send 1 params', 'send 1 params'], 'none'])
+  })
+
+  it('of params leaves points in doubt that are so, as does one of points that cannot be sent', async () => {
+    for (const [batch, doubt, answer] of [
+      [texts, 'ask', { kind: 'ok' }],
+      [texts, 'pieces', refusal],
+      [points, 'pieces', away],
+    ] as const) {
+      const exporter = new Scripted({ canBeAsked: true })
+      exporter.answers = [answer]
+      const { it } = sender(exporter, doubt)
+      expect(await after(0, it.send('r', batch, true))).toBe(answer)
+      expect(it.doubt).toBe(doubt)
+    }
   })
 
   it('without items neither asks nor brings what is in doubt out of it', async () => {
