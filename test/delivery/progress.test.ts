@@ -97,6 +97,8 @@ describe('progress', () => {
       it.settle(batch(0, 9, kind), cursor(kind), { end: kind === 'points' ? 2 : 1, aside: [] })
       expect(it.isDrained).toBe(isDrained)
     }
+    addPoints(journal, stepsOf(3, 3))
+    expect(it.isDrained).toBe(false)
   })
 
   it('tells of each move, and of the main kind that nothing is in doubt, once all that was under way is done', () => {
@@ -281,6 +283,19 @@ describe('points that are left out of a batch', () => {
     expect(kept()).toEqual({ ...nothing, position: 10, delivered: 4, rejected: 6, sending: 10 })
   })
 
+  it('are left out by the next process, too, whatever that has refused itself', () => {
+    const { it, journal, cursor, batch, refuse, begin } = progress()
+    addPoints(journal, stepsOf(1, 10))
+    addPoints(journal, stepsOf(11, 20, { series: 1 }))
+    const row = (sequence: number) => ({ sequence, name: 'loss', value: 1, reason: 'no' })
+    it.begin('points', cursor(), { end: 10, aside: [row(5)] })
+    const stepsIn = (each: Progress) => Array.from((each.setAside(batch(2, 9)).kept as PointBatch).step)
+    expect(stepsIn(begin())).toEqual([3, 4, 6, 7, 8, 9, 10, 11])
+    refuse(0, refusal('the name is refused', true))
+    refuse(1, refusal('the name is refused', true))
+    expect(stepsIn(it)).toEqual([11])
+  })
+
   it('are noted when more of them are left out of the same batch', () => {
     const { it, cursor, rejected } = withRefusedSeries()
     const row = (sequence: number) => ({ sequence, name: 'x', value: 1, reason: 'no' })
@@ -344,7 +359,7 @@ describe('what the journal had to drop', () => {
 
   it('is no loss where it was delivered, and what was set aside is rejected', () => {
     const { it, journal, said, cursor, batch, kept, begin } = progress(new MemoryExporter(), onDisk())
-    for (const from of [1, 11]) addPoints(journal, stepsOf(from, from + 9))
+    for (const from of [1, 11, 21, 31]) addPoints(journal, stepsOf(from, from + 9))
     it.settle(batch(0, 4), cursor(), { end: 4, aside: [] })
     const row = (sequence: number) => ({ sequence, name: 'loss', value: 1, reason: 'no' })
     it.begin('points', cursor(), { end: 12, aside: [row(6), row(10), row(11)] })
@@ -357,13 +372,24 @@ describe('what the journal had to drop', () => {
     for (const each of [it, begin()]) expect(each.setAside(batch(10, 2)).way.aside).toMatchObject([{ sequence: 11 }])
     const { kept: rest, way } = it.setAside(batch(10, 2))
     it.settle(rest, cursor(), way)
-    expect(kept()).toEqual({ ...nothing, position: 12, delivered: 5, rejected: 3, evicted: 4, sending: 12 })
+    const there = { ...nothing, position: 12, delivered: 5, rejected: 3, evicted: 4, sending: 12 }
+    expect(kept()).toEqual(there)
+    journal.drop(1)
+    it.passEvicted()
+    expect(kept()).toEqual({ ...there, position: 20, evicted: 12 })
+    it.begin('points', cursor(), { end: 40, aside: [row(25)] })
+    for (const position of [30, 40]) {
+      if (position === 40) addPoints(journal, stepsOf(41, 41))
+      journal.drop(1)
+      it.passEvicted()
+      expect(kept()).toMatchObject({ position, rejected: 4 })
+    }
   })
 
   it('leaves in doubt what is under way where that goes further', () => {
     const { it, journal, cursor, heard } = progress(new MemoryExporter(), onDisk())
     for (const from of [1, 11, 21]) addPoints(journal, stepsOf(from, from + 9))
-    it.begin('points', cursor(), { end: 11, aside: [] })
+    it.begin('points', cursor(), { end: 20, aside: [] })
     journal.drop(1)
     it.passEvicted()
     expect(heard).toEqual([])
@@ -404,6 +430,7 @@ describe('the height of a series', () => {
       journal,
       [5, 9, 7, 3, 2, 11, 6].map((step, i) => ({ step, series: i > 3 ? 1 : 0 })),
     )
+    it.settle(batch(0, 9, 'params'), all.cursor('params'), { end: 1, aside: [] })
     settle(all, batch(0, 2))
     expect(heights(journal)).toEqual({ loss: 9 })
     settle(all, batch(2, 3))

@@ -233,6 +233,10 @@ describe('a batch of points in doubt', () => {
       expect(await after(0, it.send('r', points, true))).toBe(answer)
       expect(it.doubt).toBe('none')
     }
+    exporter.answers = [refusal]
+    const inPieces = sender(exporter, 'pieces').it
+    await after(0, inPieces.send('r', points, true))
+    expect(inPieces.doubt).toBe('none')
     exporter.answers = [lost, refusal]
     exporter.tells = [{ kind: 'missing' }]
     const { it } = sender(exporter)
