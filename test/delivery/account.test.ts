@@ -17,6 +17,9 @@ function newJournal() {
   return journal
 }
 
+/** The account of that destination, or of one that differs from it. */
+const known = (journal: RunJournal, rest: Partial<AccountOptions> = {}, isNew = false): DestinationAccount =>
+  new DestinationAccount(journal, { ...there, ...rest }, isNew)
 const destinations = (journal: RunJournal) =>
   journal.all('SELECT * FROM destinations ORDER BY id').map((row) => ({ ...row }))
 const cursors = (journal: RunJournal) =>
@@ -37,7 +40,7 @@ const fillDisk = (journal: RunJournal): void =>
 describe('a destination that the journal does not know', () => {
   it('gets a row with its address and target, and a cursor for each kind that it takes', () => {
     const journal = newJournal()
-    const account = new DestinationAccount(journal, there)
+    const account = known(journal)
     expect(destinations(journal)).toEqual([
       {
         id: 1,
@@ -73,7 +76,7 @@ describe('a destination that the journal does not know', () => {
   it('is there with all or none of its rows', () => {
     const journal = newJournal()
     journal.run(`CREATE TRIGGER full BEFORE INSERT ON cursors BEGIN SELECT RAISE(FAIL, 'disk is full'); END`)
-    expect(() => new DestinationAccount(journal, there)).toThrow('disk is full')
+    expect(() => known(journal)).toThrow('disk is full')
     expect(destinations(journal)).toEqual([])
   })
 
@@ -88,10 +91,10 @@ describe('a destination that the journal does not know', () => {
 describe('a destination that the journal knows', () => {
   it('is found again by its address, with all that was noted of it', () => {
     const journal = newJournal()
-    const before = new DestinationAccount(journal, there)
+    const before = known(journal)
     before.opened('r1', true, 'http://page', new Map([['loss', 40]]))
     before.ended()
-    const account = new DestinationAccount(journal, { ...there, target: { experiment: 'other' } })
+    const account = known(journal, { target: { experiment: 'other' } })
     expect([account.id, account.isMoved, account.elsewhere()]).toEqual([1, false, null])
     expect(account.known).toEqual({ runId: 'r1', made: true, ended: true, target: { experiment: 'ppo' } })
     expect([account.heightOf('loss'), account.heightOf('reward')]).toEqual([40, Number.NEGATIVE_INFINITY])
@@ -100,33 +103,33 @@ describe('a destination that the journal knows', () => {
 
   it('is another one when the address is another, unless the run is or may be made: then it has moved', () => {
     const journal = newJournal()
-    new DestinationAccount(journal, there)
-    const second = new DestinationAccount(journal, { ...there, address: 'a:2' })
+    known(journal)
+    const second = known(journal, { address: 'a:2' })
     expect([second.id, second.isMoved]).toEqual([2, false])
     second.makingSince = 77
-    const moved = new DestinationAccount(journal, { ...there, address: 'a:3' })
+    const moved = known(journal, { address: 'a:3' })
     expect([moved.id, moved.isMoved, moved.makingSince, moved.elsewhere()]).toEqual([2, true, 77, null])
     moved.opened('r2', true, null, new Map())
-    const again = new DestinationAccount(journal, { ...there, address: 'a:4' })
+    const again = known(journal, { address: 'a:4' })
     expect([again.id, again.isMoved, again.known.runId]).toEqual([2, true, 'r2'])
     // The address from which the first one never got anywhere.
-    expect(new DestinationAccount(journal, there).id).toBe(1)
-    expect(new DestinationAccount(journal, { ...there, exporter: 'other' }).id).toBe(3)
+    expect(known(journal).id).toBe(1)
+    expect(known(journal, { exporter: 'other' }).id).toBe(3)
   })
 
   it('is the one that was made last, of those that were made at other addresses', () => {
     const journal = newJournal()
     for (const address of ['a:1', 'a:2']) {
-      const account = new DestinationAccount(journal, { ...there, address }, true)
+      const account = known(journal, { address }, true)
       account.opened(`run at ${address}`, true, null, new Map())
     }
-    new DestinationAccount(journal, { ...there, address: 'a:3' }, true)
-    expect(new DestinationAccount(journal, { ...there, address: 'a:4' }).known.runId).toBe('run at a:2')
+    known(journal, { address: 'a:3' }, true)
+    expect(known(journal, { address: 'a:4' }).known.runId).toBe('run at a:2')
   })
 
   it('begins afresh at another address whose tracker knows nothing of its run, and the old one is disabled', () => {
     const journal = newJournal()
-    new DestinationAccount(journal, there).opened('r1', false, null, new Map([['loss', 9]]))
+    known(journal).opened('r1', false, null, new Map([['loss', 9]]))
     const options = { ...there, address: 'a:2', target: { experiment: 'new' } }
     const fresh = new DestinationAccount(journal, options).elsewhere()!
     expect([fresh.id, fresh.isMoved, fresh.heightOf('loss')]).toEqual([2, false, Number.NEGATIVE_INFINITY])
@@ -140,30 +143,30 @@ describe('a destination that the journal knows', () => {
 
   it('that was disabled is back when it is meant again, and those of other exporters are left alone', () => {
     const journal = newJournal()
-    new DestinationAccount(journal, { ...there, exporter: 'other' }).state('suspended', 'away')
-    new DestinationAccount(journal, there).state('suspended', 'the server is away')
-    new DestinationAccount(journal, { ...there, address: 'a:2' })
+    known(journal, { exporter: 'other' }).state('suspended', 'away')
+    known(journal).state('suspended', 'the server is away')
+    known(journal, { address: 'a:2' })
     const states = () => destinations(journal).map(({ state, last_error: error }) => [state, error])
     expect(states()).toEqual([
       ['suspended', 'away'],
       ['disabled', 'the server is away'],
       ['ok', null],
     ])
-    new DestinationAccount(journal, there)
+    known(journal)
     expect(states()).toEqual([
       ['suspended', 'away'],
       ['ok', null],
       ['disabled', null],
     ])
-    new DestinationAccount(journal, { ...there, exporter: 'other' })
+    known(journal, { exporter: 'other' })
     expect(states()[0]).toEqual(['suspended', 'away'])
   })
 
   it('with a target that is no object of texts is not made up', () => {
     const journal = newJournal()
-    new DestinationAccount(journal, there)
+    known(journal)
     journal.run("UPDATE destinations SET target = '[1]'")
-    expect(() => new DestinationAccount(journal, there)).toThrow(
+    expect(() => known(journal)).toThrow(
       ':memory: is damaged: expected names with texts as the target of a destination',
     )
   })
@@ -172,8 +175,8 @@ describe('a destination that the journal knows', () => {
 describe("the tracker's run", () => {
   it('is noted with the address at which it was found, and a request to make it is over', () => {
     const journal = newJournal()
-    new DestinationAccount(journal, there).makingSince = 5
-    const account = new DestinationAccount(journal, { ...there, address: 'a:2' })
+    known(journal).makingSince = 5
+    const account = known(journal, { address: 'a:2' })
     expect([account.makingSince, destinations(journal)[0]!['making_since']]).toEqual([5, 5])
     account.opened('r1', false, null, new Map())
     expect(account.makingSince).toBeNull()
@@ -187,10 +190,10 @@ describe("the tracker's run", () => {
 
   it('is as high as it was when we came the first time, whatever it holds by now', () => {
     const journal = newJournal()
-    const account = new DestinationAccount(journal, there)
+    const account = known(journal)
     account.opened('r1', false, null, new Map([['loss', 5]]))
     expect(account.heightOf('loss')).toBe(5)
-    const later = new DestinationAccount(journal, there)
+    const later = known(journal)
     later.opened(
       'r1',
       false,
@@ -201,7 +204,7 @@ describe("the tracker's run", () => {
       ]),
     )
     expect([later.heightOf('loss'), later.heightOf('reward')]).toEqual([5, Number.NEGATIVE_INFINITY])
-    expect(new DestinationAccount(journal, there).heightOf('loss')).toBe(5)
+    expect(known(journal).heightOf('loss')).toBe(5)
   })
 })
 
@@ -210,7 +213,7 @@ describe('a cursor', () => {
 
   it('moves with the rows that were set aside and the steps that are there now, in one commit', () => {
     const journal = newJournal()
-    const account = new DestinationAccount(journal, there)
+    const account = known(journal)
     account.moved(
       'points',
       moved,
@@ -229,7 +232,7 @@ describe('a cursor', () => {
         ['reward', 4],
       ]),
     )
-    const kept = new DestinationAccount(journal, there)
+    const kept = known(journal)
     for (const each of [account, kept]) {
       expect([each.heightOf('loss'), each.heightOf('reward')]).toEqual([60, 4])
       expect(each.cursor('points')).toEqual({ ...moved, position: 61 })
@@ -243,7 +246,7 @@ describe('a cursor', () => {
 
   it('and all that moves with it stays where it was when the disk is full, in memory too', () => {
     const journal = newJournal()
-    const account = new DestinationAccount(journal, there)
+    const account = known(journal)
     account.moved('points', moved, [], new Map([['loss', 5]]))
     fillDisk(journal)
     expect(() => account.moved('points', { ...moved, position: 99 }, [row(1)], new Map([['loss', 6]]))).toThrow(
@@ -251,24 +254,24 @@ describe('a cursor', () => {
     )
     expect(() => account.sending('points', { ...moved, sending: 150 }, [row(1)])).toThrow('disk is full')
     expect(account.heightOf('loss')).toBe(5)
-    expect(new DestinationAccount(journal, there).heightOf('loss')).toBe(5)
+    expect(known(journal).heightOf('loss')).toBe(5)
     expect(rejectedRows(journal)).toEqual([])
   })
 
   it('notes how far the batch under way goes, and the rows ahead of it that are left out of that', () => {
     const journal = newJournal()
-    const account = new DestinationAccount(journal, there)
+    const account = known(journal)
     account.moved('points', moved, [row(1), row(60)], new Map())
     account.sending('points', { ...moved, position: 0, sending: 130 }, [row(61), row(99)])
     expect(account.cursor('points')).toEqual({ ...moved, sending: 130 })
     expect([account.ahead('points'), account.ahead('params')]).toEqual([[61, 99], []])
-    expect(new DestinationAccount(journal, { ...there, address: 'a:2' }).ahead('points')).toEqual([])
+    expect(known(journal, { address: 'a:2' }).ahead('points')).toEqual([])
     expect(rejectedRows(journal).map(([, , sequence]) => sequence)).toEqual([1, 60, 61, 99])
   })
 
   it('counts rows that are taken after all as delivered, and they are refused no more', () => {
     const journal = newJournal()
-    const account = new DestinationAccount(journal, there)
+    const account = known(journal)
     account.moved('points', moved, [row(1), row(2), row(3)], new Map())
     const ids = journal.all('SELECT id FROM rejected WHERE sequence <> 2').map(({ id }) => Number(id))
     account.takenAfterAll('points', ids)
@@ -286,12 +289,10 @@ describe('a cursor', () => {
 
   it('is one of each destination', () => {
     const journal = newJournal()
-    const [first, second] = ['a:1', 'a:2'].map((address) => new DestinationAccount(journal, { ...there, address }))
+    const [first, second] = ['a:1', 'a:2'].map((address) => known(journal, { address }))
     first!.moved('points', moved, [], new Map([['loss', 5]]))
     expect(second!.cursor('points').position).toBe(0)
-    expect(new DestinationAccount(journal, { ...there, address: 'a:2' }).heightOf('loss')).toBe(
-      Number.NEGATIVE_INFINITY,
-    )
+    expect(known(journal, { address: 'a:2' }).heightOf('loss')).toBe(Number.NEGATIVE_INFINITY)
     second!.state('suspended', 'away')
     second!.ended()
     expect(destinations(journal).map(({ state, last_error: error, ended }) => [state, error, ended])).toEqual([

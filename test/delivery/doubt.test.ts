@@ -45,7 +45,7 @@ afterEach(() => {
 
 describe('a batch that was under way when the process died', () => {
   /** Of `count` points that a first process has begun to send, and `more` that came later. */
-  async function died<E extends MemoryExporter>(exporter: E, count: number, more: number) {
+  async function died(exporter: MemoryExporter, count: number, more: number) {
     const first = new Scripted()
     first.answers = ['hang']
     const all = deliver(first)

@@ -104,13 +104,13 @@ describe('a run that is opened', () => {
 
   it('goes where the settings say now, unless it is an orphan or they say nothing: then where it was to go', async () => {
     const first = Object.assign(new MemoryExporter(), { target: { experiment: 'old', id: null } })
-    first.onOpen = () => away as OpenResult
+    first.onOpen = () => away
     const { state, restart } = deliver(first)
     await turn(0)
     const told = async (target: Record<string, string | null>, isOrphan: boolean) => {
       await state.delivery.stop()
       const exporter = Object.assign(new MemoryExporter(), { target })
-      exporter.onOpen = () => away as OpenResult
+      exporter.onOpen = () => away
       state.delivery = restart(exporter, { isOrphan })
       await turn(0)
       return exporter.asks[0]!.target
@@ -128,7 +128,7 @@ describe('a run that is opened', () => {
     exporter.onOpen = (run) => {
       run.making(1234)
       noted.push(making())
-      return away as OpenResult
+      return away
     }
     const { state, restart } = deliver(exporter, { journal })
     await turn(0)
@@ -196,7 +196,7 @@ describe('a run that cannot be opened', () => {
 
   it('keeps the state that it had when it is opened again after trouble, until what waits is delivered', async () => {
     const exporter = new MemoryExporter()
-    exporter.onOpen = () => away as OpenResult
+    exporter.onOpen = () => away
     const { said, add, status } = deliver(exporter)
     add(1)
     await turn(500)
@@ -209,7 +209,7 @@ describe('a run that cannot be opened', () => {
 
   it('that an earlier process left suspended is fine once it is opened', async () => {
     const exporter = new MemoryExporter()
-    exporter.onOpen = () => away as OpenResult
+    exporter.onOpen = () => away
     const { state, restart, status, said } = deliver(exporter)
     await turn(0)
     await state.delivery.stop()

@@ -214,7 +214,7 @@ describe('a batch of points in doubt', () => {
 
   it('stays in doubt while there is no answer to the question, or the batch gets lost again', async () => {
     const exporter = new Scripted({ canBeAsked: true })
-    exporter.tells = [away as Confirmation]
+    exporter.tells = [away]
     const { it, told } = sender(exporter, 'ask')
     expect(await after(1000, it.send('r', points, false))).toBe(away)
     expect([exporter.calls.length, it.doubt, told]).toEqual([3, 'ask', ['away', 'away', 'away']])
