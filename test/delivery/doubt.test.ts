@@ -191,14 +191,12 @@ describe('a backend that knows no stored NaN', () => {
   it('has no bounds noted for what follows a batch, which are not known yet', async () => {
     const exporter = new MemoryExporter()
     exporter.onOpen = () => splitting
-    const { add, journal } = deliver(exporter)
-    await turn(0)
     const noted: unknown[] = []
-    exporter.onSend = () => (noted.push(cursor(journal)!['sending']), ok)
-    add(1050)
+    const all = deliver(exporter, { onSettled: () => noted.push(cursor(all.journal)!['sending']) })
+    await turn(0)
+    all.add(1050)
     await turn(0)
     expect(noted).toEqual([1000, 1050])
-    expect(cursor(journal)).toMatchObject({ position: 1050, sending: 1050 })
   })
 
   it('gets a batch in doubt with its bounds when it is asked for, and in pieces without NaN where it cannot be', async () => {
@@ -392,6 +390,20 @@ describe('a journal whose disk fails', () => {
     await turn(1000)
     expect(exporter.sent).toEqual(['1-120', '1-120'])
     expect(cursor(journal)).toMatchObject({ position: 120, delivered: 120 })
+  })
+
+  it('has what was sent asked for though earlier batches were fine', async () => {
+    const exporter = new ConfirmingExporter()
+    const { add, journal } = deliver(exporter)
+    await turn(0)
+    add(60)
+    await turn(0)
+    failDisk(journal)
+    add(70)
+    await turn(0)
+    journal.run('DROP TRIGGER full')
+    await turn(1000)
+    expect([exporter.sizes, exporter.asked]).toEqual([[60, 70], 1])
   })
 
   it('leaves a batch in pieces in pieces', async () => {

@@ -396,6 +396,18 @@ describe('the end of a run', () => {
   })
 })
 
+it('a run of which there is nothing is complete once it is there', async () => {
+  const journal = RunJournal.create(':memory:', runStart({ params: [], tags: [] }), 1 << 30)
+  const exporter = new MemoryExporter()
+  exporter.onOpen = () => away
+  const { state } = deliver(exporter, { journal })
+  await turn(0)
+  expect(state.delivery.isComplete).toBe(false)
+  exporter.onOpen = () => opened
+  await turn(1000)
+  expect(state.delivery.isComplete).toBe(true)
+})
+
 it('a journal of another process is delivered as what it holds', async () => {
   const journal = RunJournal.create(':memory:', runStart({ params: [], tags: [['a', 'b']] }), 1 << 30)
   const exporter = new MemoryExporter()

@@ -2,7 +2,7 @@ import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
 import type { SendResult } from '../../src/exporters/exporter.ts'
 import type { RunJournal } from '../../src/journal/journal.ts'
 import { expectConserved } from '../support/account.ts'
-import { deliver, steps } from '../support/deliver.ts'
+import { deliver, steps, type DeliverOptions } from '../support/deliver.ts'
 import { addSpans, spanOf } from '../support/fill.ts'
 import { ConfirmingExporter, MemoryExporter } from '../support/memory-exporter.ts'
 import { stopTime, turn } from '../support/turn.ts'
@@ -28,9 +28,9 @@ class Timed extends MemoryExporter {
 }
 
 /** A delivery that has opened its run; time counts from here. */
-async function begun() {
+async function begun(options: DeliverOptions = {}) {
   const exporter = new Timed()
-  const all = deliver(exporter)
+  const all = deliver(exporter, options)
   await turn(100)
   exporter.now()
   all.said.length = 0
@@ -65,6 +65,17 @@ describe('a flush', () => {
       [1000, 5000],
       [2, 1],
     ])
+  })
+
+  it('is not due earlier because the journal has told of something else before', async () => {
+    const { exporter, add, state } = await begun()
+    state.delivery.wake()
+    await turn(800)
+    add(1)
+    await turn(950)
+    expect(exporter.at).toEqual([])
+    await turn(50)
+    expect(exporter.at).toEqual([1800])
   })
 
   it('is due a second after the one before for what came meanwhile', async () => {
@@ -274,6 +285,8 @@ describe('a suspended destination', () => {
 describe('a delivery that is stopped', () => {
   it('ends what is under way and every pause at once, closes its exporter, and says nothing of that', async () => {
     const { exporter, add, state, said, journal } = await begun()
+    add(50)
+    await turn(0)
     exporter.answer = () => absent
     add(60)
     await turn(1000)
@@ -284,10 +297,7 @@ describe('a delivery that is stopped', () => {
     add(60)
     await turn(20_000)
     expect(exporter.at).toHaveLength(length)
-    expect(cursor(journal)).toEqual({
-      position: 0,
-      sending: 0,
-    })
+    expect(cursor(journal)).toEqual({ position: 50, sending: 50 })
   })
 
   it('ends while it has nothing to do', async () => {
@@ -317,31 +327,35 @@ describe('a delivery that is stopped', () => {
 describe('the batch that will follow', () => {
   const sending = (journal: RunJournal) => cursor(journal)!['sending']
 
-  it('is noted with the one before, where it is due at once', async () => {
-    const { exporter, add, journal } = await begun()
+  /** What is noted of it in the moment when the cursor has moved. */
+  async function noting() {
     const noted: unknown[] = []
-    exporter.answer = () => (noted.push(sending(journal)), ok)
+    const all = await begun({ onSettled: () => noted.push(sending(all.journal)) })
+    return { ...all, noted }
+  }
+
+  it('is noted with the one before, where it is due at once', async () => {
+    const { exporter, add, noted } = await noting()
     add(1050)
     await turn(0)
-    expect(noted).toEqual([1000, 1050])
+    expect(noted.splice(0)).toEqual([1050, 1050])
     add(1049)
     await turn(0)
     // Few points wait for more, so that how many there will be is not known.
-    expect([noted.slice(2), sending(journal)]).toEqual([[2050], 2050])
+    expect(noted.splice(0)).toEqual([2050])
     await turn(1000)
-    expect([noted.slice(3), exporter.sizes]).toEqual([[2099], [1000, 50, 1000, 49]])
+    expect([noted, exporter.sizes]).toEqual([[2099], [1000, 50, 1000, 49]])
   })
 
   it('is the limit of the backend at most, and whatever is left at the end', async () => {
-    const { exporter, add, journal, end } = await begun()
-    const after: unknown[] = []
-    add(2001)
+    const { exporter, add, noted, end } = await noting()
+    add(3001)
     end()
-    exporter.answer = () => {
-      after.push(sending(journal))
-      return ok
-    }
     await turn(0)
-    expect([after, exporter.sizes, exporter.taken]).toEqual([[1000, 2000, 2001], [1000, 1000, 1], steps(1, 2001)])
+    expect([noted, exporter.sizes]).toEqual([
+      [2000, 3000, 3001, 3001],
+      [1000, 1000, 1000, 1],
+    ])
+    expect(exporter.taken).toEqual(steps(1, 3001))
   })
 })
