@@ -18,6 +18,8 @@ const splitting: OpenResult = { kind: 'ok', runId: 'r1', made: true, page: null,
 class Scripted extends MemoryExporter {
   answers: (SendResult | 'hang')[] = []
   readonly sent: string[] = []
+  /** A step that a test refuses. */
+  poison = 0
   override onSend = (batch: Batch, abort: AbortSignal): SendResult | Promise<SendResult> => {
     if (batch.kind !== 'points') return ok
     this.sent.push(batch.count === 0 ? 'nothing' : `${batch.step[0]}-${batch.step.at(-1)}`)
@@ -61,8 +63,11 @@ describe('a batch that was under way when the process died', () => {
 
   it('goes again with the bounds that it had, in pieces where nobody can be asked', async () => {
     const exporter = new Scripted()
-    const { dead, status } = await died(exporter, 120, 300)
+    const { dead, status, journal } = await died(exporter, 120, 300)
+    journal.addParams(Array.from({ length: 60 }, (_, i) => [`param${i}`, '1'] as const))
+    journal.commit()
     await turn(1000)
+    expect(exporter.texts).toHaveLength(60)
     expect(exporter.sent).toEqual(['1-50', '51-100', '101-120', '121-420'])
     expectConserved(status())
     await dead.stop()
@@ -77,6 +82,36 @@ describe('a batch that was under way when the process died', () => {
     expect([asked, exporter.sizes]).toEqual([[120], [300]])
     expect(status().destinations[0]!.points).toMatchObject({ delivered: 420, pending: 0 })
     await dead.stop()
+  })
+
+  it('is in doubt no more where the run begins afresh, at another tracker', async () => {
+    const exporter = Object.assign(new ConfirmingExporter(), { address: 'memory:2' })
+    exporter.onOpen = ({ knownId }) =>
+      knownId === null
+        ? { kind: 'ok', runId: 'r2', made: true, page: null }
+        : { kind: 'drop', error: new Error('there is no such run'), noSuchRun: true }
+    const { dead } = await died(exporter, 120, 300)
+    await turn(1000)
+    expect([exporter.asked, exporter.sizes, exporter.stored]).toEqual([0, [420], steps(1, 420)])
+    await dead.stop()
+  })
+
+  it('is asked for whole, though a NaN is in it', async () => {
+    const exporter = new ConfirmingExporter()
+    exporter.onOpen = () => splitting
+    const asked: number[] = []
+    exporter.confirm = async (_runId, batch) => (asked.push(batch.count), { kind: 'stored' })
+    const { journal, state, restart } = deliver(exporter)
+    addPoints(
+      journal,
+      Array.from({ length: 60 }, (_, i) => ({ step: i + 1, value: i === 20 ? Number.NaN : i })),
+    )
+    await state.delivery.stop()
+    journal.run("UPDATE cursors SET sending = 60 WHERE kind = 'points'")
+    state.delivery = restart()
+    state.delivery.wake()
+    await turn(100)
+    expect([asked, exporter.sizes]).toEqual([[60], []])
   })
 
   it('of spans goes again, counted as sent again', async () => {
@@ -142,18 +177,31 @@ describe('a batch in pieces', () => {
     const inner = exporter.onSend
     exporter.onSend = (batch, abort) => {
       const result = inner(batch, abort)
-      return batch.kind === 'points' && batch.series.includes(1) ? forKey : result
+      if (batch.kind === 'points' && batch.series.includes(1)) return forKey
+      return batch.kind === 'points' && batch.step.includes(exporter.poison) ? refused : result
     }
     const isOdd = (step: number): number => step % 2
     add(50, isOdd)
     await turn(0)
     exporter.sent.length = 0
     exporter.answers = [lost]
-    add(240, isOdd)
+    add(241, isOdd)
     await turn(1100)
     expect(exporter.sent).toEqual(['52-290', '52-150', '152-250', '252-290'])
-    expect(cursor(journal)).toMatchObject({ position: 290, delivered: 145, rejected: 145 })
-    expect(rejected(journal)).toEqual(Array.from({ length: 145 }, (_, i) => 2 * i + 1))
+    expect(cursor(journal)).toMatchObject({ position: 291, delivered: 145, rejected: 146 })
+    expect(rejected(journal)).toEqual(Array.from({ length: 146 }, (_, i) => 2 * i + 1))
+    expectConserved(status())
+    // Of a batch of which nothing is left, nothing is sent.
+    exporter.sent.length = 0
+    add(60, () => 1)
+    await turn(0)
+    expect([exporter.sent, cursor(journal)]).toMatchObject([[], { position: 351, delivered: 145, rejected: 206 }])
+    // And where a point is refused beside them, all are counted once.
+    exporter.poison = 400
+    add(100, isOdd)
+    await turn(1100)
+    expect(cursor(journal)).toMatchObject({ position: 451, delivered: 194, rejected: 257 })
+    expect(new Set(rejected(journal)).size).toBe(257)
     expectConserved(status())
   })
 })

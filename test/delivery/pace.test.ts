@@ -1,4 +1,5 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
+import type { Delivery } from '../../src/delivery/delivery.ts'
 import type { SendResult } from '../../src/exporters/exporter.ts'
 import type { RunJournal } from '../../src/journal/journal.ts'
 import { expectConserved } from '../support/account.ts'
@@ -76,6 +77,19 @@ describe('a flush', () => {
     expect(exporter.at).toEqual([])
     await turn(50)
     expect(exporter.at).toEqual([1800])
+  })
+
+  it('of points is not put off by params, which go at once and are no step of the points', async () => {
+    const { exporter, add, state, journal, heard } = await begun()
+    add(1)
+    await turn(600)
+    journal.addParams([['batch', '8']])
+    journal.commit()
+    state.delivery.wake()
+    await turn(0)
+    expect([exporter.texts, heard.settled]).toEqual([['lr=1', 'team=rl', 'batch=8'], 0])
+    await turn(400)
+    expect([exporter.at, heard.settled]).toEqual([[1000], 1])
   })
 
   it('is due a second after the one before for what came meanwhile', async () => {
@@ -304,6 +318,14 @@ describe('a delivery that is stopped', () => {
     const { exporter, state } = await begun()
     await state.delivery.stop()
     expect(exporter.isClosed).toBe(true)
+  })
+
+  it('ends in the moment in which it finds nothing to do', async () => {
+    const exporter = Object.assign(new MemoryExporter(), { after: 'other' })
+    const waits = { peer: null } as unknown as Delivery
+    const { state } = deliver(exporter, { peerOf: () => waits })
+    await state.delivery.stop()
+    expect([exporter.opens, exporter.isClosed]).toEqual([0, true])
   })
 
   it('leaves in doubt what may be stored', async () => {
