@@ -266,6 +266,14 @@ describe('points that are left out of a batch', () => {
     expect(kept()).toEqual({ ...nothing, position: 10, delivered: 3, rejected: 7, sending: 0 })
   })
 
+  it('are rejected in order with one that is refused before them', () => {
+    const { it, cursor, batch, rejected } = withRefusedSeries()
+    const { kept: rest, way } = it.setAside(batch(3, 6))
+    it.settle(slice(rest, 0, 2), cursor(), { end: 6, aside: way.aside })
+    it.reject(slice(rest, 2, 3), refusal('the value is refused'), cursor(), { end: 9, aside: way.aside })
+    expect(rejected().map(([, sequence]) => sequence)).toEqual([1, 2, 3, 5, 7, 8, 9])
+  })
+
   it('are on disk before it leaves, and are not rejected twice by whoever goes on', () => {
     const { it, cursor, batch, rejected, begin, kept } = withRefusedSeries()
     const { kept: rest, way } = it.setAside(batch(3, 7))
