@@ -331,6 +331,7 @@ export class Delivery {
     if (result.kind === 'drop') return this.#refused(runId, piece, result, cursor, here)
     if (result.kind !== 'ok') return result
     this.#progress.settle(piece, cursor, here)
+    this.#tookAll &&= piece.count === batch.count
     return null
   }
 

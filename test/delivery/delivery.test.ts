@@ -1,14 +1,10 @@
 import { join } from 'node:path'
 import fc from 'fast-check'
 import { afterEach, describe, expect, it, onTestFinished, vi } from 'vitest'
-import { CHUNK_POINTS, columnsOf } from '../../src/channel/chunk.ts'
-import { systemClock } from '../../src/delivery/clock.ts'
-import { Delivery } from '../../src/delivery/delivery.ts'
 import type { Batch, SendResult } from '../../src/exporters/exporter.ts'
 import { RunJournal } from '../../src/journal/journal.ts'
-import { readStatus } from '../../src/journal/status.ts'
-import { COUNTERS, NUMBERS, POINTS } from '../../src/telemetry/counters.ts'
 import { expectConserved } from '../support/account.ts'
+import { deliver, steps } from '../support/deliver.ts'
 import { ConfirmingExporter, MemoryExporter, type Fate } from '../support/memory-exporter.ts'
 import { runStart } from '../support/run-start.ts'
 import { temporaryDirectory } from '../support/spanbridge.ts'
@@ -16,56 +12,6 @@ import { stopTime, turn } from '../support/turn.ts'
 
 const start = runStart()
 
-/** A delivery over a journal in memory; `add` commits points of the steps that follow. */
-function deliver(exporter: MemoryExporter, journal = RunJournal.create(':memory:', start, 1 << 30)) {
-  const said: string[] = []
-  const run = () =>
-    new Delivery({
-      journal,
-      exporter,
-      run: { ...start, reopen: false },
-      isOrphan: false,
-      onSettled: () => {},
-      onOpened: () => {},
-      peerOf: () => undefined,
-      clock: systemClock,
-      say: (text) => said.push(text),
-    })
-  const state = { delivery: run(), next: journal.points }
-  if (journal.keys.length === 0) journal.addSeries(0, 'trainer/loss')
-  const add = (count: number, seriesOf: (step: number) => number = () => 0): void => {
-    for (let left = count; left > 0;) {
-      const n = Math.min(left, CHUNK_POINTS)
-      const buffer = new ArrayBuffer(CHUNK_POINTS * 28)
-      const { step, series } = columnsOf(buffer, CHUNK_POINTS)
-      for (let i = 0; i < n; i += 1) {
-        step[i] = state.next += 1
-        series[i] = seriesOf(step[i]!)
-      }
-      journal.addPoints(
-        buffer,
-        n,
-        Float64Array.from(COUNTERS, (_, i) => (i === POINTS || i === NUMBERS ? n : 0)),
-      )
-      left -= n
-    }
-    journal.commit()
-    state.delivery.wake()
-  }
-  onTestFinished(() => state.delivery.stop())
-  return {
-    state,
-    journal,
-    said,
-    add,
-    status: () => readStatus(journal.database, '', true),
-    end: () => state.delivery.drain({ status: 'FINISHED', time: 9 }),
-    restart: run,
-  }
-}
-
-const steps = (from: number, to: number): string[] =>
-  Array.from({ length: to - from + 1 }, (_, i) => `trainer/loss@${from + i}`)
 const refused: Error = new Error('refused')
 
 describe('delivery', () => {
@@ -76,7 +22,7 @@ describe('delivery', () => {
     const exporter = new ConfirmingExporter()
     exporter.fates = Array.from({ length: 20 }, () => 'away')
     const path = join(temporaryDirectory(), 'x.sqlite')
-    const { add, journal, said, status, end } = deliver(exporter, RunJournal.create(path, start))
+    const { add, journal, said, status, end } = deliver(exporter, { journal: RunJournal.create(path, start) })
     onTestFinished(() => journal.close())
     await turn(0)
     add(3000)

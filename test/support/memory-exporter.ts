@@ -4,6 +4,7 @@ import type {
   Exporter,
   OpenResult,
   PointBatch,
+  RunToOpen,
   SendResult,
   SpanRow,
 } from '../../src/exporters/exporter.ts'
@@ -21,14 +22,25 @@ export class MemoryExporter implements Exporter {
   /** Sizes of the batches of points, in order, refused ones too. */
   readonly sizes: number[] = []
   opens = 0
+  /** What it was asked for, each time. */
+  readonly asks: RunToOpen[] = []
   closedWith: string | null = null
-  onOpen: () => OpenResult | Promise<OpenResult> = () => ({ kind: 'ok', runId: 'r1', made: true, page: 'memory:r1' })
+  /** Every end that it was told, those that it did not take, too. */
+  readonly ends: { runId: string; status: string; time: number; made: boolean }[] = []
+  isClosed = false
+  onOpen: (run: RunToOpen, abort: AbortSignal) => OpenResult | Promise<OpenResult> = () => ({
+    kind: 'ok',
+    runId: 'r1',
+    made: true,
+    page: 'memory:r1',
+  })
   onSend: (batch: Batch, abort: AbortSignal) => SendResult | Promise<SendResult> = () => ({ kind: 'ok' })
-  onClose: () => SendResult = () => ({ kind: 'ok' })
+  onClose: (abort: AbortSignal) => SendResult | Promise<SendResult> = () => ({ kind: 'ok' })
 
-  async openRun(): Promise<OpenResult> {
+  async openRun(run: RunToOpen, abort: AbortSignal): Promise<OpenResult> {
     this.opens += 1
-    return this.onOpen()
+    this.asks.push(run)
+    return this.onOpen(run, abort)
   }
 
   async send(_runId: string, batch: Batch, abort: AbortSignal): Promise<SendResult> {
@@ -41,13 +53,18 @@ export class MemoryExporter implements Exporter {
     return result
   }
 
-  async closeRun(_runId: string, end: { status: string }): Promise<SendResult> {
-    const result = this.onClose()
+  async closeRun(
+    runId: string,
+    end: { status: string; time: number; made: boolean },
+    abort: AbortSignal,
+  ): Promise<SendResult> {
+    this.ends.push({ runId, ...end })
+    const result = await this.onClose(abort)
     if (result.kind === 'ok') this.closedWith = end.status
     return result
   }
 
-  close = async (): Promise<void> => {}
+  close = async (): Promise<void> => void (this.isClosed = true)
 }
 
 /** What becomes of the next request: its answer or itself is lost, nobody is there, or nothing special. */

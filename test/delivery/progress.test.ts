@@ -1,0 +1,480 @@
+import { join } from 'node:path'
+import { describe, expect, it, onTestFinished } from 'vitest'
+import { accountOf } from '../../src/delivery/account.ts'
+import { nextBatch, slice } from '../../src/delivery/batches.ts'
+import { Progress, type Refusal } from '../../src/delivery/progress.ts'
+import type { Batch, BatchKind, PointBatch } from '../../src/exporters/exporter.ts'
+import { RunJournal } from '../../src/journal/journal.ts'
+import { addPoints, addSpans, spanOf, stepsOf } from '../support/fill.ts'
+import { ConfirmingExporter, MemoryExporter } from '../support/memory-exporter.ts'
+import { runStart } from '../support/run-start.ts'
+import { temporaryDirectory } from '../support/spanbridge.ts'
+
+const refusal = (message: string, forKey = false): Refusal => ({ kind: 'drop', error: new Error(message), forKey })
+const nothing = { delivered: 0, rejected: 0, evicted: 0, resent: 0 }
+
+/** How far a run has got; `next`: items of the batch that will follow. */
+function progress(exporter: MemoryExporter = new MemoryExporter(), path = ':memory:') {
+  const journal = RunJournal.create(path, runStart(), path === ':memory:' ? 1 << 30 : null)
+  onTestFinished(() => journal.close())
+  journal.addSeries(0, 'loss')
+  journal.addSeries(1, 'bad%name')
+  const said: string[] = []
+  const heard: string[] = []
+  const nextOf = { items: 0, asked: [] as number[] }
+  const begin = () =>
+    new Progress({
+      journal,
+      exporter,
+      account: accountOf(journal, exporter),
+      run: 'ppo',
+      say: (text) => said.push(text),
+      onMoved: (kind) => heard.push(`moved ${kind}`),
+      onSettled: () => heard.push('settled'),
+      nextOf: (waiting) => (nextOf.asked.push(waiting), nextOf.items),
+    })
+  const it = begin()
+  const cursor = (kind: BatchKind = 'points') => it.cursors.get(kind)!
+  /** What the next process finds. */
+  const kept = (kind: BatchKind = 'points') => accountOf(journal, exporter).cursor(kind)
+  const batch = (after: number, count: number, kind: BatchKind = 'points') => nextBatch(journal, kind, after, count)!
+  const rejected = () =>
+    journal
+      .all(
+        'SELECT kind, sequence, name, step, value, text FROM rejected JOIN reasons ON reasons.id = reason ORDER BY rejected.id',
+      )
+      .map((row) => Object.values(row))
+  const refuse = (after: number, why: Refusal, kind: BatchKind = 'points'): void => {
+    const one = batch(after, 1, kind)
+    it.reject(one, why, cursor(kind), { end: after + 1, aside: [] })
+  }
+  return { it, journal, said, heard, nextOf, begin, cursor, kept, batch, rejected, refuse }
+}
+
+describe('progress', () => {
+  it('counts what is neither delivered nor refused as waiting, points before all', () => {
+    const { it, journal, cursor, batch, begin, kept } = progress()
+    addPoints(journal, stepsOf(1, 100))
+    addSpans(journal, [spanOf('a')])
+    expect([it.main, it.total, it.waiting, it.delivered, it.isDrained]).toEqual(['points', 100, 100, 0, false])
+    expect([...it.cursors.keys()]).toEqual(['params', 'tags', 'points'])
+    it.settle(batch(0, 60), cursor(), { end: 60, aside: [] })
+    expect([it.waiting, it.delivered]).toEqual([40, 60])
+    expect(cursor()).toEqual({ ...nothing, position: 60, delivered: 60, sending: 0 })
+    expect(kept()).toEqual(cursor())
+    expect([begin().waiting, begin().delivered]).toEqual([40, 60])
+  })
+
+  it('counts spans of a destination that takes nothing else', () => {
+    const exporter = new MemoryExporter()
+    exporter.accepts = { spans: 100 }
+    const { it, journal } = progress(exporter)
+    addPoints(journal, stepsOf(1, 100))
+    addSpans(journal, [spanOf('a'), spanOf('b')])
+    expect([it.main, it.total, it.waiting, it.delivered, it.isInDoubt]).toEqual(['spans', 2, 2, 0, false])
+    expect([...it.cursors.keys()]).toEqual(['spans'])
+  })
+
+  it('of a destination that takes neither points nor spans waits for nothing, and ends with its params', () => {
+    const exporter = new MemoryExporter()
+    exporter.accepts = { params: 100 }
+    const { it, journal, cursor, batch } = progress(exporter)
+    addSpans(journal, [spanOf('a')])
+    expect([it.waiting, it.delivered, it.isInDoubt, it.isDrained]).toEqual([0, 0, false, false])
+    it.takeBack()
+    it.settle(batch(0, 9, 'params'), cursor('params'), { end: 1, aside: [] })
+    expect(it.isDrained).toBe(true)
+  })
+
+  it('is at the end when params, tags and points are all served', () => {
+    const { it, journal, cursor, batch } = progress()
+    addPoints(journal, stepsOf(1, 2))
+    for (const [kind, isDrained] of [
+      ['points', false],
+      ['params', false],
+      ['tags', true],
+    ] as const) {
+      it.settle(batch(0, 9, kind), cursor(kind), { end: kind === 'points' ? 2 : 1, aside: [] })
+      expect(it.isDrained).toBe(isDrained)
+    }
+    addPoints(journal, stepsOf(3, 3))
+    expect(it.isDrained).toBe(false)
+  })
+
+  it('tells of each move, and of the main kind that nothing is in doubt, once all that was under way is done', () => {
+    const { it, journal, cursor, batch, heard } = progress()
+    addPoints(journal, stepsOf(1, 100))
+    it.settle(batch(0, 9, 'params'), cursor('params'), { end: 1, aside: [] })
+    expect(heard).toEqual(['moved params'])
+    it.begin('points', cursor(), { end: 60, aside: [] })
+    expect([it.isInDoubt, heard.length]).toEqual([true, 1])
+    it.settle(batch(0, 59), cursor(), { end: 59, aside: [] })
+    expect(heard.splice(0)).toEqual(['moved params', 'moved points'])
+    it.settle(batch(59, 1), cursor(), { end: 60, aside: [] })
+    expect([it.isInDoubt, heard]).toEqual([false, ['settled', 'moved points']])
+  })
+
+  it('notes the batch that will follow in the commit that ends the one before', () => {
+    const { it, journal, cursor, batch, nextOf, kept, begin } = progress()
+    addPoints(journal, stepsOf(1, 100))
+    nextOf.items = 30
+    it.settle(batch(0, 9, 'params'), cursor('params'), { end: 1, aside: [] })
+    it.begin('points', cursor(), { end: 60, aside: [] })
+    it.settle(batch(0, 20), cursor(), { end: 20, aside: [] })
+    expect([nextOf.asked, kept().sending, kept('params').sending]).toEqual([[], 60, 0])
+    it.settle(batch(20, 40), cursor(), { end: 60, aside: [] })
+    expect([nextOf.asked, kept().sending, cursor().sending, begin().isInDoubt]).toEqual([[40], 90, 90, true])
+    nextOf.items = 0
+    it.settle(batch(60, 30), cursor(), { end: 90, aside: [] })
+    expect([nextOf.asked, kept().sending, begin().isInDoubt]).toEqual([[40, 10], 90, false])
+  })
+
+  it('stays where it was when the disk is full', () => {
+    const { it, journal, cursor, batch, heard, kept } = progress()
+    addPoints(journal, stepsOf(1, 100))
+    journal.run(`CREATE TRIGGER full BEFORE UPDATE ON cursors BEGIN SELECT RAISE(FAIL, 'disk is full'); END`)
+    expect(() => it.settle(batch(0, 60), cursor(), { end: 60, aside: [] })).toThrow('disk is full')
+    expect(() => it.begin('points', cursor(), { end: 60, aside: [] })).toThrow('disk is full')
+    expect([cursor(), kept(), heard]).toEqual([
+      { ...nothing, position: 0, sending: 0 },
+      { ...nothing, position: 0, sending: 0 },
+      [],
+    ])
+  })
+})
+
+describe('a batch under way', () => {
+  it('is in doubt for the next process, unless it is taken back', () => {
+    const { it, journal, cursor, begin, kept } = progress()
+    addPoints(journal, stepsOf(1, 100))
+    it.begin('points', cursor(), { end: 60, aside: [] })
+    expect([kept().sending, begin().isInDoubt]).toEqual([60, true])
+    it.takeBack()
+    expect([kept().sending, begin().isInDoubt]).toEqual([0, false])
+  })
+
+  it('stays in doubt when the disk is full as it is taken back, which is no fault', () => {
+    const { it, journal, cursor, kept } = progress()
+    addPoints(journal, stepsOf(1, 100))
+    it.begin('points', cursor(), { end: 60, aside: [] })
+    journal.run(`CREATE TRIGGER full BEFORE UPDATE ON cursors BEGIN SELECT RAISE(FAIL, 'disk is full'); END`)
+    it.takeBack()
+    expect(kept().sending).toBe(60)
+  })
+
+  it('is not taken back where none is under way: the disk is left alone', () => {
+    const { it, journal, kept } = progress()
+    journal.run('UPDATE cursors SET sending = 0, position = 0, resent = 9')
+    journal.run(`CREATE TRIGGER seen AFTER UPDATE ON cursors BEGIN UPDATE cursors SET resent = 10; END`)
+    it.takeBack()
+    expect(kept().resent).toBe(9)
+  })
+})
+
+describe('a refused point', () => {
+  it('is set aside with the reason, and told of the first time only', () => {
+    const { it, journal, cursor, batch, refuse, said, rejected, kept } = progress()
+    addPoints(journal, stepsOf(1, 100, { value: 0.5 }))
+    it.settle(batch(0, 3), cursor(), { end: 3, aside: [] })
+    refuse(3, refusal('too large'))
+    refuse(4, refusal('too small'))
+    expect(said).toEqual(["memory: point 'loss' is refused and set aside, the others go on: too large"])
+    expect(rejected()).toEqual([
+      ['points', 4, 'loss', 4, 0.5, 'too large'],
+      ['points', 5, 'loss', 5, 0.5, 'too small'],
+    ])
+    expect(kept()).toEqual({ ...nothing, position: 5, delivered: 3, rejected: 2, sending: 0 })
+    expect(cursor()).toEqual(kept())
+  })
+
+  it('is one of its kind: a refused param is told of as such', () => {
+    const { refuse, said, rejected } = progress()
+    refuse(0, refusal('no', true), 'params')
+    refuse(0, refusal('no'), 'tags')
+    expect(said).toEqual([
+      "memory: param 'lr' is refused and set aside, the others go on: no",
+      "memory: tag 'team' is refused and set aside, the others go on: no",
+    ])
+    expect(rejected()).toEqual([
+      ['params', 1, 'lr', null, '1', 'no'],
+      ['tags', 1, 'team', null, 'rl', 'no'],
+    ])
+  })
+
+  it('takes its series with it after the second refusal for its name, and not after others', () => {
+    const { it, journal, cursor, batch, refuse } = progress()
+    addPoints(
+      journal,
+      stepsOf(1, 10).map((point) => ({ ...point, series: point.step! % 2 })),
+    )
+    const stay = (): number => it.setAside(batch(cursor().position, 4)).kept.count
+    refuse(0, refusal('the name is refused', true))
+    refuse(1, refusal('the value is refused'))
+    refuse(2, refusal('the value is refused'))
+    expect(stay()).toBe(4)
+    refuse(3, refusal('the name is refused', true))
+    expect(stay()).toBe(4)
+    refuse(4, refusal('this name is refused', true))
+    const { kept, way } = it.setAside(batch(5, 4))
+    expect(Array.from((kept as PointBatch).step)).toEqual([6, 8])
+    expect(way).toEqual({
+      end: 9,
+      aside: [7, 9].map((sequence) => ({
+        sequence,
+        name: 'bad%name',
+        step: sequence,
+        time: 0,
+        value: 0,
+        reason: 'this name is refused',
+      })),
+    })
+    expect(it.setAside(batch(0, 9, 'params'))).toEqual({ kept: batch(0, 9, 'params'), way: { end: 1, aside: [] } })
+  })
+})
+
+describe('points that are left out of a batch', () => {
+  /** Ten points, of which the odd ones are of a series that is refused for its name. */
+  function withRefusedSeries() {
+    const all = progress()
+    addPoints(
+      all.journal,
+      stepsOf(1, 10).map((point) => ({ ...point, series: point.step! % 2 })),
+    )
+    for (const after of [0, 1, 2]) all.refuse(after, refusal('the name is refused', true))
+    return all
+  }
+
+  it('are rejected as the cursor passes them, each once, in order', () => {
+    const { it, cursor, batch, rejected, kept } = withRefusedSeries()
+    const { kept: rest, way } = it.setAside(batch(3, 7))
+    const before = rejected().length
+    // The first half of the rest is there: then what was left out before its end is passed.
+    it.settle(slice(rest, 0, 2), cursor(), { end: 6, aside: way.aside })
+    expect(
+      rejected()
+        .slice(before)
+        .map(([, sequence]) => sequence),
+    ).toEqual([5])
+    expect([way.aside.map(({ sequence }) => sequence), kept().rejected, kept().delivered]).toEqual([[7, 9], 4, 2])
+    it.reject(slice(rest, 2, 3), refusal('the value is refused'), cursor(), { end: 8, aside: way.aside })
+    it.settle(slice(rest, 3, 4), cursor(), { end: 10, aside: way.aside })
+    expect(
+      rejected()
+        .slice(before)
+        .map(([, sequence]) => sequence),
+    ).toEqual([5, 7, 8, 9])
+    expect(kept()).toEqual({ ...nothing, position: 10, delivered: 3, rejected: 7, sending: 0 })
+  })
+
+  it('are rejected in order with one that is refused before them', () => {
+    const { it, cursor, batch, rejected } = withRefusedSeries()
+    const { kept: rest, way } = it.setAside(batch(3, 6))
+    it.settle(slice(rest, 0, 2), cursor(), { end: 6, aside: way.aside })
+    it.reject(slice(rest, 2, 3), refusal('the value is refused'), cursor(), { end: 9, aside: way.aside })
+    expect(rejected().map(([, sequence]) => sequence)).toEqual([1, 2, 3, 5, 7, 8, 9])
+  })
+
+  it('are on disk before it leaves, and are not rejected twice by whoever goes on', () => {
+    const { it, cursor, batch, rejected, begin, kept } = withRefusedSeries()
+    const { kept: rest, way } = it.setAside(batch(3, 7))
+    it.begin('points', cursor(), way)
+    const all = [1, 2, 3, 5, 7, 9]
+    expect(rejected().map(([, sequence]) => sequence)).toEqual(all)
+    expect([kept().sending, kept().rejected]).toEqual([10, 3])
+    it.begin('points', cursor(), way)
+    const next = begin()
+    const again = next.setAside(batch(3, 7))
+    expect(Array.from((again.kept as PointBatch).step)).toEqual(Array.from((rest as PointBatch).step))
+    next.begin('points', next.cursors.get('points')!, again.way)
+    next.settle(again.kept, next.cursors.get('points')!, again.way)
+    expect(rejected().map(([, sequence]) => sequence)).toEqual(all)
+    expect(kept()).toEqual({ ...nothing, position: 10, delivered: 4, rejected: 6, sending: 10 })
+  })
+
+  it('are left out by the next process, too, whatever that has refused itself', () => {
+    const { it, journal, cursor, batch, refuse, begin } = progress()
+    addPoints(journal, stepsOf(1, 10))
+    addPoints(journal, stepsOf(11, 20, { series: 1 }))
+    const row = (sequence: number) => ({ sequence, name: 'loss', value: 1, reason: 'no' })
+    it.begin('points', cursor(), { end: 10, aside: [row(5)] })
+    const stepsIn = (each: Progress) => Array.from((each.setAside(batch(2, 9)).kept as PointBatch).step)
+    expect(stepsIn(begin())).toEqual([3, 4, 6, 7, 8, 9, 10, 11])
+    refuse(0, refusal('the name is refused', true))
+    refuse(1, refusal('the name is refused', true))
+    expect(stepsIn(it)).toEqual([11])
+  })
+
+  it('are noted when more of them are left out of the same batch', () => {
+    const { it, cursor, rejected } = withRefusedSeries()
+    const row = (sequence: number) => ({ sequence, name: 'x', value: 1, reason: 'no' })
+    it.begin('points', cursor(), { end: 10, aside: [row(5)] })
+    it.begin('points', cursor(), { end: 10, aside: [row(5), row(7)] })
+    expect(
+      rejected()
+        .slice(3)
+        .map(([, sequence]) => sequence),
+    ).toEqual([5, 7])
+  })
+})
+
+describe('a batch of which some are refused', () => {
+  it('counts those as rejected, and tells it the first time with the words of the destination', () => {
+    const { it, journal, cursor, batch, said, kept } = progress()
+    addPoints(journal, stepsOf(1, 30))
+    it.settle(batch(0, 10), cursor(), { end: 10, aside: [] }, { rejected: 4, message: 'no room' })
+    it.settle(batch(10, 10), cursor(), { end: 20, aside: [] }, { rejected: 40, message: 'no room' })
+    expect(said).toEqual(['memory: 4 of 10 are refused, the others are taken: no room'])
+    expect(kept()).toEqual({ ...nothing, position: 20, delivered: 6, rejected: 14, sending: 0 })
+  })
+})
+
+describe('what the journal had to drop', () => {
+  const onDisk = () => join(temporaryDirectory(), 'x.sqlite')
+
+  it('is a counted loss where it was not delivered, and is told', () => {
+    const { it, journal, said, heard, cursor, kept } = progress(new MemoryExporter(), onDisk())
+    for (const from of [1, 101]) addPoints(journal, stepsOf(from, from + 99))
+    it.passEvicted()
+    expect([said, it.hasLost]).toEqual([[], false])
+    journal.drop(1)
+    it.passEvicted()
+    it.passEvicted()
+    expect(said).toEqual([
+      'memory: 100 points of the run ppo will not be delivered: the journal had to drop them, see journal.maxRunBytes and journal.maxBytes',
+    ])
+    expect([it.hasLost, it.waiting, heard]).toEqual([true, 100, ['settled']])
+    expect(kept()).toEqual({ ...nothing, position: 100, evicted: 100, sending: 0 })
+    expect(cursor()).toEqual(kept())
+  })
+
+  it('is told in the singular, and adds up', () => {
+    const { it, journal, said, kept } = progress(new MemoryExporter(), onDisk())
+    for (const step of [1, 2, 3]) {
+      addPoints(journal, stepsOf(step, step))
+    }
+    journal.drop(1)
+    it.passEvicted()
+    journal.drop(1)
+    it.passEvicted()
+    expect(said).toEqual(
+      [1, 2].map(
+        () =>
+          'memory: 1 point of the run ppo will not be delivered: the journal had to drop it, see journal.maxRunBytes and journal.maxBytes',
+      ),
+    )
+    expect(kept()).toEqual({ ...nothing, position: 2, evicted: 2, sending: 0 })
+  })
+
+  it('is no loss where it was delivered, and what was set aside is rejected', () => {
+    const { it, journal, said, cursor, batch, kept, begin } = progress(new MemoryExporter(), onDisk())
+    for (const from of [1, 11, 21, 31]) addPoints(journal, stepsOf(from, from + 9))
+    it.settle(batch(0, 4), cursor(), { end: 4, aside: [] })
+    const row = (sequence: number) => ({ sequence, name: 'loss', value: 1, reason: 'no' })
+    it.begin('points', cursor(), { end: 12, aside: [row(6), row(10), row(11)] })
+    journal.drop(1)
+    expect(journal.firstKept.points).toBe(11)
+    it.passEvicted()
+    expect(kept()).toEqual({ ...nothing, position: 10, delivered: 4, rejected: 2, evicted: 4, sending: 12 })
+    expect(said).toHaveLength(1)
+    // The one behind stays set aside, for this process and the next.
+    for (const each of [it, begin()]) expect(each.setAside(batch(10, 2)).way.aside).toMatchObject([{ sequence: 11 }])
+    const { kept: rest, way } = it.setAside(batch(10, 2))
+    it.settle(rest, cursor(), way)
+    const there = { ...nothing, position: 12, delivered: 5, rejected: 3, evicted: 4, sending: 12 }
+    expect(kept()).toEqual(there)
+    journal.drop(1)
+    it.passEvicted()
+    expect(kept()).toEqual({ ...there, position: 20, evicted: 12 })
+    it.begin('points', cursor(), { end: 40, aside: [row(25)] })
+    for (const position of [30, 40]) {
+      if (position === 40) addPoints(journal, stepsOf(41, 41))
+      journal.drop(1)
+      it.passEvicted()
+      expect(kept()).toMatchObject({ position, rejected: 4 })
+    }
+  })
+
+  it('leaves in doubt what is under way where that goes further', () => {
+    const { it, journal, cursor, heard } = progress(new MemoryExporter(), onDisk())
+    for (const from of [1, 11, 21]) addPoints(journal, stepsOf(from, from + 9))
+    it.begin('points', cursor(), { end: 20, aside: [] })
+    journal.drop(1)
+    it.passEvicted()
+    expect(heard).toEqual([])
+    journal.drop(1)
+    it.passEvicted()
+    expect(heard).toEqual(['settled'])
+  })
+
+  it('is told of spans as such', () => {
+    const exporter = new MemoryExporter()
+    exporter.accepts = { spans: 100 }
+    const { it, journal, said, kept } = progress(exporter, onDisk())
+    addSpans(
+      journal,
+      Array.from({ length: 2000 }, () => spanOf('a', 100)),
+    )
+    journal.drop(50_000)
+    const lost = journal.firstKept.spans - 1
+    expect(lost).toBeGreaterThan(1)
+    it.passEvicted()
+    expect(said).toEqual([
+      `memory: ${lost.toLocaleString('en-US')} spans of the run ppo will not be delivered: the journal had to drop them, see journal.maxRunBytes and journal.maxBytes`,
+    ])
+    expect(kept('spans')).toEqual({ ...nothing, position: lost, evicted: lost, sending: 0 })
+  })
+})
+
+describe('the height of a series', () => {
+  const heights = (journal: RunJournal) =>
+    Object.fromEntries(journal.all('SELECT key, step FROM heights').map(({ key, step }) => [key, step]))
+  const settle = ({ it, cursor }: ReturnType<typeof progress>, batch: Batch): void =>
+    it.settle(batch, cursor(), { end: batch.first + batch.count - 1, aside: [] })
+
+  it('is the highest step that is delivered, where the destination can be asked', () => {
+    const all = progress(new ConfirmingExporter())
+    const { it, journal, batch } = all
+    addPoints(
+      journal,
+      [5, 9, 7, 3, 2, 11, 6].map((step, i) => ({ step, series: i > 3 ? 1 : 0 })),
+    )
+    it.settle(batch(0, 9, 'params'), all.cursor('params'), { end: 1, aside: [] })
+    settle(all, batch(0, 2))
+    expect(heights(journal)).toEqual({ loss: 9 })
+    settle(all, batch(2, 3))
+    expect(heights(journal)).toEqual({ loss: 9, 'bad%name': 2 })
+    settle(all, batch(5, 2))
+    expect(heights(journal)).toEqual({ loss: 9, 'bad%name': 11 })
+    expect(it.account.heightOf('bad%name')).toBe(11)
+  })
+
+  it('is that of all series that have the same name there', () => {
+    const exporter = Object.assign(new ConfirmingExporter(), { keyAt: () => 'same' })
+    for (const steps of [
+      [5, 9],
+      [9, 5],
+    ]) {
+      const all = progress(exporter)
+      addPoints(
+        all.journal,
+        steps.map((step, series) => ({ step, series })),
+      )
+      settle(all, all.batch(0, 2))
+      expect(heights(all.journal)).toEqual({ same: 9 })
+    }
+  })
+
+  it('is not kept where nobody can be asked', () => {
+    const all = progress()
+    addPoints(all.journal, stepsOf(1, 9))
+    settle(all, all.batch(0, 9))
+    expect(heights(all.journal)).toEqual({})
+  })
+
+  it('does not rise by what is refused', () => {
+    const { journal, refuse } = progress(new ConfirmingExporter())
+    addPoints(journal, stepsOf(1, 9))
+    refuse(0, refusal('no'))
+    expect(heights(journal)).toEqual({})
+  })
+})
