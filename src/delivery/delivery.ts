@@ -276,7 +276,7 @@ export class Delivery {
       if (elsewhere === null) return result
       // Nothing is there yet, so nothing is in doubt or refused.
       this.#progress = this.#progressOf(elsewhere)
-      this.#sender.doubt = this.#progress.isInDoubt ? this.#doubt : 'none'
+      this.#sender.doubt = 'none'
       return 'again'
     }
     this.#made ||= result.made
