@@ -10,12 +10,14 @@ const failure = new Error('503')
 const retry: SendResult = { kind: 'retry', error: failure }
 const refusal: SendResult = { kind: 'drop', error: new Error('refused') }
 
+type Answer = SendResult | { kind: 'unanswered' }
+
 /** Attempts that answer one after the other with `answers`, the last one again and again, with the moments of each. */
-function tried(answers: readonly (SendResult | (() => never))[], tries = 3, cut = new AbortController()) {
+function tried(answers: readonly (Answer | (() => never))[], tries = 3, cut = new AbortController()) {
   const from = clock.now()
   const at: number[] = []
   const failed: unknown[] = []
-  const once = async (): Promise<SendResult> => {
+  const once = async (): Promise<Answer> => {
     at.push(Math.round(clock.now() - from))
     const answer = answers[Math.min(at.length, answers.length) - 1]!
     return typeof answer === 'function' ? answer() : answer
@@ -63,6 +65,13 @@ describe('attempts', () => {
     expect(seen.result).toBe(last)
   })
 
+  it('are repeated also where no error tells why', async () => {
+    const unanswered = { kind: 'unanswered' } as const
+    const seen = tried([unanswered])
+    await turn(2000)
+    expect([seen.at, seen.result]).toEqual([[0, 200, 600], unanswered])
+  })
+
   it('are as many as wanted', async () => {
     const seen = tried([retry], 1)
     await turn(0)
@@ -93,7 +102,7 @@ describe('attempts', () => {
     await turn(0)
     expect([impatient.at, impatient.failed]).toEqual([[0], [longer]])
     expect(impatient.result).toBe(longer)
-    await turn(59_900)
+    await vi.advanceTimersByTimeAsync(59_900)
     expect(patient.at).toEqual([0])
     await turn(100)
     expect(patient.at).toEqual([0, 60_000])

@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest'
 import { readFlags } from '../../src/config/flags.ts'
 import { loadSettings, type Env } from '../../src/config/load.ts'
 import { accountLines } from '../../src/delivery/summary.ts'
-import { FilledJournal, move, type Point } from '../support/filled-journal.ts'
+import { FilledJournal, inMemory, move, type Point } from '../support/filled-journal.ts'
 
 interface Telling {
   flags?: readonly string[]
@@ -58,7 +58,7 @@ describe('the account of a run', () => {
   })
 
   it('tells spans, what came again, what was skipped and what was dropped, where there is something of it', () => {
-    const filled = new FilledJournal()
+    const filled = inMemory()
     filled.count({
       'received.numbers': 1,
       'received.events': 1,
@@ -79,14 +79,14 @@ describe('the account of a run', () => {
       [1, 'the terminal was slow: 1 event was not shown, but recorded'],
       [1234, 'the terminal was slow: 1,234 events were not shown, but recorded'],
     ] as const) {
-      const filled = new FilledJournal()
+      const filled = inMemory()
       filled.count({ 'console.skipped': n })
       expect(facts(filled).slice(1)).toEqual([words, 'journal J'])
     }
   })
 
   it('is told by destinations, but for those that the run has been moved away from', () => {
-    const filled = new FilledJournal()
+    const filled = inMemory()
     filled.points(points(1))
     filled.destination({ address: 'old:' })
     const moved = filled.destination({ address: 'new:' })
@@ -103,7 +103,7 @@ describe('the account of a run', () => {
 
 describe('a destination', () => {
   it('is told with what it refused of points and params, what was dropped before it had it, and what is wrong while something waits', () => {
-    const filled = new FilledJournal({ params: [['lr', '1']] })
+    const filled = inMemory({ params: [['lr', '1']] })
     filled.points(points(10))
     const destination = filled.destination()
     move(destination, 'points', { position: 8, delivered: 1, rejected: 2, evicted: 5 })
@@ -117,7 +117,7 @@ describe('a destination', () => {
   })
 
   it('of spans is told by spans', () => {
-    const filled = new FilledJournal()
+    const filled = inMemory()
     filled.spans(8)
     const destination = filled.destination({ exporter: 'otlp', address: 'http://h', kinds: ['spans'] })
     destination.opened('r1', false, 'http://h/r1', new Map())
@@ -131,7 +131,7 @@ describe('a destination', () => {
   })
 
   it('in trouble is told of where points and spans wait', () => {
-    const filled = new FilledJournal()
+    const filled = inMemory()
     filled.points(points(1))
     filled.spans(1)
     const destination = filled.destination({ kinds: ['points', 'spans'] })
@@ -140,7 +140,7 @@ describe('a destination', () => {
   })
 
   it('that is in no trouble is told without an error though something waits', () => {
-    const filled = new FilledJournal()
+    const filled = inMemory()
     filled.points(points(1))
     filled.destination()
     expect(facts(filled)[1]).toBe('memory memory:: 0 points delivered, 0 refused, 1 pending')
@@ -149,7 +149,7 @@ describe('a destination', () => {
 
 describe('what was skipped', () => {
   it('is told with the first line of each reason, and by which filter', () => {
-    const filled = new FilledJournal()
+    const filled = inMemory()
     filled.journal.addExample('no_step', '{"loss":1}')
     filled.journal.addExample('filtered', '{"level":"DEBUG"}')
     filled.journal.addExample('torn', '{"los')
@@ -173,7 +173,7 @@ describe('what was skipped', () => {
       [{ 'received.lines': 1, 'received.events': 1 }, []],
       [{ 'received.lines': 1, 'received.spans': 1 }, []],
     ] as const) {
-      const filled = new FilledJournal()
+      const filled = inMemory()
       filled.count(counts)
       expect(details(filled)).toEqual(told)
     }
@@ -205,14 +205,14 @@ describe('the statistics of a run', () => {
       [-Infinity, '-inf'],
       [Number.NaN, 'NaN'],
     ]
-    const filled = new FilledJournal()
+    const filled = inMemory()
     filled.points(values.map(([value], i) => ({ key: `m${10 + i}`, value })))
     expect(rows(filled).map((row) => row[1])).toEqual(values.map(([, shown]) => shown))
   })
 
   it('show 50 series by their keys, and say how many more there are', () => {
     const keys = Array.from({ length: 50 }, (_, i) => `m${10 + i}`)
-    const filled = new FilledJournal()
+    const filled = inMemory()
     filled.points([...keys.slice(25).toReversed(), ...keys.slice(0, 25)].map((key) => ({ key })))
     expect(rows(filled).map((row) => row[0])).toEqual(keys.map((key) => key.toUpperCase()))
     filled.points([{ key: 'a' }])
@@ -224,14 +224,14 @@ describe('the statistics of a run', () => {
   })
 
   it('cut labels that are longer than 40 characters, and take those of the user', () => {
-    const filled = new FilledJournal()
+    const filled = inMemory()
     filled.points([{ key: 'a'.repeat(40) }, { key: 'b'.repeat(41) }, { key: 'c/x' }])
     expect(rows(filled).map((row) => row[0])).toEqual([`A${'a'.repeat(39)}`, `B${'b'.repeat(38)}…`, 'c'])
     expect(details(filled, { env: { METRIC_LABELS: 'c/x=Mine' } })[3]).toMatch(/^ {2}c {2}Mine /)
   })
 
   it('count values that are no numbers', () => {
-    const filled = new FilledJournal()
+    const filled = inMemory()
     filled.points([1, Number.NaN, 3, Number.NaN].map((value) => ({ value })))
     expect(details(filled)).toEqual([
       '    metric  last  min  max  at step',
@@ -246,7 +246,7 @@ describe('what is left of a run', () => {
       [1, '1 point waits'],
       [1234, '1,234 points wait'],
     ] as const) {
-      const filled = new FilledJournal()
+      const filled = inMemory()
       for (let left = n; left > 0; left -= 500) filled.points(points(Math.min(500, left)))
       filled.destination()
       expect(facts(filled).at(-1)).toBe(`${words} in J; to deliver them later: spanbridge sync J`)
@@ -254,7 +254,7 @@ describe('what is left of a run', () => {
   })
 
   it('is told by spans where those wait', () => {
-    const filled = new FilledJournal()
+    const filled = inMemory()
     filled.spans(2)
     const destination = filled.destination({ exporter: 'otlp', kinds: ['spans'] })
     destination.ended()
@@ -264,7 +264,7 @@ describe('what is left of a run', () => {
   })
 
   it('goes where the run goes, by a command that a shell takes as it is, without passwords', () => {
-    const filled = new FilledJournal()
+    const filled = inMemory()
     filled.destination()
     const flags = ['--mlflow-tracking-uri', 'https://me:secret@h:5000', '--mlflow-experiment-name', "it's mine, 'too'"]
     const last = (rest: Telling): string =>
@@ -288,7 +288,7 @@ describe('a run that was kept in memory', () => {
   const last = (filled: FilledJournal): string => facts(filled, { isLost: true }).at(-1)!
 
   it('is lost as far as it is not delivered', () => {
-    const filled = new FilledJournal({}, ':memory:')
+    const filled = inMemory()
     filled.points(points(3))
     expect(last(filled)).toBe('3 points kept in memory only: lost, for there is no journal of them')
     const destination = filled.destination()

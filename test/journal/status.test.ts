@@ -15,7 +15,7 @@ import {
   type DestinationStatus,
 } from '../../src/journal/status.ts'
 import { COUNTERS } from '../../src/telemetry/counters.ts'
-import { FilledJournal, move } from '../support/filled-journal.ts'
+import { FilledJournal, inMemory, move } from '../support/filled-journal.ts'
 import { runStart } from '../support/run-start.ts'
 import { temporaryDirectory } from '../support/spanbridge.ts'
 
@@ -33,7 +33,7 @@ const openIn = (directory: string): string[] =>
 
 describe('the account of a journal', () => {
   it('has everything that is known of the run, each count in its place', () => {
-    const filled = new FilledJournal({
+    const filled = inMemory({
       run: '01X',
       identity: 'service.name=a',
       name: 'ppo',
@@ -129,7 +129,7 @@ describe('the account of a journal', () => {
   })
 
   it('is empty where nothing is known, and of a run that goes on or was interrupted', () => {
-    const { journal } = new FilledJournal()
+    const { journal } = inMemory()
     journal.run('DELETE FROM meta')
     journal.run('DELETE FROM counters')
     const status = readStatus(journal.database, '/x', false)
@@ -143,7 +143,7 @@ describe('the account of a journal', () => {
   })
 
   it('that cannot be read leaves no transaction open, and says where the journal is damaged', () => {
-    const { journal } = new FilledJournal()
+    const { journal } = inMemory()
     const words = (): unknown => {
       try {
         return readStatus(journal.database, '/x', true)
@@ -159,7 +159,7 @@ describe('the account of a journal', () => {
   })
 
   it('says what the journal had to drop', () => {
-    const filled = new FilledJournal()
+    const filled = inMemory()
     filled.points(points(4))
     filled.points(points(3))
     filled.spans(5)
@@ -178,7 +178,7 @@ describe('the account of a destination', () => {
   const noTexts = { delivered: 0, rejected: 0, pending: 0 }
 
   it('is its own, kind by kind', () => {
-    const filled = new FilledJournal({
+    const filled = inMemory({
       params: [
         ['a', '1'],
         ['b', '1'],
@@ -234,7 +234,7 @@ describe('the account of a destination', () => {
   })
 
   it('counts as evicted what is dropped and not passed yet, of points and spans and of nothing else', () => {
-    const filled = new FilledJournal({ params: [['a', '1']] })
+    const filled = inMemory({ params: [['a', '1']] })
     filled.points(points(20))
     filled.spans(30)
     move(filled.destination({ kinds: ['points', 'params', 'spans'] }), 'points', { position: 4, delivered: 4 })
@@ -253,7 +253,7 @@ describe('the account of a destination', () => {
   })
 
   it('is not shown where it takes only spans and there are none', () => {
-    const filled = new FilledJournal()
+    const filled = inMemory()
     const names = (): string[] =>
       readStatus(filled.journal.database, '/x', true).destinations.map(({ exporter }) => exporter)
     filled.destination({ exporter: 'spans', kinds: ['spans'] })
@@ -266,7 +266,7 @@ describe('the account of a destination', () => {
   })
 
   it('lacks something while anything is pending or the end is not set, which is owed unless it is disabled', () => {
-    const filled = new FilledJournal()
+    const filled = inMemory()
     filled.spans(1)
     const account = filled.destination({ kinds: ['points', 'params', 'tags', 'spans'] })
     move(account, 'spans', { position: 1 })

@@ -74,6 +74,9 @@ export class FilledJournal {
   }
 }
 
+/** One that is on no disk, for tests that care for what is in it. */
+export const inMemory = (start: Partial<RunStart> = {}): FilledJournal => new FilledJournal(start, ':memory:')
+
 /** Moves a cursor there. */
 export const move = (account: DestinationAccount, kind: BatchKind, cursor: Partial<Cursor>): void =>
   account.moved(
