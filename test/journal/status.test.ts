@@ -233,6 +233,14 @@ describe('the account of a destination', () => {
     ])
   })
 
+  it('has no page, run or error where the journal holds something else than a text', () => {
+    const filled = inMemory()
+    filled.destination()
+    filled.journal.run("UPDATE destinations SET page = x'01', run_id = x'02', last_error = x'03'")
+    const { destinations } = readStatus(filled.journal.database, '/x', true)
+    expect(destinations).toMatchObject([{ page: null, runId: null, lastError: null }])
+  })
+
   it('counts as evicted what is dropped and not passed yet, of points and spans and of nothing else', () => {
     const filled = inMemory({ params: [['a', '1']] })
     filled.points(points(20))
