@@ -38,25 +38,38 @@ export function accountLines(journal: RunJournal, { settings, command, isLost }:
     ...(status.console.skipped > 0 ? [consoleLine(status.console.skipped)] : []),
     ...configured.map(destinationLine),
   ]
-  const left = configured.find(isOwed)
+  const owed = configured.filter(isOwed)
+  // Two destinations may lack the same ones.
+  const lacking = {
+    points: Math.max(0, ...owed.map(({ points }) => points.pending)),
+    spans: Math.max(0, ...owed.map(({ spans }) => spans?.pending ?? 0)),
+  }
   if (isLost) {
-    const points = left === undefined && configured.length > 0 ? 0 : (left?.points.pending ?? status.journaled.points)
-    if (points > 0)
+    const lost = itemsOf(configured.length === 0 ? status.journaled : lacking)
+    if (lost !== null)
       lines.push(
-        `${pointsOf(points)} kept in memory only: lost, for there is no journal of them${journal.isInMemory ? '' : ` in ${journal.path}`}`,
+        `${lost.text} kept in memory only: lost, for there is no journal of them${journal.isInMemory ? '' : ` in ${journal.path}`}`,
       )
     else if (!journal.isInMemory)
       lines.push(
         `the journal ${journal.path} lacks points that are delivered: the disk was full, or it has been deleted`,
       )
-  } else if (left === undefined) lines.push(`journal ${journal.path}`)
+  } else if (owed.length === 0) lines.push(`journal ${journal.path}`)
   else {
-    const { pending } = left.spans ?? left.points
-    const items = left.spans === null ? pointsOf(pending) : counted(pending, 'span')
-    const what = pending > 0 ? `${items} ${pending === 1 ? 'waits' : 'wait'}` : 'params, tags or the end wait'
+    const items = itemsOf(lacking)
+    const what =
+      items === null ? 'params, tags or the end wait' : `${items.text} ${items.count === 1 ? 'waits' : 'wait'}`
     lines.push(`${what} in ${journal.path}; to deliver them later: ${syncCommand(command, journal.path, settings)}`)
   }
   return lines
+}
+
+/** In words, or null when there are none. */
+function itemsOf({ points, spans }: { points: number; spans: number }): { text: string; count: number } | null {
+  const parts = [points > 0 ? pointsOf(points) : '', spans > 0 ? counted(spans, 'span') : ''].filter(
+    (part) => part !== '',
+  )
+  return parts.length === 0 ? null : { text: parts.join(' and '), count: points + spans }
 }
 
 const consoleLine = (skipped: number): string =>
