@@ -1,0 +1,76 @@
+import { onTestFinished } from 'vitest'
+import type { FromDelivery, Outcome, RunMessage, RunStart } from '../../src/channel/messages.ts'
+import { readFlags } from '../../src/config/flags.ts'
+import { loadSettings } from '../../src/config/load.ts'
+import type { Settings } from '../../src/config/settings.ts'
+import { systemClock } from '../../src/delivery/clock.ts'
+import { DeliveryThread } from '../../src/delivery/thread.ts'
+import type { Exporter } from '../../src/exporters/exporter.ts'
+import { MemoryExporter } from './memory-exporter.ts'
+import { chunkOf, countsOf, pointsFrom } from './points.ts'
+import { temporaryDirectory } from './spanbridge.ts'
+
+export const SETTINGS = loadSettings(readFlags([], false), {}).settings
+
+/** An exporter that nobody answers, until `isThere`. */
+export class AwayExporter extends MemoryExporter {
+  isThere = false
+  override onOpen: MemoryExporter['onOpen'] = () =>
+    this.isThere
+      ? { kind: 'ok', runId: 'r1', made: true, page: null }
+      : { kind: 'retry', error: new Error('nobody answers'), absent: true }
+}
+
+interface ThreadOptions {
+  stateDir?: string
+  settings?: Partial<Settings>
+  /** Those of one run. */
+  exporters?: (trackerRun: string | null) => Exporter[]
+}
+
+/** A delivery thread in this process, and what it has posted. */
+export function startThread({ stateDir = temporaryDirectory(), settings, exporters = () => [] }: ThreadOptions = {}) {
+  const posts: FromDelivery[] = []
+  const transfers: (readonly ArrayBuffer[] | undefined)[] = []
+  const vias: string[] = []
+  const thread = new DeliveryThread({
+    settings: { ...SETTINGS, ...settings },
+    stateDir,
+    command: 'spanbridge',
+    createExporters: exporters,
+    onVia: (via) => vias.push(via),
+    post: (message, transfer) => {
+      posts.push(message)
+      transfers.push(transfer)
+    },
+    clock: systemClock,
+  })
+  const outcome = (): Outcome | null => posts.find((message) => message.kind === 'finished')?.outcome ?? null
+  onTestFinished(async () => {
+    thread.take({ kind: 'stop' })
+    for (let i = 0; i < 1000 && outcome() === null; i += 1) await new Promise((resolve) => setImmediate(resolve))
+  })
+  const begin = (run: number, start: RunStart, resume: string | null = null): void =>
+    thread.take({ kind: 'run', run, start, resume })
+  const tell = (run: number, message: RunMessage): void => thread.take({ ...message, run })
+  return {
+    thread,
+    posts,
+    transfers,
+    vias,
+    stateDir,
+    begin,
+    tell,
+    /** Points of one series come of a run. */
+    add: (run: number, first: number, count: number): void => {
+      tell(run, { kind: 'series', id: 0, key: 'loss' })
+      const buffer = chunkOf(pointsFrom(first, count))
+      tell(run, { kind: 'points', buffer, count, counts: countsOf(count) })
+    },
+    end: (run: number): void => tell(run, { kind: 'end', status: 'FINISHED', time: 9 }),
+    finish: (limitMs: number | null = null): void => thread.take({ kind: 'finish', limitMs }),
+    said: (): string[] => posts.filter((message) => message.kind === 'say').map(({ text }) => text),
+    kinds: (): string[] => posts.map(({ kind }) => kind),
+    outcome,
+  }
+}
