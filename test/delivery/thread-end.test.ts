@@ -233,7 +233,9 @@ describe('the end of the input', () => {
   })
 
   it('is not complete where the journal has been deleted, though all is delivered', async () => {
-    const { begin, add, end, finish, outcome, said, stateDir } = startThread({ exporters: () => [new MemoryExporter()] })
+    const { begin, add, end, finish, outcome, said, stateDir } = startThread({
+      exporters: () => [new MemoryExporter()],
+    })
     begin(0, runStart())
     begin(1, runStart({ run: '01OTHER' }))
     for (const run of [0, 1]) add(run, 1, 50)
@@ -250,7 +252,9 @@ describe('the end of the input', () => {
   })
 
   it('is not complete where somebody has written into the journal', async () => {
-    const { begin, add, end, finish, outcome, said, stateDir } = startThread({ exporters: () => [new MemoryExporter()] })
+    const { begin, add, end, finish, outcome, said, stateDir } = startThread({
+      exporters: () => [new MemoryExporter()],
+    })
     begin(0, runStart())
     add(0, 1, 3)
     await turn(1200)
@@ -268,30 +272,35 @@ describe('the end of the input', () => {
     expect(outcome()).toEqual(INCOMPLETE)
   })
 
-  it.each([true, false])('with a disk that is full keeps the end of a run on it, if it is delivered: %s', async (isThere) => {
-    const exporter = new AwayExporter()
-    exporter.isThere = isThere
-    const { begin, add, end, finish, outcome, said, stateDir } = startThread({
-      exporters: () => [exporter],
-      settings: { 'shutdown.deadline': 500 },
-    })
-    begin(0, runStart())
-    const path = join(stateDir, '01TEST.sqlite')
-    const shell = new DatabaseSync(path)
-    shell.exec(`CREATE TRIGGER full BEFORE INSERT ON blocks BEGIN SELECT RAISE(FAIL, 'database or disk is full'); END`)
-    shell.close()
-    add(0, 1, 3)
-    end(0)
-    finish()
-    await turn(1000)
-    expect(readJournal(path)).toMatchObject({ status: isThere ? 'finished' : 'interrupted', isHeld: false })
-    expect(said().at(-1)).toBe(
-      isThere
-        ? `the journal ${path} lacks points that are delivered: the disk was full, or it has been deleted`
-        : `3 points kept in memory only: lost, for there is no journal of them in ${path}`,
-    )
-    expect(outcome()).toEqual(INCOMPLETE)
-  })
+  it.each([true, false])(
+    'with a disk that is full keeps the end of a run on it, if it is delivered: %s',
+    async (isThere) => {
+      const exporter = new AwayExporter()
+      exporter.isThere = isThere
+      const { begin, add, end, finish, outcome, said, stateDir } = startThread({
+        exporters: () => [exporter],
+        settings: { 'shutdown.deadline': 500 },
+      })
+      begin(0, runStart())
+      const path = join(stateDir, '01TEST.sqlite')
+      const shell = new DatabaseSync(path)
+      shell.exec(
+        `CREATE TRIGGER full BEFORE INSERT ON blocks BEGIN SELECT RAISE(FAIL, 'database or disk is full'); END`,
+      )
+      shell.close()
+      add(0, 1, 3)
+      end(0)
+      finish()
+      await turn(1000)
+      expect(readJournal(path)).toMatchObject({ status: isThere ? 'finished' : 'interrupted', isHeld: false })
+      expect(said().at(-1)).toBe(
+        isThere
+          ? `the journal ${path} lacks points that are delivered: the disk was full, or it has been deleted`
+          : `3 points kept in memory only: lost, for there is no journal of them in ${path}`,
+      )
+      expect(outcome()).toEqual(INCOMPLETE)
+    },
+  )
 })
 
 describe('a stop', () => {

@@ -275,9 +275,7 @@ describe('a run that goes on', () => {
     await turn(4750)
     expect(posts).toEqual([])
     await turn(50)
-    expect(said()).toEqual([
-      `${path} cannot be resumed (another spanbridge is running it); a new run begins instead`,
-    ])
+    expect(said()).toEqual([`${path} cannot be resumed (another spanbridge is running it); a new run begins instead`])
     expect(posts.slice(1, 3)).toEqual([opened(0, '01TEST'), { kind: 'ready' }])
     await turn(50)
     expect(kinds().slice(3)).toEqual(['empty', 'committed'])
