@@ -6,7 +6,7 @@ import { lockOf } from '../../src/delivery/run.ts'
 import { RunJournal } from '../../src/journal/journal.ts'
 import { JournalLock } from '../../src/journal/lock.ts'
 import { readJournal } from '../../src/journal/status.ts'
-import { AwayExporter, startThread } from '../support/delivery-thread.ts'
+import { AwayExporter, NotingExporter, startThread } from '../support/delivery-thread.ts'
 import { MemoryExporter } from '../support/memory-exporter.ts'
 import { chunkOf, countsOf, pointsFrom } from '../support/points.ts'
 import { runStart } from '../support/run-start.ts'
@@ -370,19 +370,13 @@ describe('a journal that is taken up to be delivered', () => {
     [true, 'FAILED', null, 77],
   ])('has its own end, or that of a run that was killed (ended: %s)', async (ended, status, closedBy, endedAt) => {
     const path = make(ended)
-    const exporter = new MemoryExporter()
-    const reopened: boolean[] = []
-    const { openRun } = exporter
-    exporter.openRun = function (this: MemoryExporter, ...[run]: Parameters<NonNullable<MemoryExporter['openRun']>>) {
-      reopened.push(run!.reopen)
-      return openRun.call(this)
-    } as MemoryExporter['openRun']
+    const exporter = new NotingExporter()
     const { thread, finish, outcome, posts } = startThread({ exporters: () => [exporter] })
     await thread.open(path)
     expect(posts[0]).toEqual({ kind: 'opened', run: 0, ulid: '01OLD', spans: [], waiting: [] })
     finish()
     await turn(100)
-    expect([outcome(), exporter.taken, exporter.closedWith, reopened]).toEqual([
+    expect([outcome(), exporter.taken, exporter.closedWith, exporter.reopened]).toEqual([
       COMPLETE,
       ['loss@1', 'loss@2', 'loss@3'],
       status,

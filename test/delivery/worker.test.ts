@@ -21,7 +21,9 @@ it('the thread takes what comes through its port, answers there, and delivers wi
   })
   // What Node gives to a thread when it starts it.
   vi.doMock('node:worker_threads', () => ({ parentPort: port2, workerData: data }))
-  onTestFinished(() => void vi.doUnmock('node:worker_threads'))
+  onTestFinished(() => {
+    vi.doUnmock('node:worker_threads')
+  })
   const posts: FromDelivery[] = []
   port1.on('message', (message: FromDelivery) => posts.push(message))
   await import('../../src/delivery/worker.ts')

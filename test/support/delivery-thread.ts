@@ -1,3 +1,4 @@
+import { join } from 'node:path'
 import { onTestFinished } from 'vitest'
 import type { FromDelivery, Outcome, RunMessage, RunStart } from '../../src/channel/messages.ts'
 import { readFlags } from '../../src/config/flags.ts'
@@ -5,7 +6,8 @@ import { loadSettings } from '../../src/config/load.ts'
 import type { Settings } from '../../src/config/settings.ts'
 import { systemClock } from '../../src/delivery/clock.ts'
 import { DeliveryThread } from '../../src/delivery/thread.ts'
-import type { Exporter } from '../../src/exporters/exporter.ts'
+import type { Exporter, OpenResult, RunToOpen } from '../../src/exporters/exporter.ts'
+import { RunJournal } from '../../src/journal/journal.ts'
 import { MemoryExporter } from './memory-exporter.ts'
 import { chunkOf, countsOf, pointsFrom } from './points.ts'
 import { temporaryDirectory } from './spanbridge.ts'
@@ -19,6 +21,15 @@ export class AwayExporter extends MemoryExporter {
     this.isThere
       ? { kind: 'ok', runId: 'r1', made: true, page: null }
       : { kind: 'retry', error: new Error('nobody answers'), absent: true }
+}
+
+/** An exporter that notes which runs it is asked to open are to go on. */
+export class NotingExporter extends MemoryExporter {
+  readonly reopened: boolean[] = []
+  override openRun(run?: RunToOpen): Promise<OpenResult> {
+    this.reopened.push(run!.reopen)
+    return super.openRun()
+  }
 }
 
 interface ThreadOptions {
@@ -74,3 +85,29 @@ export function startThread({ stateDir = temporaryDirectory(), settings, exporte
     outcome,
   }
 }
+
+/** What is told of a run that begins. */
+export const opened = (run: number, ulid: string): FromDelivery => ({
+  kind: 'opened',
+  run,
+  ulid,
+  spans: [],
+  waiting: [],
+})
+
+/** What an earlier process has left: a run with points, one span and one that waits; ended where `end` says so. */
+export function leaveBehind(stateDir: string, start: RunStart, points: number, end: number | null = null): string {
+  const path = join(stateDir, `${start.run}.sqlite`)
+  const journal = RunJournal.create(path, start)
+  journal.addSeries(0, 'loss')
+  journal.addPoints(chunkOf(pointsFrom(1, points)), points, countsOf(points))
+  journal.addHead(0, new Uint8Array(), new Uint8Array())
+  journal.addSpans({ bytes: new Uint8Array([0x2a, 1, 0x61]), ends: Uint32Array.of(3), heads: Uint32Array.of(0) })
+  journal.addWaiting([{ id: 4, since: 5, numbers: 1, span: 'ab', part: -1, body: null }])
+  if (end !== null) journal.setEnd('FINISHED', end)
+  journal.commit(end)
+  journal.close()
+  return path
+}
+
+export const stepsOf = ({ taken }: MemoryExporter): number[] => taken.map((each) => Number(each.split('@')[1]))
