@@ -3,7 +3,15 @@ import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
 import type { RunStart } from '../../src/channel/messages.ts'
 import { readJournal } from '../../src/journal/status.ts'
-import { AwayExporter, leaveBehind, startThread, stepsOf } from '../support/delivery-thread.ts'
+import {
+  addSpan,
+  fillCursors,
+  opened,
+  AwayExporter,
+  leaveBehind,
+  startThread,
+  stepsOf,
+} from '../support/delivery-thread.ts'
 import { steps } from '../support/journal.ts'
 import { MemoryExporter } from '../support/memory-exporter.ts'
 import { runStart } from '../support/run-start.ts'
@@ -123,6 +131,16 @@ describe('a run that is left while others go on', () => {
     expect(said().filter((text) => text.startsWith('run ppo (01B)'))).toHaveLength(1)
   })
 
+  it('that nobody else can mean is not taken for the next one', async () => {
+    const { begin, tell, said, posts } = startThread({ exporters: () => [new AwayExporter()] })
+    begin(0, runStart())
+    tell(0, { kind: 'leave' })
+    begin(1, runStart({ run: '01NEW' }))
+    await turn(100)
+    expect(posts).toContainEqual(opened(1, '01NEW'))
+    expect(said().filter((text) => /^(going on|run)/.test(text))).toEqual([])
+  })
+
   it('is left as soon as it is open, where it was left before', async () => {
     const stateDir = temporaryDirectory()
     const path = leaveBehind(stateDir, runStart(), 3)
@@ -133,5 +151,21 @@ describe('a run that is left while others go on', () => {
     tell(0, { kind: 'leave' })
     await turn(100)
     expect([stepsOf(exporter), readJournal(path).isHeld]).toEqual([steps(1, 3), false])
+  })
+
+  it('has its spans delivered, too, where their first rows found no room on the disk at once', async () => {
+    const exporter = new MemoryExporter()
+    exporter.accepts = { spans: 100 }
+    const { begin, tell, stateDir } = startThread({ exporters: () => [exporter] })
+    begin(0, runStart())
+    const path = join(stateDir, '01TEST.sqlite')
+    const mend = fillCursors(path)
+    addSpan(tell)
+    tell(0, { kind: 'leave' })
+    await turn(1000)
+    expect(exporter.spans).toEqual([])
+    mend()
+    await turn(100)
+    expect([exporter.spans.length, readJournal(path).isHeld]).toEqual([1, false])
   })
 })

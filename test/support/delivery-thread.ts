@@ -1,4 +1,5 @@
 import { join } from 'node:path'
+import { DatabaseSync } from 'node:sqlite'
 import { onTestFinished } from 'vitest'
 import type { FromDelivery, Outcome, RunMessage, RunStart } from '../../src/channel/messages.ts'
 import { readFlags } from '../../src/config/flags.ts'
@@ -111,3 +112,20 @@ export function leaveBehind(stateDir: string, start: RunStart, points: number, e
 }
 
 export const stepsOf = ({ taken }: MemoryExporter): number[] => taken.map((each) => Number(each.split('@')[1]))
+
+/** One span of run 0. */
+export function addSpan(tell: (run: number, message: RunMessage) => void): void {
+  tell(0, { kind: 'head', id: 0, resource: new Uint8Array(), scope: new Uint8Array() })
+  const spans = { bytes: new Uint8Array([0x2a, 1, 0x61]), ends: Uint32Array.of(3), heads: Uint32Array.of(0) }
+  tell(0, { kind: 'spans', spans })
+}
+
+/** From here on no destination gets a cursor in this journal, for lack of room, until the result is called. */
+export function fillCursors(path: string): () => void {
+  const shell = new DatabaseSync(path)
+  shell.exec(`CREATE TRIGGER full BEFORE INSERT ON cursors BEGIN SELECT RAISE(FAIL, 'database or disk is full'); END`)
+  return () => {
+    shell.exec('DROP TRIGGER full')
+    shell.close()
+  }
+}
