@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest'
 import { CHUNK_POINTS } from '../../src/channel/chunk.ts'
-import { addPoints, createJournal, steps, stepsIn } from '../support/journal.ts'
+import { addPoints, addSpans, createJournal, steps, stepsIn } from '../support/journal.ts'
 
 const MB = 1 << 20
 
@@ -40,6 +40,19 @@ describe('a journal on disk', () => {
     expect(() => journal.read(2, 3)).toThrow(new Error(`${journal.path} is damaged: no block holds point 3`))
     expect(stepsIn(journal, 10)).toEqual(steps(11, 20))
     expect([journal.read(20, 5), journal.read(19, 5)!.count, journal.read(10, 0)]).toEqual([null, 1, null])
+  })
+
+  it.each([
+    ["UPDATE span_heads SET resource = 'x'", 'expected bytes as the resource of a span, got string'],
+    ['UPDATE span_heads SET scope = 7', 'expected bytes as the scope of a span, got number'],
+    ["UPDATE spans SET data = 'x'", 'expected bytes as a span, got string'],
+  ])('whose spans are damaged says so: %s', (sql, words) => {
+    const journal = createJournal()
+    journal.addHead(0, new Uint8Array([1]), new Uint8Array([2]))
+    addSpans(journal, [3])
+    journal.commit()
+    journal.run(sql)
+    expect(() => journal.readSpans(0, 1)).toThrow(new Error(`${journal.path} is damaged: ${words}`))
   })
 
   it('with a gap between its blocks says so', () => {
