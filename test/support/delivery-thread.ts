@@ -33,6 +33,21 @@ export class NotingExporter extends MemoryExporter {
   }
 }
 
+/** A destination that takes a batch of 50 points each `ms`, and fails in between. */
+export class SlowExporter extends MemoryExporter {
+  constructor(ms: number) {
+    super()
+    this.accepts = { points: 50, params: 100, tags: 100 }
+    let next = performance.now() + ms
+    this.onSend = ({ kind }) => {
+      if (kind !== 'points') return { kind: 'ok' }
+      if (performance.now() < next) return { kind: 'retry', error: new Error('slow'), absent: true }
+      next = performance.now() + ms
+      return { kind: 'ok' }
+    }
+  }
+}
+
 interface ThreadOptions {
   stateDir?: string
   settings?: Partial<Settings>
