@@ -194,6 +194,8 @@ describe('a commit', () => {
     expect(metaOf(shared, 'lastAt')).toBe('5')
     shared.addCounts(countsOf(1))
     shared.commit(78)
+    // Nothing has come.
+    shared.commit(90)
     expect(metaOf(shared, 'lastAt')).toBe('78')
     const again = openAgain(shared)
     again.addCounts(countsOf(1))
