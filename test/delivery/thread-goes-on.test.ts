@@ -2,6 +2,7 @@ import { existsSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, it, onTestFinished, vi } from 'vitest'
 import type { FromDelivery } from '../../src/channel/messages.ts'
+import { accountOf } from '../../src/delivery/account.ts'
 import { lockOf } from '../../src/delivery/run.ts'
 import { RunJournal } from '../../src/journal/journal.ts'
 import { JournalLock } from '../../src/journal/lock.ts'
@@ -51,6 +52,19 @@ describe('a run that goes on', () => {
     expect(exporter.taken).toHaveLength(1008)
     expect(readJournal(path)).toMatchObject({ status: 'running', endedAt: null, isHeld: true, points: 1008 })
     expect([exporter.reopened, existsSync(join(stateDir, '01NEW.sqlite'))]).toEqual([[true], false])
+  })
+
+  it('goes to where the settings say now', async () => {
+    const stateDir = temporaryDirectory()
+    const path = leaveBehind(stateDir, runStart(), 3)
+    const [before, now] = ['before', 'now'].map((run) => Object.assign(new NotingExporter(), { target: { run } }))
+    const journal = RunJournal.open(path)
+    accountOf(journal, before!)
+    journal.close()
+    const { begin } = startThread({ stateDir, exporters: () => [now!] })
+    begin(0, runStart(), path)
+    await turn(0)
+    expect(now!.targets).toEqual([{ run: 'now' }])
   })
 
   it('begins anew, and says why, where another process holds it, and loses nothing that came meanwhile', async () => {
@@ -106,6 +120,8 @@ describe('a run that goes on', () => {
     const shared = { identity: 'trainer', startedAt: now - 120_000 }
     const newest = (at: number, ended: boolean, identity: string | null = 'trainer'): string => {
       const stateDir = temporaryDirectory()
+      // A run that nobody else can mean is nobody's.
+      leaveBehind(stateDir, runStart({ run: '01A' }), 1, null)
       leaveBehind(stateDir, runStart({ ...shared, run: '01B' }), 2, ended ? at : null)
       leaveBehind(stateDir, runStart({ ...shared, identity: 'another', run: '01C' }), 3, null)
       const { begin, posts } = startThread({ stateDir, settings: { 'runs.idle': 60_000 } })

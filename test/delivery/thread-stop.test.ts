@@ -55,6 +55,7 @@ describe('a stop', () => {
     thread.take({ kind: 'stop' })
     await turn(1000)
     expect(kinds().filter((kind) => kind === 'finished')).toHaveLength(1)
+    expect(vi.getTimerCount()).toBe(0)
   })
 
   it('tells the account of a run that was being let go once', async () => {

@@ -134,4 +134,34 @@ export const ACCEPTED: readonly Accepted[] = [
     replacement: 'true',
     reason: 'what is held counts only where memory has a limit, and from 0 there',
   },
+  {
+    file: 'src/delivery/thread.ts',
+    line: 'return [...this.#slots].find(([other, slot]) => other !== number && slot.isLeft && slot.identity === identity)',
+    replacement: 'true',
+    reason: 'a run that begins is not left yet',
+  },
+  {
+    file: 'src/delivery/thread.ts',
+    line: 'const path = resume ?? earlier?.[1].writer?.journal.path ?? this.#journalOf(start.identity)',
+    replacement: 'earlier?.[1].writer.journal',
+    reason: 'a run that is left has its journal',
+  },
+  {
+    file: 'src/delivery/thread.ts',
+    line: 'if (this.#drainedFrom !== null && !slot.isLeft) this.#drainSlot(slot)',
+    replacement: 'true',
+    reason: 'a run that is left is drained already, and once more does no harm',
+  },
+  {
+    file: 'src/delivery/thread.ts',
+    line: 'if (reopen) {',
+    replacement: 'true',
+    reason: 'a new run has no spans, and nothing that waits',
+  },
+  {
+    file: 'src/delivery/thread.ts',
+    line: 'if (this.#slots.get(number) !== slot) return',
+    replacement: 'false',
+    reason: 'whoever lets go of a run takes it out of the slots at once, so that nobody else meets it',
+  },
 ]

@@ -24,11 +24,13 @@ export class AwayExporter extends MemoryExporter {
       : { kind: 'retry', error: new Error('nobody answers'), absent: true }
 }
 
-/** An exporter that notes which runs it is asked to open are to go on. */
+/** An exporter that notes of the runs that it is asked to open whether they are to go on, and where. */
 export class NotingExporter extends MemoryExporter {
   readonly reopened: boolean[] = []
+  readonly targets: RunToOpen['target'][] = []
   override openRun(run?: RunToOpen): Promise<OpenResult> {
     this.reopened.push(run!.reopen)
+    this.targets.push(run!.target)
     return super.openRun()
   }
 }
