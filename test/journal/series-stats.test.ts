@@ -53,6 +53,62 @@ it('the outline holds the means of neighbours in their order', () => {
   expect(second).toMatchObject({ outline: [Number.NaN], min: Number.NaN, nan: 1 })
 })
 
+it('every series has its own statistics, however many there are and in whatever order they come', () => {
+  const stats = new SeriesStatsTable()
+  const counts = new Map([
+    [300, 1],
+    [0, 40],
+    [63, 33],
+    [64, 32],
+    [65, 65],
+    [128, 3],
+    [2000, 129],
+  ])
+  // In turns, so that the table grows while there is something in it, and neighbours fill up side by side.
+  for (let step = 0; step < 129; step += 1)
+    for (const [series, count] of counts) if (step < count) stats.add(series, step, series + step)
+  const list = stats.list()
+  expect(list.map(({ series }) => series)).toEqual([0, 63, 64, 65, 128, 300, 2000])
+  for (const { series, ...found } of list) {
+    const count = counts.get(series)!
+    const width = 2 ** Math.max(0, Math.ceil(Math.log2(count / 32)))
+    const means = Array.from({ length: Math.ceil(count / width) }, (_, i) => {
+      const last = Math.min(count, (i + 1) * width) - 1
+      return series + (i * width + last) / 2
+    })
+    expect(found, `series ${series}`).toEqual({
+      count,
+      step: count - 1,
+      value: series + count - 1,
+      min: series,
+      max: series + count - 1,
+      nan: 0,
+      outline: means,
+    })
+  }
+})
+
+it('a series of nothing but infinities has a range, and no outline', () => {
+  const stats = new SeriesStatsTable()
+  stats.add(0, 1, Number.POSITIVE_INFINITY)
+  stats.add(0, 2, Number.POSITIVE_INFINITY)
+  stats.add(1, 1, Number.NEGATIVE_INFINITY)
+  stats.add(1, 2, 3)
+  expect(stats.list()).toEqual([
+    {
+      series: 0,
+      count: 2,
+      step: 2,
+      value: Number.POSITIVE_INFINITY,
+      min: Number.POSITIVE_INFINITY,
+      max: Number.POSITIVE_INFINITY,
+      nan: 0,
+      outline: [Number.NaN, Number.NaN],
+    },
+    { series: 1, count: 2, step: 2, value: 3, min: Number.NEGATIVE_INFINITY, max: 3, nan: 0, outline: [Number.NaN, 3] },
+  ])
+})
+
 it('a sparkline goes from the least to the greatest value, and shows where there is none', () => {
   expect([
     sparkline([0, 1, 2, 3, 4, 5, 6, 7]),
