@@ -15,13 +15,16 @@ function make(stateDir: string, run: string, identity: string | null): string {
 
 describe('the runs of a state directory', () => {
   it('are found by what their senders say of themselves, the newest first, whatever order they were made in', () => {
-    const stateDir = temporaryDirectory()
-    for (const n of [3, 7, 1, 5, 8, 2, 6, 4]) make(stateDir, `0${n}`, n === 8 ? 'b' : n === 7 ? null : 'a')
+    const [stateDir, elsewhere] = [temporaryDirectory(), temporaryDirectory()]
+    const [a, b, none] = [make(elsewhere, 'a', 'a'), make(elsewhere, 'b', 'b'), make(elsewhere, 'none', null)]
     const identities = new Identities(stateDir)
-    const newest = (identity: string): string | undefined => identities.newest(identity)?.run
-    expect([newest('a'), newest('b'), newest('c'), newest('null')]).toEqual(['06', '08', undefined, undefined])
-    make(stateDir, '09', 'a')
-    expect([newest('a'), newest('b')]).toEqual(['09', '08'])
+    const pathOf = (n: number): string => join(stateDir, `${n}.sqlite`)
+    const newest = (identity: string): string | undefined => identities.newest(identity)?.journal
+    for (const n of [13, 17, 11, 15, 18, 12, 16, 14, 10]) copyFileSync(n % 2 === 0 ? a : b, pathOf(n))
+    copyFileSync(none, pathOf(19))
+    expect([newest('a'), newest('b'), newest('c'), newest('null')]).toEqual([pathOf(18), pathOf(17), undefined, undefined])
+    for (const n of [28, 21, 26, 23, 24, 25, 22, 27]) copyFileSync(n % 2 === 0 ? a : b, pathOf(n))
+    expect([newest('a'), newest('b')]).toEqual([pathOf(28), pathOf(27)])
     expect(openFiles(stateDir)).toEqual([])
   })
 

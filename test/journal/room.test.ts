@@ -72,6 +72,13 @@ describe('rows that are dropped', () => {
     database.close()
   })
 
+  it('are spans for half of the bytes even where one block is more than the other half', () => {
+    const database = journalOf([300, 300], [100, 100, 100], { points: 20, spans: 3 })
+    dropOldest(database, 400)
+    expect(bytesOf(database)).toEqual({ blocks: [300], spans: [100] })
+    database.close()
+  })
+
   it('are as many as are wanted and hardly more, and none that somebody lacks while others do', () => {
     const sizes = fc.array(fc.integer({ min: 1, max: 50 }), { maxLength: 12 })
     const position = fc.option(fc.integer({ min: 0, max: 150 }))
