@@ -12,6 +12,7 @@ import {
   wantJournal,
   type RunOptions,
 } from '../../src/delivery/run.ts'
+import type { OpenResult } from '../../src/exporters/exporter.ts'
 import { RunJournal } from '../../src/journal/journal.ts'
 import { isBusy, isLocked, JournalLock } from '../../src/journal/lock.ts'
 import { readJournal } from '../../src/journal/status.ts'
@@ -84,13 +85,41 @@ describe('a run', () => {
     expect(run.deliveries.map(({ exporter }) => exporter)).toEqual([fast, slow])
   })
 
+  it.each([true, false])('is opened as it began, and as one that goes on or not (%s)', async (reopen) => {
+    const opened: unknown[] = []
+    const open = (run: unknown): Promise<OpenResult> => {
+      opened.push(run)
+      return Promise.resolve({ kind: 'ok', runId: 'r', made: true, page: null })
+    }
+    const { clock } = deliver([Object.assign(new MemoryExporter(), { openRun: open })], { reopen })
+    await clock.turn(0)
+    const { run, name, tags, startedAt, source } = runStart()
+    expect(opened).toMatchObject([{ run, name, tags, startedAt, source, reopen }])
+  })
+
+  it('waits a second for more where few points have come, and not at all once nothing more will come', async () => {
+    const exporter = new MemoryExporter()
+    const { journal, run, clock } = deliver([exporter])
+    await clock.turn(0)
+    addPoints(journal, 3)
+    run.wake()
+    await clock.turn(999)
+    expect(exporter.sizes).toEqual([])
+    await clock.turn(1)
+    addPoints(journal, 2)
+    run.drain()
+    await clock.turn(0)
+    expect(exporter.sizes).toEqual([3, 2])
+  })
+
   it('in memory forgets what all destinations have, and nothing before', async () => {
     const [fast, slow] = [new MemoryExporter(), Object.assign(new MemoryExporter(), { name: 'slow' as 'memory' })]
     let isAway = true
     slow.onOpen = () =>
       isAway ? { kind: 'retry', error: new Error('away') } : { kind: 'ok', runId: 'r', made: true, page: null }
-    const { journal, run, clock } = deliver([fast, slow], { isInMemory: true })
+    const { journal, run, clock } = deliver([fast, slow, ofSpans({ name: 'spans' })], { isInMemory: true })
     addPoints(journal, 60)
+    addSpan(journal)
     run.wake()
     await clock.turn(0)
     expect([fast.taken.length, journal.all('SELECT first FROM blocks')]).toEqual([60, [{ first: 1 }]])
@@ -136,9 +165,10 @@ describe('a run', () => {
   })
 
   it('is wanted while another process has put a file beside it', () => {
-    const { path, run } = deliver([])
+    const [path] = pathsOf('01A')
+    const { run } = deliver([], { journal: RunJournal.create(path!, runStart()) })
     expect(run.isWanted).toBe(false)
-    writeFileSync(path.replace('.sqlite', '.want'), '')
+    writeFileSync(path!.replace(/\.sqlite$/, '.want'), '')
     expect(run.isWanted).toBe(true)
   })
 })
@@ -168,15 +198,25 @@ describe('a run with a destination of spans', () => {
     let open: (() => void) | null = null
     points.onOpen = () =>
       new Promise((resolve) => (open = () => resolve({ kind: 'ok', runId: 'r', made: true, page: null })))
-    const { journal, run, clock } = deliver([points, spans])
+    const other = new MemoryExporter()
+    const { journal, run, clock } = deliver([other, points, spans])
     addSpan(journal)
     run.wake()
     run.drain()
     await clock.turn(0)
-    expect([points.opens, spans.opens, run.deliveries.length]).toEqual([1, 0, 2])
+    expect([other.opens, points.opens, spans.opens, run.deliveries.length]).toEqual([1, 1, 0, 3])
     open!()
     await clock.turn(0)
     expect([spans.opens, spans.spans.length]).toEqual([1, 1])
+  })
+
+  it('that goes on with spans begins there at once', async () => {
+    const journal = RunJournal.create(join(temporaryDirectory(), 'x.sqlite'), runStart())
+    addSpan(journal)
+    const exporter = ofSpans()
+    const { clock } = deliver([exporter], { journal })
+    await clock.turn(0)
+    expect(exporter.opens).toBe(1)
   })
 
   it('goes on when the disk fails at the moment when its delivery begins, and delivers later', async () => {
@@ -196,9 +236,10 @@ describe('a run with a destination of spans', () => {
   })
 })
 
-/** Paths of journals that may be ours, in a new directory. */
+/** Paths of journals that may be ours, in a new directory that is called as a journal is. */
 const pathsOf = (...names: string[]): string[] => {
-  const directory = temporaryDirectory()
+  const directory = join(temporaryDirectory(), 'state.sqlite')
+  mkdirSync(directory)
   return names.map((name) => join(directory, `${name.padEnd(26, '0')}.sqlite`))
 }
 
@@ -271,7 +312,7 @@ describe('a damaged journal', () => {
 })
 
 describe('a journal that is taken over', () => {
-  const wantOf = (path: string): string => path.replace('.sqlite', '.want')
+  const wantOf = (path: string): string => path.replace(/\.sqlite$/, '.want')
 
   it('is held, and no longer wanted', () => {
     const [path] = pathsOf('01A')
