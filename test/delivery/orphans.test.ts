@@ -60,7 +60,7 @@ interface Left {
   to?: readonly Exporter[]
 }
 
-const nameOf = (run: string): string => `${run.padEnd(26, '0')}`
+const nameOf = (run: string): string => run.padEnd(26, '0')
 
 /** The journal of a process that has died. */
 function leave(stateDir: string, left: Left = {}): string {
@@ -341,14 +341,18 @@ describe('a run that senders know by an identity', () => {
     expect(readJournal(path).status).toBe('finished')
   })
 
-  it('and that has ended is delivered with its end', async () => {
-    const stateDir = temporaryDirectory()
-    leave(stateDir, { identity, end: 'FAILED' })
-    const tracker = new Tracker()
-    const { clock } = takeUp(stateDir, [tracker])
-    await clock.turn(200)
-    expect([tracker.taken.length, tracker.closedWith]).toEqual([3, 'FAILED'])
-  })
+  it.each([0, 3])(
+    'and that has ended is delivered with its end, be that all there is (%i points are there)',
+    async (there) => {
+      const stateDir = temporaryDirectory()
+      const path = leave(stateDir, { identity, end: 'FAILED' })
+      edit(path, `UPDATE cursors SET position = ${there}, delivered = ${there} WHERE kind = 'points'`)
+      const tracker = new Tracker()
+      const { clock } = takeUp(stateDir, [tracker])
+      await clock.turn(200)
+      expect([tracker.taken.length, tracker.closedWith]).toEqual([3 - there, 'FAILED'])
+    },
+  )
 })
 
 describe('what cannot be taken up', () => {
@@ -385,7 +389,7 @@ describe('what cannot be taken up', () => {
   it('is a journal that cannot be opened: said once, and let go', async () => {
     const stateDir = temporaryDirectory()
     const path = leave(stateDir)
-    edit(path, "UPDATE series SET id = 1")
+    edit(path, 'UPDATE series SET id = 1')
     const { said, clock } = takeUp(stateDir, [new Tracker()])
     await clock.turn(3 * AGAIN_MS)
     const words = `${path} cannot be taken up: ${path} is damaged: expected series 0 and its key, got 1 and loss`

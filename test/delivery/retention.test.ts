@@ -67,7 +67,10 @@ function keep(stateDir: string, options: Partial<RetentionOptions>) {
   const said: string[] = []
   const clock = new ManualClock()
   const retention = new Retention({
-    ...{ stateDir, clock, maxBytes: null, maxAgeMs: null },
+    stateDir,
+    clock,
+    maxBytes: null,
+    maxAgeMs: null,
     say: (text) => said.push(text),
     ...options,
   })

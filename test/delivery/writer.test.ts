@@ -63,8 +63,14 @@ describe('a journal writer', () => {
     expect(writer.commit(false)).toHaveLength(2)
     expect(writer.commit(false)).toEqual([])
     expect(readJournal(path)).toMatchObject({
-      ...{ status: 'failed', endedAt: 9, lastAt: clock.date(), points: 2000, series: 1 },
-      ...{ journaled: { points: 2000, spans: 1 }, received: { lines: 7 }, examples: { text: 'hello' } },
+      status: 'failed',
+      endedAt: 9,
+      lastAt: clock.date(),
+      points: 2000,
+      series: 1,
+      journaled: { points: 2000, spans: 1 },
+      received: { lines: 7 },
+      examples: { text: 'hello' },
     })
     expect(journal.readWaiting()).toEqual([{ id: 2, ...waiting }])
     expect(journal.all('SELECT name, value FROM params')).toContainEqual({ name: 'seed', value: '4' })

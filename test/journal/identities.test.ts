@@ -22,7 +22,12 @@ describe('the runs of a state directory', () => {
     const newest = (identity: string): string | undefined => identities.newest(identity)?.journal
     for (const n of [13, 17, 11, 15, 18, 12, 16, 14, 10]) copyFileSync(n % 2 === 0 ? a : b, pathOf(n))
     copyFileSync(none, pathOf(19))
-    expect([newest('a'), newest('b'), newest('c'), newest('null')]).toEqual([pathOf(18), pathOf(17), undefined, undefined])
+    expect([newest('a'), newest('b'), newest('c'), newest('null')]).toEqual([
+      pathOf(18),
+      pathOf(17),
+      undefined,
+      undefined,
+    ])
     for (const n of [28, 21, 26, 23, 24, 25, 22, 27]) copyFileSync(n % 2 === 0 ? a : b, pathOf(n))
     expect([newest('a'), newest('b')]).toEqual([pathOf(28), pathOf(27)])
     expect(openFiles(stateDir)).toEqual([])
@@ -46,7 +51,8 @@ describe('the runs of a state directory', () => {
     const journal = RunJournal.create(join(living, '01.sqlite'), runStart({ identity: 'a' }))
     onTestFinished(() => journal.close())
     for (const name of ['01.sqlite', '01.sqlite-wal']) copyFileSync(join(living, name), join(stateDir, name))
-    const filesOf = (): string[] => ['01.sqlite', '01.sqlite-wal'].map((name) => readFileSync(join(stateDir, name), 'hex'))
+    const filesOf = (): string[] =>
+      ['01.sqlite', '01.sqlite-wal'].map((name) => readFileSync(join(stateDir, name), 'hex'))
     const before = filesOf()
     expect(new Identities(stateDir).newest('b')).toBe(null)
     expect(new Identities(stateDir).newest('a')).toMatchObject({ run: '01TEST', identity: 'a' })

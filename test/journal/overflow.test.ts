@@ -11,8 +11,20 @@ import { temporaryDirectory } from '../support/spanbridge.ts'
 
 const LIMIT = 64 << 20
 const TABLES = [
-  ...['meta', 'series', 'blocks', 'counters', 'params', 'tags', 'destinations', 'cursors', 'heights', 'reasons'],
-  ...['rejected', 'span_heads', 'spans', 'waiting'],
+  'meta',
+  'series',
+  'blocks',
+  'counters',
+  'params',
+  'tags',
+  'destinations',
+  'cursors',
+  'heights',
+  'reasons',
+  'rejected',
+  'span_heads',
+  'spans',
+  'waiting',
 ]
 
 /** All that a journal has on disk, as another process sees it. */
@@ -114,7 +126,11 @@ describe('a journal that goes on in memory', () => {
     const { blocks, spans } = onDisk(journal.path)
     journal.saveAccount()
     expect(onDisk(journal.path)).toEqual({ ...onDisk(other.path), blocks, spans })
-    expect(readJournal(journal.path)).toMatchObject({ status: 'failed', endedAt: 77, journaled: { points: 2, spans: 2 } })
+    expect(readJournal(journal.path)).toMatchObject({
+      status: 'failed',
+      endedAt: 77,
+      journaled: { points: 2, spans: 2 },
+    })
     expect(journal.isOverflowing).toBe(true)
   })
 

@@ -42,7 +42,10 @@ const sum = (numbers: readonly number[]): number => numbers.reduce((a, b) => a +
 /** Bytes of the blocks and spans that are left. */
 const bytesOf = (database: DatabaseSync): { blocks: number[]; spans: number[] } => {
   const of = (table: string): number[] =>
-    database.prepare(`SELECT length(data) AS bytes FROM ${table}`).all().map((row) => Number(row['bytes']))
+    database
+      .prepare(`SELECT length(data) AS bytes FROM ${table}`)
+      .all()
+      .map((row) => Number(row['bytes']))
   return { blocks: of('blocks'), spans: of('spans') }
 }
 
@@ -83,25 +86,32 @@ describe('rows that are dropped', () => {
     const sizes = fc.array(fc.integer({ min: 1, max: 50 }), { maxLength: 12 })
     const position = fc.option(fc.integer({ min: 0, max: 150 }))
     fc.assert(
-      fc.property(sizes, sizes, position, position, fc.integer({ min: 1, max: 800 }), (blocks, spans, at, to, bytes) => {
-        const database = journalOf(blocks, spans, { points: at, spans: to })
-        dropOldest(database, bytes)
-        const left = bytesOf(database)
-        // The oldest are gone, and the others are as they were.
-        expect(left.blocks).toEqual(blocks.slice(blocks.length - left.blocks.length))
-        expect(left.spans).toEqual(spans.slice(spans.length - left.spans.length))
-        const freed = sum([...blocks, ...spans]) - sum([...left.blocks, ...left.spans])
-        expect(freed).toBeGreaterThanOrEqual(Math.min(bytes, sum([...blocks, ...spans])))
-        expect(freed).toBeLessThan(bytes + 2 * 50)
-        const goneBlocks = blocks.length - left.blocks.length
-        const goneSpans = spans.length - left.spans.length
-        const deliveredBlocks = Math.min(blocks.length, Math.floor((at ?? Infinity) / 10))
-        const deliveredSpans = Math.min(spans.length, to ?? Infinity)
-        const enough = sum([...blocks.slice(0, deliveredBlocks), ...spans.slice(0, deliveredSpans)]) >= bytes
-        if (enough) expect([goneBlocks <= deliveredBlocks, goneSpans <= deliveredSpans]).toEqual([true, true])
-        else expect([goneBlocks >= deliveredBlocks, goneSpans >= deliveredSpans]).toEqual([true, true])
-        database.close()
-      }),
+      fc.property(
+        sizes,
+        sizes,
+        position,
+        position,
+        fc.integer({ min: 1, max: 800 }),
+        (blocks, spans, at, to, bytes) => {
+          const database = journalOf(blocks, spans, { points: at, spans: to })
+          dropOldest(database, bytes)
+          const left = bytesOf(database)
+          // The oldest are gone, and the others are as they were.
+          expect(left.blocks).toEqual(blocks.slice(blocks.length - left.blocks.length))
+          expect(left.spans).toEqual(spans.slice(spans.length - left.spans.length))
+          const freed = sum([...blocks, ...spans]) - sum([...left.blocks, ...left.spans])
+          expect(freed).toBeGreaterThanOrEqual(Math.min(bytes, sum([...blocks, ...spans])))
+          expect(freed).toBeLessThan(bytes + 2 * 50)
+          const goneBlocks = blocks.length - left.blocks.length
+          const goneSpans = spans.length - left.spans.length
+          const deliveredBlocks = Math.min(blocks.length, Math.floor((at ?? Infinity) / 10))
+          const deliveredSpans = Math.min(spans.length, to ?? Infinity)
+          const enough = sum([...blocks.slice(0, deliveredBlocks), ...spans.slice(0, deliveredSpans)]) >= bytes
+          if (enough) expect([goneBlocks <= deliveredBlocks, goneSpans <= deliveredSpans]).toEqual([true, true])
+          else expect([goneBlocks >= deliveredBlocks, goneSpans >= deliveredSpans]).toEqual([true, true])
+          database.close()
+        },
+      ),
       { numRuns: 100 },
     )
   })

@@ -6,7 +6,7 @@ const settled = (): Promise<void> => new Promise((resolve) => setImmediate(resol
 /** A clock that stands still until it is turned; what is due then runs in order, each with all that follows from it. */
 export class ManualClock implements Clock {
   #now = 0
-  #events: { at: number; then: () => void }[] = []
+  #events: { at: number; run: () => void }[] = []
   /** UTC ms at the beginning. */
   static readonly EPOCH = 1_790_000_000_000
 
@@ -18,8 +18,8 @@ export class ManualClock implements Clock {
     return ManualClock.EPOCH + this.#now
   }
 
-  after(ms: number, then: () => void): () => void {
-    const event = { at: this.#now + ms, then }
+  after(ms: number, run: () => void): () => void {
+    const event = { at: this.#now + ms, run }
     this.#events.push(event)
     return () => (this.#events = this.#events.filter((other) => other !== event))
   }
@@ -38,7 +38,7 @@ export class ManualClock implements Clock {
       const at = this.#events.findIndex((event) => event.at === next)
       const [event] = this.#events.splice(at, 1)
       this.#now = Math.max(this.#now, next)
-      event!.then()
+      event!.run()
     }
     this.#now = end
   }
