@@ -171,6 +171,19 @@ describe('a run that an earlier process left', () => {
     expect(said).toEqual([takingUp('01A', words), delivered('01A')])
   })
 
+  it('goes on once the disk takes the first rows of a destination', async () => {
+    const stateDir = temporaryDirectory()
+    const tracker = spans()
+    const path = leave(stateDir, { points: 0, spans: 1, to: [tracker] })
+    edit(path, `CREATE TRIGGER full BEFORE INSERT ON cursors BEGIN SELECT RAISE(FAIL, 'disk is full'); END`)
+    const { said, clock } = takeUp(stateDir, [tracker])
+    await clock.turn(150)
+    expect([tracker.opens, said]).toEqual([0, [takingUp('01A', '1 span')]])
+    edit(path, 'DROP TRIGGER full')
+    await clock.turn(200)
+    expect([tracker.spans.length, tracker.closedWith]).toEqual([1, 'KILLED'])
+  })
+
   it('goes to those of its destinations that lack something of it and are where they were', async () => {
     const stateDir = temporaryDirectory()
     const [has, moved, lacks] = [new Tracker('has'), new Tracker('moved'), new Tracker('lacks')]
