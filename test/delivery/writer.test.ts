@@ -135,20 +135,18 @@ describe('a journal at its limit', () => {
   })
 
   it('is looked at with the next commit where 16 MB at a time are not enough', () => {
-    const { journal, writer, said } = write({ maxBytes: 1 })
-    const span = (): void =>
-      writer.store({
-        kind: 'spans',
-        spans: { bytes: new Uint8Array(17 << 20), ends: Uint32Array.of(17 << 20), heads: Uint32Array.of(0) },
-      })
+    const { journal, writer, points, said } = write({ maxBytes: 1 })
+    const bytes = 17 << 20
     writer.store({ kind: 'head', id: 0, resource: Uint8Array.of(1), scope: Uint8Array.of(2) })
-    span()
-    span()
+    writer.store({
+      kind: 'spans',
+      spans: { bytes: new Uint8Array(bytes), ends: Uint32Array.of(bytes), heads: Uint32Array.of(0) },
+    })
     writer.commit(false)
     expect(journal.firstKept.spans).toBe(2)
-    writer.store({ kind: 'params', params: [['seed', '4']] })
+    points(1)
     writer.commit(false)
-    expect([journal.firstKept.spans, said.length]).toEqual([3, 1])
+    expect([journal.firstKept.points, said.length]).toEqual([CHUNK_POINTS + 1, 1])
   })
 
   it('from which nothing can be dropped now is committed all the same, and gives its buffers back', () => {
@@ -212,17 +210,20 @@ describe('a journal that cannot be written', () => {
     expect([writer.isDurable, readJournal(path).journaled.points]).toEqual([true, 1000])
   })
 
-  it('keeps 64 MB of points in memory and counts what is beyond', () => {
-    const { journal, writer, counts } = write()
+  it('keeps 64 MB in memory, and counts what is beyond', () => {
+    const { journal, writer } = write()
     writer.overflow(new Error('database or disk is full'))
-    // The same buffer again and again: it is copied at the commit.
-    const buffer = new ArrayBuffer(BLOCK_BYTES)
-    const chunks = Math.ceil((64 << 20) / BLOCK_BYTES)
-    for (let i = 0; i < chunks; i += 1)
-      writer.store({ kind: 'points', buffer, count: CHUNK_POINTS, counts: counts(POINTS, CHUNK_POINTS) })
+    writer.store({ kind: 'head', id: 0, resource: Uint8Array.of(1), scope: Uint8Array.of(2) })
+    for (const bytes of [40 << 20, 24 << 20, 1])
+      writer.store({
+        kind: 'spans',
+        spans: { bytes: new Uint8Array(bytes), ends: Uint32Array.of(bytes), heads: Uint32Array.of(0) },
+      })
     writer.commit(false)
-    expect(journal.points).toBeLessThan(chunks * CHUNK_POINTS)
-    expect(journal.points).toBeGreaterThan((chunks - 40) * CHUNK_POINTS)
+    expect([
+      journal.spans,
+      journal.get("SELECT value FROM counters WHERE name = 'spans.dropped.journal_full'"),
+    ]).toEqual([2, { value: 1 }])
   })
 
   it.each(['database disk image is malformed', 'file is not a database'])('says that it is damaged (%s)', (message) => {
