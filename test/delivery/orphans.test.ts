@@ -345,6 +345,14 @@ describe('a run that senders know by an identity', () => {
     expect(readJournal(path).endedAt !== null).toBe(isEnded)
   })
 
+  it('is one that others can mean: any other is ended at once, however long senders may be away', async () => {
+    const stateDir = temporaryDirectory()
+    const path = leave(stateDir, { to: [] })
+    const { clock } = takeUp(stateDir, [], { idleMs: Number.MAX_SAFE_INTEGER })
+    await clock.turn(0)
+    expect(readJournal(path).status).toBe('killed')
+  })
+
   it('of which it is not known when something came is ended', async () => {
     const stateDir = temporaryDirectory()
     const path = leave(stateDir, { identity, to: [] })

@@ -106,14 +106,15 @@ const dropped = (run: string, loss: string): string =>
 describe('the journals of a state directory that take too much', () => {
   it('are emptied from the oldest on: what is delivered, then what no tracker has, then what is owed or goes on', async () => {
     const stateDir = temporaryDirectory()
-    const open = leave(stateDir, '01A', { endedAt: null })
-    const owed = leave(stateDir, '01B', { delivered: [5000, 0, POINTS_OF_EACH] })
+    // Made in another order than that of their names.
+    const delivered = leave(stateDir, '01F')
+    const both = leave(stateDir, '01E', { delivered: [0, POINTS_OF_EACH] })
+    edit(both, "UPDATE destinations SET state = 'disabled' WHERE id = 1")
     const untracked = leave(stateDir, '01C', { delivered: [] })
     const moved = leave(stateDir, '01D', { delivered: [0] })
     edit(moved, "UPDATE destinations SET state = 'disabled'")
-    const both = leave(stateDir, '01E', { delivered: [0, POINTS_OF_EACH] })
-    edit(both, "UPDATE destinations SET state = 'disabled' WHERE id = 1")
-    const delivered = leave(stateDir, '01F')
+    const owed = leave(stateDir, '01B', { delivered: [5000, 0, POINTS_OF_EACH] })
+    const open = leave(stateDir, '01A', { endedAt: null })
     const held = leave(stateDir, '01G')
     onTestFinished(hold(held))
     const size = sizeOf(delivered)

@@ -33,12 +33,6 @@ export const ACCEPTED: readonly Accepted[] = [
     reason: 'a run that is delivered is read once more, and nothing is found to do',
   },
   {
-    file: 'src/delivery/orphans.ts',
-    line: "return status === 'interrupted' && identity !== null && age >= 0 && age < idleMs",
-    replacement: 'true',
-    reason: 'only a run with an identity notes when something came last: without one its age is that of the epoch',
-  },
-  {
     file: 'src/delivery/retention.ts',
     line: 'if (total <= maxBytes) {',
     replacement: 'total < maxBytes',
