@@ -40,12 +40,11 @@ function leave(stateDir: string, run: string, left: Left = {}): string {
   const journal = RunJournal.create(path, runStart({ run, name: run, params: [], tags: [] }))
   journal.database.exec('PRAGMA synchronous = OFF')
   journal.addSeries(0, 'loss')
-  for (let i = 0; i < points; i += CHUNK_POINTS)
-    journal.addPoints(
-      new ArrayBuffer(CHUNK_POINTS * 28),
-      CHUNK_POINTS,
-      Float64Array.from(COUNTERS, (_, at) => (at === POINTS || at === NUMBERS ? CHUNK_POINTS : 0)),
-    )
+  for (let left = points; left > 0; left -= CHUNK_POINTS) {
+    const count = Math.min(left, CHUNK_POINTS)
+    const counts = Float64Array.from(COUNTERS, (_, at) => (at === POINTS || at === NUMBERS ? count : 0))
+    journal.addPoints(new ArrayBuffer(CHUNK_POINTS * 28), count, counts)
+  }
   journal.addHead(0, new Uint8Array(), new Uint8Array())
   for (const bytes of spans)
     journal.addSpans({ bytes: new Uint8Array(bytes), ends: Uint32Array.of(bytes), heads: Uint32Array.of(0) })
@@ -114,7 +113,7 @@ describe('the journals of a state directory that take too much', () => {
     const moved = leave(stateDir, '01D', { delivered: [0] })
     edit(moved, "UPDATE destinations SET state = 'disabled'")
     const owed = leave(stateDir, '01B', { delivered: [5000, 0, POINTS_OF_EACH] })
-    const open = leave(stateDir, '01A', { endedAt: null })
+    const open = leave(stateDir, '01A', { endedAt: null, delivered: [] })
     const held = leave(stateDir, '01G')
     onTestFinished(hold(held))
     const size = sizeOf(delivered)
@@ -189,6 +188,14 @@ describe('the journals of a state directory that take too much', () => {
     writeFileSync(join(stateDir, '01B.sqlite'), 'no journal')
     await clock.turn(LOOK_MS)
     expect(said.slice(1)).toEqual([expect.stringContaining('none is left that could be emptied')])
+  })
+
+  it('are emptied to the last point', async () => {
+    const stateDir = temporaryDirectory()
+    const path = leave(stateDir, '01A', { points: 1, delivered: [1] })
+    const { clock } = keep(stateDir, { maxBytes: 1 })
+    await clock.turn(WORK_MS)
+    expect(keptOf(path)).toBe(0)
   })
 
   it('and are emptied already are not opened for nothing', async () => {
