@@ -1,115 +1,147 @@
-import { describe, expect, it } from 'vitest'
-import { POINT_BYTES } from '../../src/channel/chunk.ts'
+import { join } from 'node:path'
+import { DatabaseSync } from 'node:sqlite'
+import fc from 'fast-check'
+import { describe, expect, it, onTestFinished } from 'vitest'
+import { CHUNK_POINTS, columnsOf } from '../../src/channel/chunk.ts'
 import { RunJournal } from '../../src/journal/journal.ts'
 import { readJournal } from '../../src/journal/status.ts'
-import { dropped } from '../../src/telemetry/counters.ts'
-import { addPoints, addSpans, counterOf, createJournal, openAgain, steps, stepsIn } from '../support/journal.ts'
+import { COUNTERS, NUMBERS, POINTS, SPANS } from '../../src/telemetry/counters.ts'
+import { runStart } from '../support/run-start.ts'
+import { temporaryDirectory } from '../support/spanbridge.ts'
 
-const MB = 1 << 20
+const LIMIT = 64 << 20
+const TABLES = [
+  'meta',
+  'series',
+  'blocks',
+  'counters',
+  'params',
+  'tags',
+  'destinations',
+  'cursors',
+  'heights',
+  'reasons',
+  'rejected',
+  'span_heads',
+  'spans',
+  'waiting',
+]
 
-describe('a journal whose disk cannot take any more', () => {
-  /** 10 points, 2 spans and a param on disk; as much in memory. */
-  function overflowing(limit = MB): RunJournal {
-    const journal = createJournal()
-    const add = (n: number): void => {
-      journal.addHead(0, new Uint8Array([1]), new Uint8Array([2]))
-      addPoints(journal, 10 * n + 1, 10)
-      addSpans(journal, [4, 5])
-      journal.addParams([[`p${n}`, 'x']])
-      journal.commit()
+/** All that a journal has on disk, as another process sees it. */
+function onDisk(path: string): Record<string, unknown[]> {
+  const database = new DatabaseSync(path, { readOnly: true })
+  try {
+    return Object.fromEntries(TABLES.map((table) => [table, database.prepare(`SELECT * FROM ${table}`).all()]))
+  } finally {
+    database.close()
+  }
+}
+
+function create(): RunJournal {
+  const journal = RunJournal.create(join(temporaryDirectory(), '01TEST.sqlite'), runStart({ identity: 'a' }))
+  // Nobody takes the power away here.
+  journal.database.exec('PRAGMA synchronous = OFF')
+  onTestFinished(() => journal.close())
+  return journal
+}
+
+/** Says the `n`-th thing of each kind, so that every table changes. */
+function write(journal: RunJournal, n: number): void {
+  const buffer = new ArrayBuffer(CHUNK_POINTS * 28)
+  columnsOf(buffer, CHUNK_POINTS).step.fill(n)
+  const counts = Float64Array.from(COUNTERS, (_, i) => (i === POINTS || i === NUMBERS || i === SPANS ? 1 : 0))
+  journal.addSeries(n, `key ${n}`)
+  journal.addPoints(buffer, 1, counts)
+  journal.addHead(n, Uint8Array.of(n), Uint8Array.of(1))
+  journal.addSpans({ bytes: Uint8Array.of(7, n), ends: Uint32Array.of(2), heads: Uint32Array.of(n) })
+  journal.addWaiting([{ id: n, since: 5, numbers: 1, span: `s${n}`, part: -1, body: Uint8Array.of(n) }])
+  if (n > 0) journal.settle([n - 1])
+  journal.addParams([[`param ${n}`, 'x']])
+  journal.addExample(`reason ${n}`, 'a line')
+  journal.commit(100 + n)
+  journal.run('INSERT INTO tags (name, value) VALUES (?, ?)', `tag ${n}`, 'x')
+  const id = n + 10
+  journal.run('INSERT INTO destinations (id, exporter, address) VALUES (?, ?, ?)', id, 'memory', `${n}`)
+  journal.run('INSERT INTO cursors (destination, kind, position) VALUES (?, ?, ?)', id, 'points', n)
+  journal.run('INSERT INTO heights (destination, key, step) VALUES (?, ?, ?)', id, 'loss', n)
+  if (n > 0) journal.run('UPDATE cursors SET delivered = ? WHERE destination = ?', n, id - 1)
+  for (const reason of ['refused', `refused ${n}`])
+    journal.reject({ destination: id, kind: 'points', sequence: n + 1, name: 'loss', value: n, reason })
+}
+
+/** Nothing gets onto the disk from here on, until the result is called. */
+function fill(journal: RunJournal): () => void {
+  const disk = journal.database
+  disk.exec(`CREATE TRIGGER full BEFORE INSERT ON meta BEGIN SELECT RAISE(FAIL, 'database or disk is full'); END`)
+  return () => disk.exec('DROP TRIGGER full')
+}
+
+describe('a journal that goes on in memory', () => {
+  it('has on disk afterwards what it would have had without, row by row, wherever the disk failed', () => {
+    const step = fc.constantFrom('write', 'overflow', 'drain')
+    fc.assert(
+      fc.property(fc.array(step, { maxLength: 10 }), (steps) => {
+        const [journal, other] = [create(), create()]
+        let n = 0
+        for (const each of steps) {
+          if (each === 'overflow' && !journal.isOverflowing) journal.overflow(LIMIT)
+          else if (each === 'drain') journal.drainOverflow()
+          else if (each === 'write') {
+            write(journal, n)
+            write(other, n)
+            n += 1
+          }
+        }
+        journal.drainOverflow()
+        expect(onDisk(journal.path)).toEqual(onDisk(other.path))
+        expect([journal.isOverflowing, journal.points, journal.spans]).toEqual([false, n, n])
+      }),
+      { numRuns: 12, examples: [[['write', 'write', 'overflow', 'write', 'write', 'drain', 'write']]] },
+    )
+  })
+
+  it('leaves nothing of it on a disk that fails half way, and brings all of it there later', () => {
+    const journal = create()
+    write(journal, 0)
+    const before = onDisk(journal.path)
+    const empty = fill(journal)
+    journal.overflow(LIMIT)
+    write(journal, 1)
+    for (let tries = 0; tries < 2; tries += 1) expect(() => journal.drainOverflow()).toThrow('database or disk is full')
+    expect([journal.isOverflowing, onDisk(journal.path)]).toEqual([true, before])
+    empty()
+    journal.drainOverflow()
+    expect(onDisk(journal.path)).toMatchObject({ blocks: [{ first: 1 }, { first: 2 }], waiting: [{ id: 1 }] })
+  })
+
+  it('saves its account without the points and spans, when those are delivered', () => {
+    const [journal, other] = [create(), create()]
+    for (const each of [journal, other]) write(each, 0)
+    journal.overflow(LIMIT)
+    for (const each of [journal, other]) {
+      write(each, 1)
+      each.setEnd('FAILED', 77)
+      each.commit(200)
     }
-    journal.addSeries(0, 'loss')
-    add(0)
-    journal.overflow(limit)
-    add(1)
-    return journal
-  }
-  const onDisk = ({ path }: RunJournal): unknown => {
-    const { points, journaled, endedAt } = readJournal(path)
-    return { points, journaled, endedAt }
-  }
-
-  it('has all that it had, and what comes, in order, while others see what is on disk', () => {
-    const journal = overflowing()
-    expect([journal.isOverflowing, journal.isInMemory, journal.points, journal.spans]).toEqual([true, false, 20, 4])
-    for (let after = 0; after < 20; after += 1)
-      for (const limit of [1, 5, 20])
-        expect(stepsIn(journal, after, limit)).toEqual(steps(after + 1, Math.min(20, after + limit)))
-    const sequences = (after: number, limit: number): number[] =>
-      journal.readSpans(after, limit).map(({ sequence }) => sequence)
-    // Where the spans end that are on disk, the next ones are for the next time.
-    expect([sequences(0, 10), sequences(1, 10), sequences(2, 10), sequences(3, 10), sequences(4, 1)]).toEqual([
-      [1, 2],
-      [2],
-      [3, 4],
-      [4],
-      [],
-    ])
-    expect(sequences(2, 1)).toEqual([3])
-    expect(onDisk(journal)).toEqual({ points: 10, journaled: { points: 10, spans: 2 }, endedAt: null })
-    journal.drop(MB)
-    expect(journal.firstKept).toEqual({ points: 1, spans: 1 })
-  })
-
-  it('drops what is beyond the limit of memory, which what is on disk does not count for', () => {
-    const journal = overflowing(10 * POINT_BYTES + 9 + 28)
-    addPoints(journal, 21, 2)
-    journal.commit()
-    addPoints(journal, 21, 1)
-    journal.commit()
-    expect([journal.points, counterOf(journal, dropped('journal_full'))]).toEqual([21, 2])
-  })
-
-  it('forgets what is delivered only when memory is half full, for it is wanted on disk again', () => {
-    const bytes = 10 * POINT_BYTES + 9
-    const roomy = overflowing(2 * bytes + 2)
-    roomy.forget(20)
-    expect(stepsIn(roomy, 10)).toEqual(steps(11, 20))
-    const full = overflowing(2 * bytes)
-    full.forget(20)
-    expect(full.all('SELECT first FROM blocks')).toEqual([])
-  })
-
-  it('brings everything back to disk when it can, and has no limit any more', () => {
-    const journal = overflowing(10 * POINT_BYTES + 9)
-    journal.drainOverflow()
-    expect([journal.isOverflowing, stepsIn(journal)]).toEqual([false, steps(1, 20)])
-    expect(journal.readSpans(0, 10).map(({ sequence }) => sequence)).toEqual([1, 2, 3, 4])
-    addPoints(journal, 21, 100)
-    addSpans(journal, [1])
-    journal.commit()
-    expect(onDisk(journal)).toEqual({ points: 120, journaled: { points: 120, spans: 5 }, endedAt: null })
-    journal.forget(120)
-    expect(stepsIn(journal)).toEqual(steps(1, 120))
-    journal.drainOverflow()
+    const { blocks, spans } = onDisk(journal.path)
     journal.saveAccount()
-    expect(journal.points).toBe(120)
-    const again = openAgain(journal)
-    expect([again.points, again.spans]).toEqual([120, 5])
+    expect(onDisk(journal.path)).toEqual({ ...onDisk(other.path), blocks, spans })
+    expect(readJournal(journal.path)).toMatchObject({
+      status: 'failed',
+      endedAt: 77,
+      journaled: { points: 2, spans: 2 },
+    })
+    expect(journal.isOverflowing).toBe(true)
   })
 
-  it('keeps at least the account and the end of its run on disk', () => {
-    const journal = overflowing()
-    journal.setEnd('FINISHED', 9)
-    journal.commit()
-    journal.saveAccount()
-    expect(onDisk(journal)).toEqual({ points: 20, journaled: { points: 20, spans: 4 }, endedAt: 9 })
-    expect([journal.isOverflowing, stepsIn(journal)]).toEqual([true, steps(1, 20)])
-    journal.close()
-    const disk = RunJournal.open(journal.path)
-    expect([disk.all('SELECT first, count FROM blocks'), disk.all('SELECT sequence FROM spans').length]).toEqual([
-      [{ first: 1, count: 10 }],
-      2,
-    ])
-    disk.close()
-  })
-
-  it('overflows again with all the room that there is', () => {
-    const journal = overflowing(10 * POINT_BYTES + 9)
-    journal.drainOverflow()
-    journal.overflow(10 * POINT_BYTES)
-    addPoints(journal, 21, 10)
-    journal.commit()
-    expect([journal.points, stepsIn(journal)]).toEqual([30, steps(1, 30)])
+  it('begins a table afresh that the disk cannot give whole, and has all others', () => {
+    const journal = create()
+    write(journal, 0)
+    journal.database.exec(`ALTER TABLE params RENAME TO old; CREATE VIEW params AS
+      SELECT sequence, name, iif(sequence = 2, json('{' || name), value) AS value FROM old`)
+    expect(() => journal.all('SELECT * FROM params')).toThrow('malformed JSON')
+    journal.overflow(LIMIT)
+    expect(journal.all('SELECT * FROM params')).toEqual([])
+    expect(journal.all('SELECT name FROM tags ORDER BY sequence')).toEqual([{ name: 'team' }, { name: 'tag 0' }])
   })
 })
