@@ -25,6 +25,8 @@ export interface GroupCommitOptions {
 export class GroupCommit {
   readonly #options: GroupCommitOptions
   #cancel: (() => void) | null = null
+  /** The same of the next look at a disk that could not take what came. */
+  #cancelRetry: (() => void) | null = null
   /** What comes is committed together or not at all: no commit before all of it is here. */
   #isWhole = false
   /** Those who want to hear of the next commit. */
@@ -63,7 +65,8 @@ export class GroupCommit {
   /** Writes what waits, of all runs; `isLast`: no other commit follows. */
   commit(isLast = false): void {
     this.#cancel?.()
-    this.#cancel = null
+    this.#cancelRetry?.()
+    this.#cancel = this.#cancelRetry = null
     // The rest is on the port already.
     if (this.#isWhole && !isLast) {
       this.#schedule()
@@ -79,7 +82,7 @@ export class GroupCommit {
     this.#passBarriers()
     if (isLast) return
     if ([...runs.values()].some(({ writer }) => writer?.journal.isOverflowing === true))
-      this.#cancel ??= clock.after(COMMIT_RETRY_MS, () => this.commit())
+      this.#cancelRetry = clock.after(COMMIT_RETRY_MS, () => this.commit())
   }
 
   /** Everything that came before is committed, but for what waits for its run to be opened. */

@@ -335,9 +335,9 @@ export class RunJournal {
     return this.#first
   }
 
-  /** Bytes on disk that hold something. */
+  /** Bytes that hold something, without the write-ahead log. */
   get usedBytes(): number {
-    return usedBytes(this.#disk.database, this.path)
+    return usedBytes(this.#disk.database)
   }
 
   /**

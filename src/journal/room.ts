@@ -10,10 +10,13 @@ export const sizeOf = (path: string): number =>
     .map((file) => statSync(file, { throwIfNoEntry: false })?.size ?? 0)
     .reduce((a, b) => a + b, 0)
 
-/** The same without pages that are free: they are used again before the file grows. */
-export function usedBytes(database: DatabaseSync, path: string): number {
+/**
+ * Bytes of a journal that hold something, without pages that are free: those are used again before the file grows. The
+ * write-ahead log holds pages of the same database, and does not count: dropping rows makes no shorter log.
+ */
+export function usedBytes(database: DatabaseSync): number {
   const pragma = (name: string): number => Number(Object.values(database.prepare(`PRAGMA ${name}`).get()!)[0])
-  return Math.max(0, sizeOf(path) - pragma('freelist_count') * pragma('page_size'))
+  return (pragma('page_count') - pragma('freelist_count')) * pragma('page_size')
 }
 
 /** Sequence numbers up to which rows may go. */

@@ -212,7 +212,7 @@ describe('a group commit', () => {
     commits.barrier({ id: 1, runs: [1] })
     commits.barrier({ id: 2, runs: [1, 0] })
     commits.barrier({ id: 3, runs: [0] })
-    await turn(1000)
+    await turn(50)
     expect(posts.filter(({ kind }) => kind === 'committed')).toEqual([
       { kind: 'committed', id: 1, durable: true },
       { kind: 'committed', id: 2, durable: false },

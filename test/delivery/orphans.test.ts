@@ -40,11 +40,11 @@ class Tracker extends MemoryExporter {
     this.name = name as 'memory'
   }
 
-  override async openRun(run?: RunToOpen): Promise<OpenResult> {
-    this.opened.push(run!)
+  override async openRun(run: RunToOpen, abort: AbortSignal): Promise<OpenResult> {
+    this.opened.push(run)
     this.openedAt.push(this.clock?.now() ?? 0)
-    if (this.refuses.has(run!.run)) return { kind: 'retry', error: new Error('away') }
-    return super.openRun()
+    if (this.refuses.has(run.run)) return { kind: 'retry', error: new Error('away') }
+    return super.openRun(run, abort)
   }
 }
 

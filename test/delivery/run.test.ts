@@ -42,14 +42,8 @@ function addSpan(journal: RunJournal): void {
   journal.commit()
 }
 
-/** An exporter that says when it is closed. */
-class ClosingExporter extends MemoryExporter {
-  isClosed = false
-  override close = async (): Promise<void> => void (this.isClosed = true)
-}
-
-const ofSpans = (rest: { name?: string; after?: string } = {}): ClosingExporter =>
-  Object.assign(new ClosingExporter(), { accepts: { spans: 100 } }, rest as { name: 'memory' })
+const ofSpans = (rest: { name?: string; after?: string } = {}): MemoryExporter =>
+  Object.assign(new MemoryExporter(), { accepts: { spans: 100 } }, rest as { name: 'memory' })
 
 /** A run with these destinations. */
 function deliver(exporters: readonly MemoryExporter[], rest: Partial<RunOptions> & { isInMemory?: boolean } = {}) {
@@ -158,7 +152,7 @@ describe('a run', () => {
     onTestFinished(() => journal.close())
     journal.run(`CREATE TRIGGER full BEFORE INSERT ON destinations WHEN NEW.exporter = 'second'
       BEGIN SELECT RAISE(FAIL, 'disk is full'); END`)
-    const [first, second, third] = [new ClosingExporter(), ofSpans({ name: 'second' }), ofSpans({ name: 'third' })]
+    const [first, second, third] = [new MemoryExporter(), ofSpans({ name: 'second' }), ofSpans({ name: 'third' })]
     expect(() => deliver([first, second, third], { journal })).toThrow('disk is full')
     await new Promise((resolve) => setImmediate(resolve))
     expect([first, second, third].map(({ isClosed }) => isClosed)).toEqual([true, true, true])

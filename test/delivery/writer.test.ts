@@ -1,3 +1,4 @@
+import { statSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, expect, it, onTestFinished } from 'vitest'
 import { CHUNK_POINTS } from '../../src/channel/chunk.ts'
@@ -125,6 +126,17 @@ describe('a journal at its limit', () => {
     writer.commit(false)
     expect(dropped()).toBeGreaterThan(before)
     expect(said).toEqual([words])
+  })
+
+  it('is not reached by its write-ahead log, which is longer than what it holds', async () => {
+    const { path, journal, clock, writer, points } = write({ maxBytes: 1_000_000 })
+    for (let commit = 0; commit < 25; commit += 1) {
+      points(1)
+      writer.commit(false)
+      await clock.turn(1001)
+    }
+    expect(statSync(`${path}-wal`).size).toBeGreaterThan(1_000_000)
+    expect(journal.firstKept.points).toBe(1)
   })
 
   it('to the byte drops nothing yet', () => {
