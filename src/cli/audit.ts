@@ -40,7 +40,7 @@ export async function audit(context: Context): Promise<number> {
       else stdout.write(Buffer.from(describe(found)))
       if (found.destinations.some(isFault)) code = Math.max(code, EXIT.incomplete)
     } catch (error) {
-      voice.say(`audit: ${path} cannot be read (${(error as Error).message})`)
+      voice.say(`audit: ${path} cannot be read (${whyNot(error)})`)
       code = Math.max(code, EXIT.incomplete)
     }
   }
@@ -48,6 +48,17 @@ export async function audit(context: Context): Promise<number> {
   if (flags.json) stdout.write(Buffer.from(`${JSON.stringify({ runs }, null, 2)}\n`))
   else if (journals.length === 0 && flags.rest.length === 0) stdout.write(Buffer.from(`no runs in ${stateDir}\n`))
   return code
+}
+
+/** SQLite's codes for a file that it cannot open or write beside. */
+const CANNOT_OPEN = new Set([8, 14])
+
+const whyNot = (error: unknown): string => {
+  const { message, errcode } = error as Error & { errcode?: number }
+  const isClosed = CANNOT_OPEN.has((errcode ?? 0) & 0xff)
+  return isClosed
+    ? `${message}; SQLite has to write beside it: copy it into a directory where that is allowed`
+    : message
 }
 
 /** The journals that are named, or all of the state directory, which may be none; what is wrong with them is said. */

@@ -1,4 +1,4 @@
-import { mkdtempSync } from 'node:fs'
+import { mkdirSync, mkdtempSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
@@ -331,8 +331,12 @@ describe('audit', () => {
     const [run] = await statusOf(stateDir)
     for (const word of ['ppo', run!.run, run!.journal]) expect((await audited(stateDir, [word])).code).toBe(0)
     const args = ['--state-dir', stateDir, '--mlflow-tracking-uri', server.url]
-    const { code, stderr } = await spanbridge(['audit', 'nobody', ...args])
-    expect([code, stderr]).toEqual([2, expect.stringContaining("there is no journal 'nobody'")])
+    const folder = join(temporaryDirectory(), 'x.sqlite')
+    mkdirSync(folder)
+    for (const word of ['nobody', folder]) {
+      const { code, stderr } = await spanbridge(['audit', word, ...args])
+      expect([code, stderr]).toEqual([2, expect.stringContaining(`there is no journal '${word}'`)])
+    }
     const without = await spanbridge(['audit', '--state-dir', stateDir])
     expect([without.code, without.stderr]).toEqual([2, expect.stringContaining('there is no destination')])
   })

@@ -35,7 +35,7 @@ export class Servers {
   /** When each row left a process first, and when it was stored, by run and row. */
   readonly #sentAt = new Map<string, number>()
   readonly #storedAt = new Map<string, number>()
-  /** When a run was last asked what it holds. */
+  /** When the server last said of a run that it lacks what was sent: it was asked, or it refused it. */
   readonly #askedAt = new Map<string, number>()
   readonly #now: () => number
 
@@ -62,6 +62,8 @@ export class Servers {
       path: url.pathname.replace('/api/2.0/mlflow/', ''),
       body: method === 'GET' ? Object.fromEntries(url.searchParams) : JSON.parse(body as string),
     })
+    if (status === 400 && path.endsWith('runs/log-batch'))
+      this.#askedAt.set((JSON.parse(body as string) as { run_id: string }).run_id, this.#now())
     const rows = [...this.mlflow.runs.values()].reduce((sum, { points }) => Math.max(sum, points.size), 0)
     const ms = (this.mlflow.repeats - before) * rows * REPEAT_MS
     return { status, type: 'application/json', body: JSON.stringify(json), ms }
