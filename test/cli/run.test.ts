@@ -134,7 +134,10 @@ describe('a pipe', () => {
     const stateDir = temporaryDirectory()
     const running = startBridge(['--quiet', '--state-dir', stateDir])
     const written: { at: number; step: number }[] = []
-    let step = 0
+    let step = 1
+    // What is promised is promised by a daemon that runs.
+    running.child.stdin.write(line(0))
+    await expect.poll(async () => (await statusOf(stateDir))[0]?.points, { timeout: 20_000 }).toBe(2)
     await new Promise<void>((resolve) => {
       const timer = setInterval(() => {
         running.child.stdin.write(line(step))
@@ -152,7 +155,7 @@ describe('a pipe', () => {
     const [run] = await statusOf(stateDir)
     expectConserved(run!)
     expect(run!.status).toBe('interrupted')
-    const due = written.filter(({ at }) => at <= killedAt - 250).length
+    const due = 1 + written.filter(({ at }) => at <= killedAt - 250).length
     expect(run!.journaled.points).toBeGreaterThanOrEqual(due * 2)
   })
 

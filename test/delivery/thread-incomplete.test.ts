@@ -41,7 +41,7 @@ describe('an end', () => {
     const left: MemoryExporter[][] = [[exporter, other], [new MemoryExporter()]]
     const { begin, add, tell, end, finish, outcome, said } = startThread({
       exporters: () => left.splice(0, 1).flat(),
-      settings: { 'journal.maxRunBytes': 400_000 },
+      settings: { 'journal.maxRunBytes': 200_000 },
     })
     begin(0, runStart())
     begin(1, runStart({ run: '01OTHER' }))

@@ -130,7 +130,16 @@ async function selfSigned(): Promise<string> {
 /** A fault of ours is not to be had on demand: this one is put into the thread from outside. */
 function faultInTheThread(): Record<string, string> {
   const path = join(temporaryDirectory(), 'fault.mjs')
-  const fault = "setTimeout(() => { throw new Error('a fault') }, 500)"
-  writeFileSync(path, `import { isMainThread } from 'node:worker_threads'\nif (!isMainThread) ${fault}\n`)
+  writeFileSync(
+    path,
+    `import { existsSync, readdirSync } from 'node:fs'
+    import { isMainThread, workerData } from 'node:worker_threads'
+    // Not before there is a journal to look into.
+    const isThere = (path) => existsSync(path) && readdirSync(path).some((name) => name.endsWith('.sqlite'))
+    const look = () => {
+      if (isThere(workerData.stateDir)) throw new Error('a fault')
+    }
+    if (!isMainThread) setInterval(look, 100)`,
+  )
   return { NODE_OPTIONS: `--import ${path}` }
 }
