@@ -111,14 +111,18 @@ for (let kill = 0; kill < KILLS; kill += 1) {
   const daemon = start(tracker.url)
   const watch = new AbortController()
   const ready = whenReady(directory, daemon.pid, watch.signal)
-  const life = sleep(50 + Math.random() * 2000).then(() => daemon.process.kill('SIGKILL'))
-  const [written] = await Promise.all([
+  const life = sleep(50 + Math.random() * 2000).then(() => {
+    daemon.process.kill('SIGKILL')
+    return performance.now()
+  })
+  // The server may be back only after that.
+  const [written, killedAt] = await Promise.all([
     write(daemon, life),
+    life,
     serverKills < SERVER_KILLS && serverKills <= (kill * SERVER_KILLS) / KILLS
       ? tracker.kill().then(() => (serverKills += 1))
       : null,
   ])
-  const killedAt = performance.now()
   watch.abort()
   const readyAt = await ready
   await daemon.exited
