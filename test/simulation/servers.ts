@@ -32,9 +32,10 @@ export class Servers {
   isLenient = false
   /** Journals may drop a batch that is on its way, and go on behind it. */
   mayOvertake = false
-  /** When each row left a process first, and when it was stored, by run and row. */
+  /** When each row left a process first, by run and row. */
   readonly #sentAt = new Map<string, number>()
-  readonly #storedAt = new Map<string, number>()
+  /** Rows that are stored; `'late'`: after the server had said that they were not there, which is nobody's fault. */
+  readonly #stored = new Map<string, 'unasked' | 'late'>()
   /** When the server last said of a run that it lacks what was sent: it was asked, or it refused it. */
   readonly #askedAt = new Map<string, number>()
   readonly #now: () => number
@@ -84,16 +85,12 @@ export class Servers {
   sent({ host, path, body }: Request): void {
     if (host !== MLFLOW || !path.endsWith('runs/log-batch')) return
     const { run_id: run, metrics = [] } = JSON.parse(body as string) as { run_id: string; metrics?: StoredPoint[] }
-    const asked = this.#askedAt.get(run) ?? -1
     let again = 0
     for (const point of metrics) {
       if (point.key === SAME_KEY) continue
       const row = `${run} ${idOf(point)}`
-      const stored = this.#storedAt.get(row)
-      const sent = this.#sentAt.get(row) ?? this.#now()
-      this.#sentAt.set(row, sent)
-      // One that was stored only after the server had said that it was not there is nobody's fault.
-      if (stored !== undefined && !(asked >= sent && stored >= asked)) again += 1
+      if (!this.#sentAt.has(row)) this.#sentAt.set(row, this.#now())
+      if (this.#stored.get(row) === 'unasked') again += 1
     }
     if (metrics.length > PIECE_POINTS && again > 0 && !this.isLenient)
       this.violations.push(`${again} points that are stored come again in a request of ${metrics.length}`)
@@ -103,8 +100,9 @@ export class Servers {
   #watch(run: ModelRun, points: readonly StoredPoint[]): void {
     for (const point of points) {
       const row = `${run.info.run_id} ${idOf(point)}`
-      if (this.#storedAt.has(row)) continue
-      this.#storedAt.set(row, this.#now())
+      if (this.#stored.has(row)) continue
+      const asked = this.#askedAt.get(run.info.run_id) ?? -1
+      this.#stored.set(row, asked >= this.#sentAt.get(row)! ? 'late' : 'unasked')
       if (point.key === SAME_KEY || typeof point.value !== 'number' || point.value < 0) continue
       const series = `${run.info.run_id} ${point.key}`
       const highest = this.#highest.get(series) ?? 0
