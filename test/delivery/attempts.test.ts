@@ -1,9 +1,9 @@
 import { getEventListeners } from 'node:events'
-import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
+import { describe, expect, it, vi } from 'vitest'
 import { attempt, attempts, pause } from '../../src/delivery/attempts.ts'
 import { systemClock } from '../../src/delivery/clock.ts'
 import type { SendResult } from '../../src/exporters/exporter.ts'
-import { stopTime, turn } from '../support/turn.ts'
+import { turn, useStillTime } from '../support/turn.ts'
 
 const clock = systemClock
 const failure = new Error('503')
@@ -33,15 +33,7 @@ function tried(answers: readonly (Answer | (() => never))[], tries = 3, cut = ne
 
 const listeners = ({ signal }: AbortController): number => getEventListeners(signal, 'abort').length
 
-beforeEach(() => {
-  stopTime()
-  vi.spyOn(Math, 'random').mockReturnValue(0)
-})
-
-afterEach(() => {
-  vi.useRealTimers()
-  vi.restoreAllMocks()
-})
+useStillTime()
 
 describe('attempts', () => {
   it('end with the first one that is answered, well or with a refusal', async () => {

@@ -1,12 +1,12 @@
 import fc from 'fast-check'
-import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
+import { describe, expect, it } from 'vitest'
 import type { Batch, OpenResult, SendResult } from '../../src/exporters/exporter.ts'
 import type { RunJournal } from '../../src/journal/journal.ts'
 import { expectConserved } from '../support/account.ts'
 import { deliver, steps } from '../support/deliver.ts'
 import { addPoints, addSpans, spanOf } from '../support/fill.ts'
 import { ConfirmingExporter, MemoryExporter } from '../support/memory-exporter.ts'
-import { stopTime, turn } from '../support/turn.ts'
+import { turn, useStillTime } from '../support/turn.ts'
 
 const ok: SendResult = { kind: 'ok' }
 const lost: SendResult = { kind: 'unanswered', error: new Error('lost'), absent: true }
@@ -36,14 +36,7 @@ const rejected = (journal: RunJournal) =>
 const failDisk = (journal: RunJournal): void =>
   journal.run(`CREATE TRIGGER full BEFORE UPDATE OF position ON cursors BEGIN SELECT RAISE(FAIL, 'disk is full'); END`)
 
-beforeEach(() => {
-  stopTime()
-  vi.spyOn(Math, 'random').mockReturnValue(0)
-})
-afterEach(() => {
-  vi.restoreAllMocks()
-  vi.useRealTimers()
-})
+useStillTime()
 
 describe('a batch that was under way when the process died', () => {
   /** Of `count` points that a first process has begun to send, and `more` that came later. */

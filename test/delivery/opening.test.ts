@@ -1,5 +1,5 @@
 import { join } from 'node:path'
-import { afterEach, beforeEach, describe, expect, it, onTestFinished, vi } from 'vitest'
+import { describe, expect, it, onTestFinished } from 'vitest'
 import type { OpenResult, SendResult } from '../../src/exporters/exporter.ts'
 import { RunJournal } from '../../src/journal/journal.ts'
 import { expectConserved } from '../support/account.ts'
@@ -7,19 +7,12 @@ import { deliver, steps } from '../support/deliver.ts'
 import { MemoryExporter } from '../support/memory-exporter.ts'
 import { runStart } from '../support/run-start.ts'
 import { temporaryDirectory } from '../support/spanbridge.ts'
-import { stopTime, turn } from '../support/turn.ts'
+import { turn, useStillTime } from '../support/turn.ts'
 
 const opened: OpenResult & { kind: 'ok' } = { kind: 'ok', runId: 'r1', made: true, page: null }
 const away: SendResult = { kind: 'retry', error: new Error('the server is away'), absent: true }
 
-beforeEach(() => {
-  stopTime()
-  vi.spyOn(Math, 'random').mockReturnValue(0)
-})
-afterEach(() => {
-  vi.restoreAllMocks()
-  vi.useRealTimers()
-})
+useStillTime()
 
 /** Resolves, as a failure, when it is cut; says when that is. */
 const hang = (abort: AbortSignal, cutAt: number[]): Promise<Exclude<SendResult, { kind: 'ok' }>> =>

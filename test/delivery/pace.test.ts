@@ -1,4 +1,4 @@
-import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
+import { describe, expect, it } from 'vitest'
 import type { Delivery } from '../../src/delivery/delivery.ts'
 import type { SendResult } from '../../src/exporters/exporter.ts'
 import type { RunJournal } from '../../src/journal/journal.ts'
@@ -6,7 +6,7 @@ import { expectConserved } from '../support/account.ts'
 import { deliver, steps, type DeliverOptions } from '../support/deliver.ts'
 import { addSpans, spanOf } from '../support/fill.ts'
 import { ConfirmingExporter, MemoryExporter } from '../support/memory-exporter.ts'
-import { stopTime, turn } from '../support/turn.ts'
+import { turn, useStillTime } from '../support/turn.ts'
 
 const ok: SendResult = { kind: 'ok' }
 const bad: SendResult = { kind: 'retry', error: new Error('the server answers 500') }
@@ -40,14 +40,7 @@ async function begun(options: DeliverOptions = {}) {
 
 const cursor = (journal: RunJournal) => journal.get("SELECT position, sending FROM cursors WHERE kind = 'points'")
 
-beforeEach(() => {
-  stopTime()
-  vi.spyOn(Math, 'random').mockReturnValue(0)
-})
-afterEach(() => {
-  vi.restoreAllMocks()
-  vi.useRealTimers()
-})
+useStillTime()
 
 describe('a flush', () => {
   it('is due a second after the first of few points, whatever comes later, and a second after the next ones', async () => {

@@ -1,11 +1,11 @@
-import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
+import { describe, expect, it } from 'vitest'
 import { slice } from '../../src/delivery/batches.ts'
 import { systemClock } from '../../src/delivery/clock.ts'
 import { Sender, type Doubt } from '../../src/delivery/sender.ts'
 import type { Batch, Confirmation, PointBatch, SendResult } from '../../src/exporters/exporter.ts'
 import { MemoryExporter } from '../support/memory-exporter.ts'
 import { spanOf } from '../support/fill.ts'
-import { stopTime, turn } from '../support/turn.ts'
+import { turn, useStillTime } from '../support/turn.ts'
 
 const points: PointBatch = {
   kind: 'points',
@@ -99,15 +99,7 @@ async function after<T>(ms: number, promise: Promise<T>): Promise<T | 'under way
   return result
 }
 
-beforeEach(() => {
-  stopTime()
-  // No jitter: pauses of 200 and 400 ms.
-  vi.spyOn(Math, 'random').mockReturnValue(0)
-})
-afterEach(() => {
-  vi.restoreAllMocks()
-  vi.useRealTimers()
-})
+useStillTime()
 
 describe('a batch', () => {
   it('is sent up to three times while the destination is fine, and once where it is suspended', async () => {

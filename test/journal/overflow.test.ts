@@ -8,24 +8,9 @@ import { readJournal } from '../../src/journal/status.ts'
 import { COUNTERS, NUMBERS, POINTS, SPANS } from '../../src/telemetry/counters.ts'
 import { runStart } from '../support/run-start.ts'
 import { temporaryDirectory } from '../support/spanbridge.ts'
+import { TABLES } from '../support/journal-tables.ts'
 
 const LIMIT = 64 << 20
-const TABLES = [
-  'meta',
-  'series',
-  'blocks',
-  'counters',
-  'params',
-  'tags',
-  'destinations',
-  'cursors',
-  'heights',
-  'reasons',
-  'rejected',
-  'span_heads',
-  'spans',
-  'waiting',
-]
 
 /** All that a journal has on disk, as another process sees it. */
 function onDisk(path: string): Record<string, unknown[]> {
