@@ -414,7 +414,8 @@ export class Delivery {
     const ms = Math.max(asked, isAbsent ? ABSENT_PAUSE_MS : this.#pauseMs)
     // The end is worth a try at once; after it the pauses go on.
     const signals = this.#draining ? [this.#cut.signal] : [this.#cut.signal, this.#hurry.signal]
-    await pause(ms, this.#clock, AbortSignal.any(signals))
+    // Before it begins: the end, which may come meanwhile, begins with short ones again.
     this.#pauseMs = isAbsent ? ABSENT_PAUSE_MS : Math.min(LONGEST_PAUSE_MS, this.#pauseMs * 2)
+    await pause(ms, this.#clock, AbortSignal.any(signals))
   }
 }

@@ -247,7 +247,7 @@ describe('a suspended destination', () => {
     expect(exporter.at).toEqual([0, 200, 600])
   })
 
-  it('is tried at once when the end has come, and then with pauses as before', async () => {
+  it('is tried at once when the end has come, and then with pauses that begin with a second again', async () => {
     const { exporter, add, end } = await begun()
     exporter.answer = () => bad
     add(60)
@@ -255,7 +255,7 @@ describe('a suspended destination', () => {
     exporter.now()
     end()
     await turn(4000)
-    expect(exporter.at).toEqual([0, 2000])
+    expect(exporter.at).toEqual([0, 1000, 3000])
   })
 
   it('says of spans that they are spans', async () => {
