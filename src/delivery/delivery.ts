@@ -27,6 +27,9 @@ const CLOSE_TRIES = 3
 const SLOW_OPEN_MS = 3000
 /** Points of one piece of a batch that may be stored already: 0.3 s on a run of 300,000 rows. */
 const PIECE_POINTS = 50
+/** Batches of a backlog that are noted, and their delivery too, with one commit; after a crash each may have to be asked for. */
+const BATCHES_NOTED = 16
+
 export interface DeliveryOptions {
   journal: RunJournal
   exporter: Exporter
@@ -71,6 +74,8 @@ export class Delivery {
   #made = false
   #splitsNaN = false
   #ended = false
+  /** What will go next, read already. */
+  #ahead: Batch | null = null
   #end: { status: EndStatus; time: number } | null = null
   #draining = false
   #waitingSince: number | null = null
@@ -105,7 +110,8 @@ export class Delivery {
       heightOf: (key) => this.#progress.account.heightOf(key),
       onResent: (count) => (this.#progress.cursors.get('spans')!.resent += count),
     })
-    if (this.#progress.isInDoubt) this.#sender.doubt = this.#doubt
+    const cursor = this.#progress.cursors.get(this.#progress.main)
+    if (this.#progress.isBegun) this.#sender.doubtUpTo(this.#doubt, cursor!.sending)
     this.#progressAt = this.#clock.now()
     this.#loop = this.#run()
   }
@@ -122,7 +128,7 @@ export class Delivery {
       run: run.name,
       say,
       onMoved: (kind) => this.#onMoved(kind),
-      onSettled: () => (this.#sender.doubt = 'none'),
+      onPassed: (position, bound) => this.#sender.passed(position, bound),
       nextOf: (waiting) => this.#nextOf(waiting),
     })
   }
@@ -179,7 +185,7 @@ export class Delivery {
     this.#cut.abort()
     this.#wake()
     await this.#loop
-    if (this.#sender.doubt === 'none') this.#progress.takeBack()
+    this.#progress.rest(this.#sender.doubt === 'none' ? 0 : this.#sender.doubtEnd)
     await this.exporter.close()
   }
 
@@ -193,7 +199,8 @@ export class Delivery {
         else await this.#suspend(failure)
       } catch (error) {
         // The journal could not be read or written; what was sent meanwhile is asked for.
-        if (this.#sender.doubt === 'none' && this.#doubt !== 'pieces') this.#sender.doubt = this.#doubt
+        if (this.#sender.doubt === 'none' && this.#doubt !== 'pieces')
+          this.#sender.doubtUpTo(this.#doubt, this.#endOfNext)
         await this.#suspend({
           kind: 'retry',
           error: new Error(`the journal ${this.#journal.path} fails (${(error as Error).message})`),
@@ -213,6 +220,7 @@ export class Delivery {
       if (kind === progress.main && batch !== null) this.#tookAll = lastOf(batch) === progress.total
       if (batch !== null) return this.#deliver(this.#runId, batch, cursor)
     }
+    progress.rest(Infinity)
     if (this.#end !== null && !this.#ended && progress.isDrained) return this.#close(this.#runId, this.#end)
     return 'idle'
   }
@@ -226,16 +234,41 @@ export class Delivery {
 
   /** The batch that was begun, or the next one. */
   #next(kind: BatchKind, cursor: Cursor): Batch | null {
-    const begun = cursor.sending - cursor.position
-    const limit = begun > 0 ? begun : this.exporter.accepts[kind]!
+    const isInDoubt = kind === this.#progress.main && this.#sender.doubt !== 'none'
+    const begun = (isInDoubt ? this.#sender.doubtEnd : cursor.sending) - cursor.position
+    const limit = Math.min(begun > 0 ? begun : Infinity, this.exporter.accepts[kind]!)
+    const ahead = this.#ahead
+    if (ahead?.kind === kind && ahead.first === cursor.position + 1 && ahead.count === limit) return ahead
     const batch = nextBatch(this.#journal, kind, cursor.position, limit)
     return batch?.kind === 'points' && this.#splitsNaN && begun <= 0 ? untilNaN(batch) : batch
+  }
+
+  /** Where the batch ends that goes next, of the main kind. */
+  get #endOfNext(): number {
+    const { cursors, main } = this.#progress
+    const { position, sending } = cursors.get(main)!
+    return Math.min(sending > position ? sending : Infinity, position + this.exporter.accepts[main]!)
+  }
+
+  /** Reads and encodes the batch that will follow the one under way, while its answer is awaited. */
+  #lookAhead(runId: string, { end, isPart }: UnderWay): void {
+    const { main, cursors } = this.#progress
+    const { sending } = cursors.get(main)!
+    if (isPart === true || end >= sending || this.exporter.prepare === undefined) return
+    try {
+      this.#ahead = nextBatch(this.#journal, main, end, Math.min(sending - end, this.exporter.accepts[main]!))
+      if (this.#ahead !== null) this.exporter.prepare(runId, this.#ahead)
+    } catch {
+      // Whatever is wrong there is told when its turn comes.
+    }
   }
 
   #isDue(): boolean {
     const { waiting } = this.#progress
     if (waiting === 0) return false
     if (this.#draining || waiting >= FLUSH_POINTS || this.#isSuspended) return true
+    // A flush takes all that was noted for it.
+    if (this.#progress.isBegun) return true
     return this.#waitingSince !== null && this.#clock.now() - this.#waitingSince >= FLUSH_MS
   }
 
@@ -276,13 +309,14 @@ export class Delivery {
       if (elsewhere === null) return result
       // Nothing is there yet, so nothing is in doubt or refused.
       this.#progress = this.#progressOf(elsewhere)
-      this.#sender.doubt = 'none'
+      this.#sender.doubtUpTo('none', 0)
       return 'again'
     }
     this.#made ||= result.made
     this.#splitsNaN = result.splitsNaN ?? false
     account.opened(result.runId, this.#made, result.page, result.heights ?? new Map())
     this.#runId = result.runId
+    this.#ahead = null
     this.#group = result.group ?? null
     this.#options.onOpened()
     // What an earlier process, or the slowness of this one, has noted is over.
@@ -314,7 +348,9 @@ export class Delivery {
     }
     if (this.#sender.doubt === 'pieces' && kept.kind === 'points') return this.#deliverPiece(runId, kept, cursor, way)
     this.#progress.begin(kept.kind, cursor, way)
-    const result = await this.#sender.send(runId, kept, this.#isSuspended)
+    const sent = this.#sender.send(runId, kept, way.end, this.#isSuspended)
+    if (kept.kind === this.#progress.main) this.#lookAhead(runId, way)
+    const result = await sent
     if (result.kind === 'ok') this.#progress.settle(kept, cursor, way, result.refused)
     // Not known and nobody to ask: the next step goes piece by piece.
     if (result.kind === 'ok') return null
@@ -326,7 +362,13 @@ export class Delivery {
   async #deliverPiece(runId: string, batch: Batch, cursor: Cursor, way: UnderWay): Promise<StepResult> {
     const few = batch.count > PIECE_POINTS ? slice(batch, 0, PIECE_POINTS) : batch
     const piece = this.#splitsNaN && few.kind === 'points' ? untilNaN(few) : few
-    const here = { end: piece.count === batch.count ? way.end : lastOf(piece), aside: way.aside }
+    // A crash must not take what follows for a batch that begins where this piece ends.
+    this.#progress.begin(batch.kind, cursor, { ...way, isPart: true })
+    const here: UnderWay = {
+      end: piece.count === batch.count ? way.end : lastOf(piece),
+      aside: way.aside,
+      isPart: true,
+    }
     const result = await this.#sender.sendPiece(runId, piece, this.#isSuspended)
     if (result.kind === 'drop') return this.#refused(runId, piece, result, cursor, here)
     if (result.kind !== 'ok') return result
@@ -337,9 +379,14 @@ export class Delivery {
 
   /** Is it the run that takes nothing, or are there points that it does not take? */
   async #refused(runId: string, batch: Batch, refusal: Refusal, cursor: Cursor, way: UnderWay): Promise<StepResult> {
-    const probe = await this.#sender.send(runId, emptyBatch(this.#journal, this.#progress.main), this.#isSuspended)
+    const probe = await this.#probe(runId)
     if (probe.kind !== 'ok' && probe.kind !== 'pieces') return probe
     return this.#bisect(runId, batch, refusal, cursor, way)
+  }
+
+  /** Does the run take anything? */
+  #probe(runId: string): Promise<SendResult | { kind: 'pieces' }> {
+    return this.#sender.send(runId, emptyBatch(this.#journal, this.#progress.main), 0, this.#isSuspended)
   }
 
   async #bisect(runId: string, batch: Batch, refusal: Refusal, cursor: Cursor, way: UnderWay): Promise<StepResult> {
@@ -348,9 +395,9 @@ export class Delivery {
     }
     const [left, right] = halves(batch)
     for (const half of [left, right]) {
-      const here = { end: half === right ? way.end : lastOf(half), aside: way.aside }
+      const here: UnderWay = { end: half === right ? way.end : lastOf(half), aside: way.aside, isPart: true }
       this.#progress.begin(half.kind, cursor, here)
-      const result = await this.#sender.send(runId, half, this.#isSuspended)
+      const result = await this.#sender.send(runId, half, here.end, this.#isSuspended)
       if (result.kind === 'ok') {
         this.#progress.settle(half, cursor, here)
         continue
@@ -372,9 +419,9 @@ export class Delivery {
     cursor: Cursor,
     way: UnderWay,
   ): Promise<StepResult> {
-    const probe = await this.#sender.send(runId, emptyBatch(this.#journal, this.#progress.main), this.#isSuspended)
+    const probe = await this.#probe(runId)
     if (probe.kind !== 'ok' && probe.kind !== 'pieces') return probe
-    const again = await this.#sender.send(runId, batch, this.#isSuspended)
+    const again = await this.#sender.send(runId, batch, way.end, this.#isSuspended)
     if (again.kind === 'pieces') return 'again'
     if (again.kind === 'drop') this.#progress.reject(batch, refusal, cursor, way)
     else if (again.kind === 'ok') this.#progress.settle(batch, cursor, way)
@@ -393,7 +440,8 @@ export class Delivery {
   /** What is due at once goes with the next batch; where NaN cut batches short, how far that goes is not known yet. */
   #nextOf(waiting: number): number {
     const isDue = waiting >= FLUSH_POINTS || (this.#draining && waiting > 0)
-    return isDue && !this.#splitsNaN ? Math.min(waiting, this.exporter.accepts[this.#progress.main]!) : 0
+    const batches = this.exporter.confirm === undefined ? 1 : BATCHES_NOTED
+    return isDue && !this.#splitsNaN ? Math.min(waiting, batches * this.exporter.accepts[this.#progress.main]!) : 0
   }
 
   /** Something went well: a destination that was in trouble is back once nothing is waiting any more. */
@@ -407,6 +455,7 @@ export class Delivery {
 
   async #suspend(failure: Failure): Promise<void> {
     if (this.#cut.signal.aborted) return
+    this.#progress.rest(Infinity)
     this.#isSuspended = true
     this.#trouble.tell(failure.error)
     const isAbsent = failure.kind !== 'drop' && failure.absent === true

@@ -146,7 +146,7 @@ describe('a batch in pieces', () => {
     add(200)
     await turn(100)
     expect(exporter.sent.slice(0, 6)).toEqual(['1-200', '1-50', '51-100', 'nothing', '51-75', '51-62'])
-    expect(exporter.sent.slice(-2)).toEqual(['76-100', '101-200'])
+    expect(exporter.sent.slice(-2)).toEqual(['101-150', '151-200'])
     expect(cursor(journal)).toMatchObject({ position: 200, delivered: 199, rejected: 1 })
     expect(rejected(journal)).toEqual([60])
   })

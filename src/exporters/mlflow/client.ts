@@ -91,9 +91,10 @@ export class MlflowClient {
     return this.#ask('GET', `3.0/mlflow/traces/batchGet?${query.toString()}`, null, abort, MAX_TRACES_BYTES)
   }
 
-  /** `body` is JSON text, or what becomes it. */
-  post(path: string, body: string | object, abort: AbortSignal): Promise<Answer> {
-    return this.#ask('POST', `2.0/mlflow/${path}`, typeof body === 'string' ? body : JSON.stringify(body), abort)
+  /** `body` is JSON text, its bytes, or what becomes it. */
+  post(path: string, body: string | Buffer | object, abort: AbortSignal): Promise<Answer> {
+    const isText = typeof body === 'string' || Buffer.isBuffer(body)
+    return this.#ask('POST', `2.0/mlflow/${path}`, isText ? body : JSON.stringify(body), abort)
   }
 
   /** Whether the server is of an earlier version; one that does not say is taken for one. */
@@ -116,7 +117,7 @@ export class MlflowClient {
   async #ask(
     method: 'GET' | 'POST',
     path: string,
-    body: string | null,
+    body: string | Buffer | null,
     abort: AbortSignal,
     limit?: number,
   ): Promise<Answer> {
