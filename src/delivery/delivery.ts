@@ -3,11 +3,12 @@ import type { Batch, BatchKind, Exporter, Failure, PeerRun, RunToOpen, SendResul
 import type { RunJournal } from '../journal/journal.ts'
 import { accountOf, type Cursor, type DestinationAccount } from './account.ts'
 import { attempt, attempts, pause } from './attempts.ts'
-import { emptyBatch, halves, lastOf, nextBatch, slice, untilNaN } from './batches.ts'
+import { emptyBatch, halves, lastOf, slice, untilNaN } from './batches.ts'
 import type { Clock } from './clock.ts'
 import { Progress, type Refusal, type UnderWay } from './progress.ts'
 import { Sender, type Doubt } from './sender.ts'
 import { Trouble } from './trouble.ts'
+import { Upcoming } from './upcoming.ts'
 
 /** A flush is due when this many points wait, ... */
 const FLUSH_POINTS = 50
@@ -65,6 +66,7 @@ export class Delivery {
   readonly #options: DeliveryOptions
   readonly #clock: Clock
   readonly #sender: Sender
+  readonly #upcoming: Upcoming
   readonly #trouble: Trouble
   readonly #cut = new AbortController()
   /** Ends a pause when the end has come. */
@@ -72,10 +74,7 @@ export class Delivery {
   #runId: string | null = null
   #group: string | null = null
   #made = false
-  #splitsNaN = false
   #ended = false
-  /** What will go next, read already. */
-  #ahead: Batch | null = null
   #end: { status: EndStatus; time: number } | null = null
   #draining = false
   #waitingSince: number | null = null
@@ -110,6 +109,7 @@ export class Delivery {
       heightOf: (key) => this.#progress.account.heightOf(key),
       onResent: (count) => (this.#progress.cursors.get('spans')!.resent += count),
     })
+    this.#upcoming = new Upcoming({ ...options, sender: this.#sender })
     const cursor = this.#progress.cursors.get(this.#progress.main)
     if (this.#progress.isBegun) this.#sender.doubtUpTo(this.#doubt, cursor!.sending)
     this.#progressAt = this.#clock.now()
@@ -200,7 +200,7 @@ export class Delivery {
       } catch (error) {
         // The journal could not be read or written; what was sent meanwhile is asked for.
         if (this.#sender.doubt === 'none' && this.#doubt !== 'pieces')
-          this.#sender.doubtUpTo(this.#doubt, this.#endOfNext)
+          this.#sender.doubtUpTo(this.#doubt, this.#upcoming.endOfNext(this.#progress))
         await this.#suspend({
           kind: 'retry',
           error: new Error(`the journal ${this.#journal.path} fails (${(error as Error).message})`),
@@ -216,7 +216,7 @@ export class Delivery {
     if (this.#runId === null) return this.#isTooEarly ? 'idle' : this.#open()
     for (const [kind, cursor] of progress.cursors) {
       if (kind === progress.main && !this.#isDue()) continue
-      const batch = this.#next(kind, cursor)
+      const batch = this.#upcoming.next(progress, kind, cursor)
       if (kind === progress.main && batch !== null) this.#tookAll = lastOf(batch) === progress.total
       if (batch !== null) return this.#deliver(this.#runId, batch, cursor)
     }
@@ -230,37 +230,6 @@ export class Delivery {
     const { after } = this.exporter
     const peer = after === undefined ? undefined : this.#options.peerOf(after)
     return peer !== undefined && peer.peer === null
-  }
-
-  /** The batch that was begun, or the next one. */
-  #next(kind: BatchKind, cursor: Cursor): Batch | null {
-    const isInDoubt = kind === this.#progress.main && this.#sender.doubt !== 'none'
-    const begun = (isInDoubt ? this.#sender.doubtEnd : cursor.sending) - cursor.position
-    const limit = Math.min(begun > 0 ? begun : Infinity, this.exporter.accepts[kind]!)
-    const ahead = this.#ahead
-    if (ahead?.kind === kind && ahead.first === cursor.position + 1 && ahead.count === limit) return ahead
-    const batch = nextBatch(this.#journal, kind, cursor.position, limit)
-    return batch?.kind === 'points' && this.#splitsNaN && begun <= 0 ? untilNaN(batch) : batch
-  }
-
-  /** Where the batch ends that goes next, of the main kind. */
-  get #endOfNext(): number {
-    const { cursors, main } = this.#progress
-    const { position, sending } = cursors.get(main)!
-    return Math.min(sending > position ? sending : Infinity, position + this.exporter.accepts[main]!)
-  }
-
-  /** Reads and encodes the batch that will follow the one under way, while its answer is awaited. */
-  #lookAhead(runId: string, { end, isPart }: UnderWay): void {
-    const { main, cursors } = this.#progress
-    const { sending } = cursors.get(main)!
-    if (isPart === true || end >= sending || this.exporter.prepare === undefined) return
-    try {
-      this.#ahead = nextBatch(this.#journal, main, end, Math.min(sending - end, this.exporter.accepts[main]!))
-      if (this.#ahead !== null) this.exporter.prepare(runId, this.#ahead)
-    } catch {
-      // Whatever is wrong there is told when its turn comes.
-    }
   }
 
   #isDue(): boolean {
@@ -313,10 +282,10 @@ export class Delivery {
       return 'again'
     }
     this.#made ||= result.made
-    this.#splitsNaN = result.splitsNaN ?? false
+    this.#upcoming.splitsNaN = result.splitsNaN ?? false
     account.opened(result.runId, this.#made, result.page, result.heights ?? new Map())
     this.#runId = result.runId
-    this.#ahead = null
+    this.#upcoming.forget()
     this.#group = result.group ?? null
     this.#options.onOpened()
     // What an earlier process, or the slowness of this one, has noted is over.
@@ -349,7 +318,7 @@ export class Delivery {
     if (this.#sender.doubt === 'pieces' && kept.kind === 'points') return this.#deliverPiece(runId, kept, cursor, way)
     this.#progress.begin(kept.kind, cursor, way)
     const sent = this.#sender.send(runId, kept, way.end, this.#isSuspended)
-    if (kept.kind === this.#progress.main) this.#lookAhead(runId, way)
+    if (kept.kind === this.#progress.main) this.#upcoming.lookAhead(runId, this.#progress, way)
     const result = await sent
     if (result.kind === 'ok') this.#progress.settle(kept, cursor, way, result.refused)
     // Not known and nobody to ask: the next step goes piece by piece.
@@ -361,7 +330,7 @@ export class Delivery {
   /** A batch in doubt goes again in pieces: what is stored of them already costs the server little. */
   async #deliverPiece(runId: string, batch: Batch, cursor: Cursor, way: UnderWay): Promise<StepResult> {
     const few = batch.count > PIECE_POINTS ? slice(batch, 0, PIECE_POINTS) : batch
-    const piece = this.#splitsNaN && few.kind === 'points' ? untilNaN(few) : few
+    const piece = this.#upcoming.splitsNaN && few.kind === 'points' ? untilNaN(few) : few
     // A crash must not take what follows for a batch that begins where this piece ends.
     this.#progress.begin(batch.kind, cursor, { ...way, isPart: true })
     const here: UnderWay = {
@@ -441,7 +410,9 @@ export class Delivery {
   #nextOf(waiting: number): number {
     const isDue = waiting >= FLUSH_POINTS || (this.#draining && waiting > 0)
     const batches = this.exporter.confirm === undefined ? 1 : BATCHES_NOTED
-    return isDue && !this.#splitsNaN ? Math.min(waiting, batches * this.exporter.accepts[this.#progress.main]!) : 0
+    return isDue && !this.#upcoming.splitsNaN
+      ? Math.min(waiting, batches * this.exporter.accepts[this.#progress.main]!)
+      : 0
   }
 
   /** Something went well: a destination that was in trouble is back once nothing is waiting any more. */

@@ -22,7 +22,7 @@ export const ACCEPTED: readonly Accepted[] = [
   },
   {
     file: 'src/delivery/progress.ts',
-    line: 'if (cursor.sending === end && fresh.length === 0) return',
+    line: 'if (isNoted && fresh.length === 0) return',
     replacement: 'false',
     reason: 'the bounds that are noted already are noted again',
   },
@@ -43,12 +43,6 @@ export const ACCEPTED: readonly Accepted[] = [
     line: "reason: this.#refusedFor.get(batch.series[i]!) ?? '',",
     replacement: '"Stryker was here!"',
     reason: 'a row without a reason here is in the journal already, with its reason, and is not written again',
-  },
-  {
-    file: 'src/delivery/progress.ts',
-    line: 'if (cursor === undefined || !this.isInDoubt) return',
-    replacement: 'false',
-    reason: 'without a cursor nothing is in doubt',
   },
   {
     file: 'src/delivery/progress.ts',
@@ -99,8 +93,8 @@ export const ACCEPTED: readonly Accepted[] = [
     reason: 'it is set before anybody reads it',
   },
   {
-    file: 'src/delivery/delivery.ts',
-    line: '#splitsNaN = false',
+    file: 'src/delivery/upcoming.ts',
+    line: 'splitsNaN = false',
     replacement: 'true',
     reason: 'it is set when the run is opened, before anybody reads it',
   },
