@@ -8,7 +8,7 @@ import type { Clock } from './clock.ts'
 import { Progress, type Refusal, type UnderWay } from './progress.ts'
 import { Sender, type Doubt } from './sender.ts'
 import { Trouble } from './trouble.ts'
-import { Upcoming } from './upcoming.ts'
+import { notedOf, Upcoming } from './upcoming.ts'
 
 /** A flush is due when this many points wait, ... */
 const FLUSH_POINTS = 50
@@ -28,8 +28,6 @@ const CLOSE_TRIES = 3
 const SLOW_OPEN_MS = 3000
 /** Points of one piece of a batch that may be stored already: 0.3 s on a run of 300,000 rows. */
 const PIECE_POINTS = 50
-/** Batches of a backlog that are noted, and their delivery too, with one commit; after a crash each may have to be asked for. */
-const BATCHES_NOTED = 16
 
 export interface DeliveryOptions {
   journal: RunJournal
@@ -128,7 +126,8 @@ export class Delivery {
       run: run.name,
       say,
       onMoved: (kind) => this.#onMoved(kind),
-      onPassed: (position, bound) => this.#sender.passed(position, bound),
+      onPassed: (position) => this.#sender.passed(position),
+      doubtEnd: () => (this.#sender.doubt === 'none' ? 0 : this.#sender.doubtEnd),
       nextOf: (waiting) => this.#nextOf(waiting),
     })
   }
@@ -185,7 +184,7 @@ export class Delivery {
     this.#cut.abort()
     this.#wake()
     await this.#loop
-    this.#progress.rest(this.#sender.doubt === 'none' ? 0 : this.#sender.doubtEnd)
+    this.#progress.rest()
     await this.exporter.close()
   }
 
@@ -220,7 +219,7 @@ export class Delivery {
       if (kind === progress.main && batch !== null) this.#tookAll = lastOf(batch) === progress.total
       if (batch !== null) return this.#deliver(this.#runId, batch, cursor)
     }
-    progress.rest(Infinity)
+    progress.writeLate()
     if (this.#end !== null && !this.#ended && progress.isDrained) return this.#close(this.#runId, this.#end)
     return 'idle'
   }
@@ -331,8 +330,6 @@ export class Delivery {
   async #deliverPiece(runId: string, batch: Batch, cursor: Cursor, way: UnderWay): Promise<StepResult> {
     const few = batch.count > PIECE_POINTS ? slice(batch, 0, PIECE_POINTS) : batch
     const piece = this.#upcoming.splitsNaN && few.kind === 'points' ? untilNaN(few) : few
-    // A crash must not take what follows for a batch that begins where this piece ends.
-    this.#progress.begin(batch.kind, cursor, { ...way, isPart: true })
     const here: UnderWay = {
       end: piece.count === batch.count ? way.end : lastOf(piece),
       aside: way.aside,
@@ -409,10 +406,7 @@ export class Delivery {
   /** What is due at once goes with the next batch; where NaN cut batches short, how far that goes is not known yet. */
   #nextOf(waiting: number): number {
     const isDue = waiting >= FLUSH_POINTS || (this.#draining && waiting > 0)
-    const batches = this.exporter.confirm === undefined ? 1 : BATCHES_NOTED
-    return isDue && !this.#upcoming.splitsNaN
-      ? Math.min(waiting, batches * this.exporter.accepts[this.#progress.main]!)
-      : 0
+    return isDue && !this.#upcoming.splitsNaN ? notedOf(waiting, this.exporter, this.#progress.main) : 0
   }
 
   /** Something went well: a destination that was in trouble is back once nothing is waiting any more. */
@@ -426,7 +420,7 @@ export class Delivery {
 
   async #suspend(failure: Failure): Promise<void> {
     if (this.#cut.signal.aborted) return
-    this.#progress.rest(Infinity)
+    this.#progress.writeLate()
     this.#isSuspended = true
     this.#trouble.tell(failure.error)
     const isAbsent = failure.kind !== 'drop' && failure.absent === true

@@ -17,7 +17,7 @@ export interface UnderWay {
   end: number
   /** Rows that are set aside unsent, in order; taken out as the cursor passes them. */
   readonly aside: RejectedRow[]
-  /** It is a piece of a batch that was cut: the next batch begins elsewhere than had been noted. */
+  /** It is a piece of a batch that goes by itself. */
   readonly isPart?: true
 }
 
@@ -29,8 +29,10 @@ export interface ProgressOptions {
   run: string
   say: (text: string) => void
   onMoved: (kind: BatchKind) => void
-  /** All up to `position` is known, of the main kind; what is not known behind it goes to `bound` at most. */
-  onPassed: (position: number, bound: number) => void
+  /** All up to `position` is known, of the main kind. */
+  onPassed: (position: number) => void
+  /** Sequence number up to which something of the main kind may be stored already, not known yet; 0: nothing is. */
+  doubtEnd: () => number
   /** Items of the batches that will follow one that is done, of `waiting` ones; 0: that is not known yet. */
   nextOf: (waiting: number) => number
 }
@@ -59,6 +61,11 @@ export class Progress {
     for (const kind of KINDS)
       if (options.exporter.accepts[kind] !== undefined) this.cursors.set(kind, options.account.cursor(kind))
     this.#ahead = new Set(options.account.ahead('points'))
+  }
+
+  /** What was sent and not answered can be asked for, so that more than one batch may be noted. */
+  get #canAsk(): boolean {
+    return this.#options.exporter.confirm !== undefined
   }
 
   /** Batches are noted that are to go: after a crash, some of them may be stored. */
@@ -114,24 +121,33 @@ export class Progress {
    */
   begin(kind: BatchKind, cursor: Cursor, { end, aside, isPart }: UnderWay): void {
     const fresh = aside.filter(({ sequence }) => !this.#ahead.has(sequence))
-    const isNoted = isPart === true ? cursor.sending === end : cursor.sending >= end
+    const isNoted = this.#canAsk && isPart !== true ? cursor.sending >= end : cursor.sending === end
     if (isNoted && fresh.length === 0) return
-    const sending = isNoted ? cursor.sending : end
+    const sending = isNoted ? cursor.sending : isPart === true ? end : Math.max(end, this.#options.doubtEnd())
     this.account.sending(kind, { ...cursor, sending }, fresh)
     cursor.sending = sending
     for (const { sequence } of fresh) this.#ahead.add(sequence)
   }
 
-  /** Nothing more is sent for now: behind `doubtEnd` nothing has left, or is known not to be stored, and whoever goes on need not ask. */
-  rest(doubtEnd: number): void {
+  /** Nothing more is sent: what has not left, or is known not to be stored, need not be asked for by whoever goes on. */
+  rest(): void {
     const cursor = this.cursors.get(this.main)
     if (cursor === undefined) return
+    const sending = Math.max(cursor.position, Math.min(cursor.sending, this.#options.doubtEnd()))
     try {
-      const sending = Math.max(cursor.position, Math.min(cursor.sending, doubtEnd))
       if (sending < cursor.sending) this.account.sending(this.main, { ...cursor, sending }, [])
-      else this.#journal.writeLate()
     } catch {
       // The disk is full, or the journal damaged, of which has been told: then it is asked for.
+    }
+    this.writeLate()
+  }
+
+  /** Puts on disk how far it has got, without waiting for another commit. */
+  writeLate(): void {
+    try {
+      this.#journal.writeLate()
+    } catch {
+      // As above.
     }
   }
 
@@ -178,13 +194,11 @@ export class Progress {
       const evicted = end - cursor.position - aside.length
       const moved = { ...cursor, position: end, evicted: cursor.evicted + evicted }
       moved.rejected += aside.length
-      // Batches begin elsewhere now: only the rest of the one that was cut can be asked for.
-      moved.sending = Math.min(cursor.sending, boundOf(cursor.position, end, this.#options.exporter.accepts[kind]!))
       this.account.moved(kind, moved, [], new Map())
       Object.assign(cursor, moved)
       for (const sequence of aside) this.#ahead.delete(sequence)
       const { exporter, run, say, onPassed } = this.#options
-      if (kind === this.main) onPassed(end, cursor.sending)
+      if (kind === this.main) onPassed(end)
       say(
         `${exporter.name}: ${counted(evicted, kind.slice(0, -1))} of the run ${run} will not be delivered: the journal had to drop ${evicted === 1 ? 'it' : 'them'}, see journal.maxRunBytes and journal.maxBytes`,
       )
@@ -229,19 +243,18 @@ export class Progress {
     const rejected = [...fresh, ...refused].sort((a, b) => a.sequence - b.sequence)
     const moved = { ...next, position: way.end, rejected: next.rejected + passed.length + refused.length }
     if (kind === this.main && way.end >= cursor.sending) {
-      const more = this.#options.nextOf(this.total - way.end)
+      // What is in doubt is asked for as it was sent.
+      const doubtEnd = this.#options.doubtEnd()
+      const more = doubtEnd > way.end ? doubtEnd - way.end : this.#options.nextOf(this.total - way.end)
       if (more > 0) moved.sending = way.end + more
     }
     // A commit for each thousand points would take as long as sending them: 1.6 times as many a second without.
-    const isWithin = kind === this.main && way.isPart !== true && way.end < cursor.sending
+    const isWithin = this.#canAsk && kind === this.main && way.isPart !== true && way.end < cursor.sending
     if (isWithin && passed.length + refused.length === 0) this.account.movedWithin(kind, moved, heights)
     else this.account.moved(kind, moved, rejected, heights)
     for (const { sequence } of passed) this.#ahead.delete(sequence)
     Object.assign(cursor, moved)
-    if (kind === this.main) this.#options.onPassed(way.end, Infinity)
+    if (kind === this.main) this.#options.onPassed(way.end)
     this.#options.onMoved(kind)
   }
 }
-
-/** Where the batch ends that `at` lies in, of batches of `size` items behind `from`. */
-const boundOf = (from: number, at: number, size: number): number => from + Math.ceil((at - from) / size) * size

@@ -35,6 +35,8 @@ export class Sender {
   readonly #options: SenderOptions
   #doubt: Doubt = 'none'
   #doubtEnd = 0
+  /** Where the batch ends that goes in pieces. */
+  #piecesEnd = 0
 
   constructor(options: SenderOptions) {
     this.#options = options
@@ -55,10 +57,12 @@ export class Sender {
     this.#doubtEnd = end
   }
 
-  /** Everything up to `position` is known; the doubt goes no further than `bound`. */
-  passed(position: number, bound: number): void {
-    this.#doubtEnd = Math.min(this.#doubtEnd, bound)
+  /** Everything up to `position` is known. */
+  passed(position: number): void {
     if (position >= this.#doubtEnd) this.#doubt = 'none'
+    // What follows a batch that could not be asked for may well be.
+    else if (this.#doubt === 'pieces' && position >= this.#piecesEnd && this.#options.exporter.confirm !== undefined)
+      this.#doubt = 'ask'
   }
 
   /**
@@ -93,8 +97,10 @@ export class Sender {
       },
       { tries: isProbe ? 1 : TRIES, clock, cut, onFailed },
     )
-    // What was to follow a batch that goes in pieces is not asked for: it may go once more, which costs the server time.
-    if (isDoubtful && result.kind === 'pieces') this.doubtUpTo('pieces', end)
+    if (isDoubtful && result.kind === 'pieces') {
+      this.#piecesEnd = end
+      this.doubtUpTo('pieces', Math.max(end, this.#doubt === 'none' ? 0 : this.#doubtEnd))
+    }
     return result
   }
 

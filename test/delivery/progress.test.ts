@@ -22,6 +22,7 @@ function progress(exporter: MemoryExporter = new MemoryExporter(), path = ':memo
   const said: string[] = []
   const heard: string[] = []
   const nextOf = { items: 0, asked: [] as number[] }
+  const doubt = { end: 0 }
   const begin = () =>
     new Progress({
       journal,
@@ -30,7 +31,8 @@ function progress(exporter: MemoryExporter = new MemoryExporter(), path = ':memo
       run: 'ppo',
       say: (text) => said.push(text),
       onMoved: (kind) => heard.push(`moved ${kind}`),
-      onPassed: (position, bound) => heard.push(`passed ${position}, to ${bound}`),
+      onPassed: (position) => void heard.push(`passed ${position}`),
+      doubtEnd: () => doubt.end,
       nextOf: (waiting) => (nextOf.asked.push(waiting), nextOf.items),
     })
   const it = begin()
@@ -48,7 +50,7 @@ function progress(exporter: MemoryExporter = new MemoryExporter(), path = ':memo
     const one = batch(after, 1, kind)
     it.reject(one, why, cursor(kind), { end: after + 1, aside: [] })
   }
-  return { it, journal, said, heard, nextOf, begin, cursor, kept, batch, rejected, refuse }
+  return { it, journal, said, heard, doubt, nextOf, begin, cursor, kept, batch, rejected, refuse }
 }
 
 describe('progress', () => {
@@ -81,7 +83,7 @@ describe('progress', () => {
     const { it, journal, cursor, batch } = progress(exporter)
     addSpans(journal, [spanOf('a')])
     expect([it.waiting, it.delivered, it.isBegun, it.isDrained]).toEqual([0, 0, false, false])
-    it.rest(0)
+    it.rest()
     it.settle(batch(0, 9, 'params'), cursor('params'), { end: 1, aside: [] })
     expect(it.isDrained).toBe(true)
   })
@@ -109,9 +111,9 @@ describe('progress', () => {
     it.begin('points', cursor(), { end: 60, aside: [] })
     expect([it.isBegun, heard.length]).toEqual([true, 1])
     it.settle(batch(0, 59), cursor(), { end: 59, aside: [] })
-    expect(heard.splice(0)).toEqual(['moved params', 'passed 59, to Infinity', 'moved points'])
+    expect(heard.splice(0)).toEqual(['moved params', 'passed 59', 'moved points'])
     it.settle(batch(59, 1), cursor(), { end: 60, aside: [] })
-    expect([it.isBegun, heard]).toEqual([false, ['passed 60, to Infinity', 'moved points']])
+    expect([it.isBegun, heard]).toEqual([false, ['passed 60', 'moved points']])
   })
 
   it('notes the batch that will follow in the commit that ends the one before', () => {
@@ -130,7 +132,7 @@ describe('progress', () => {
   })
 
   it('within the bounds that are noted is on disk with the next commit, or when nothing more is sent', () => {
-    const { it, journal, cursor, batch, kept } = progress()
+    const { it, journal, cursor, batch, kept } = progress(new ConfirmingExporter())
     addPoints(journal, stepsOf(1, 100))
     it.begin('points', cursor(), { end: 90, aside: [] })
     it.settle(batch(0, 30), cursor(), { end: 30, aside: [] })
@@ -138,14 +140,43 @@ describe('progress', () => {
     addPoints(journal, stepsOf(101, 101))
     expect(kept()).toEqual({ ...nothing, position: 30, delivered: 30, sending: 90 })
     it.settle(batch(30, 30), cursor(), { end: 60, aside: [] })
-    it.rest(Infinity)
+    it.writeLate()
     expect(kept()).toEqual({ ...nothing, position: 60, delivered: 60, sending: 90 })
     it.settle(batch(60, 30), cursor(), { end: 90, aside: [] })
     expect(kept()).toEqual({ ...nothing, position: 90, delivered: 90, sending: 90 })
   })
 
+  it('is on disk at once where nobody can be asked, and so are the bounds of each batch', () => {
+    const { it, journal, cursor, batch, kept } = progress()
+    addPoints(journal, stepsOf(1, 100))
+    it.begin('points', cursor(), { end: 90, aside: [] })
+    it.begin('points', cursor(), { end: 30, aside: [] })
+    expect(kept().sending).toBe(30)
+    cursor().sending = 90
+    it.settle(batch(0, 30), cursor(), { end: 30, aside: [] })
+    expect(kept()).toMatchObject({ position: 30, delivered: 30 })
+  })
+
+  it('notes with what follows all that may be stored already, but for a part of a batch', () => {
+    const { it, journal, cursor, batch, kept, doubt, nextOf } = progress(new ConfirmingExporter())
+    addPoints(journal, stepsOf(1, 100))
+    doubt.end = 80
+    it.begin('points', cursor(), { end: 10, aside: [], isPart: true })
+    expect(kept().sending).toBe(10)
+    it.begin('points', cursor(), { end: 20, aside: [] })
+    expect(kept().sending).toBe(80)
+    it.begin('points', cursor(), { end: 10, aside: [], isPart: true })
+    it.settle(batch(0, 10), cursor(), { end: 10, aside: [], isPart: true })
+    expect([kept().sending, nextOf.asked]).toEqual([80, []])
+    it.rest()
+    expect(kept().sending).toBe(80)
+    doubt.end = 0
+    it.rest()
+    expect(kept().sending).toBe(10)
+  })
+
   it('over rows that were set aside, over a refused one and of a part is on disk at once', () => {
-    const { it, journal, cursor, batch, kept, refuse } = progress()
+    const { it, journal, cursor, batch, kept, refuse } = progress(new ConfirmingExporter())
     addPoints(journal, stepsOf(1, 100))
     it.begin('points', cursor(), { end: 90, aside: [] })
     refuse(0, refusal('too large'))
@@ -177,7 +208,7 @@ describe('a batch under way', () => {
     addPoints(journal, stepsOf(1, 100))
     it.begin('points', cursor(), { end: 60, aside: [] })
     expect([kept().sending, begin().isBegun]).toEqual([60, true])
-    it.rest(0)
+    it.rest()
     expect([kept().sending, begin().isBegun]).toEqual([0, false])
   })
 
@@ -186,7 +217,7 @@ describe('a batch under way', () => {
     addPoints(journal, stepsOf(1, 100))
     it.begin('points', cursor(), { end: 60, aside: [] })
     journal.run(`CREATE TRIGGER full BEFORE UPDATE ON cursors BEGIN SELECT RAISE(FAIL, 'disk is full'); END`)
-    it.rest(0)
+    it.rest()
     expect(kept().sending).toBe(60)
   })
 
@@ -194,7 +225,7 @@ describe('a batch under way', () => {
     const { it, journal, kept } = progress()
     journal.run('UPDATE cursors SET sending = 0, position = 0, resent = 9')
     journal.run(`CREATE TRIGGER seen AFTER UPDATE ON cursors BEGIN UPDATE cursors SET resent = 10; END`)
-    it.rest(0)
+    it.rest()
     expect(kept().resent).toBe(9)
   })
 })
@@ -370,7 +401,7 @@ describe('what the journal had to drop', () => {
     expect(said).toEqual([
       'memory: 100 points of the run ppo will not be delivered: the journal had to drop them, see journal.maxRunBytes and journal.maxBytes',
     ])
-    expect([it.hasLost, it.waiting, heard]).toEqual([true, 100, ['passed 100, to 0']])
+    expect([it.hasLost, it.waiting, heard]).toEqual([true, 100, ['passed 100']])
     expect(kept()).toEqual({ ...nothing, position: 100, evicted: 100, sending: 0 })
     expect(cursor()).toEqual(kept())
   })
@@ -428,21 +459,10 @@ describe('what the journal had to drop', () => {
     it.begin('points', cursor(), { end: 20, aside: [] })
     journal.drop(1)
     it.passEvicted()
-    expect(heard).toEqual(['passed 10, to 20'])
+    expect(heard).toEqual(['passed 10'])
     journal.drop(1)
     it.passEvicted()
-    expect(heard).toEqual(['passed 10, to 20', 'passed 20, to 20'])
-  })
-
-  it('leaves of batches in doubt only the rest of the one that it was cut from: those behind it begin elsewhere', () => {
-    const exporter = new MemoryExporter()
-    exporter.accepts = { points: 8 }
-    const { it, journal, cursor, kept, heard } = progress(exporter, onDisk())
-    for (const from of [1, 11, 21, 31]) addPoints(journal, stepsOf(from, from + 9))
-    it.begin('points', cursor(), { end: 40, aside: [] })
-    journal.drop(1)
-    it.passEvicted()
-    expect([kept(), heard]).toEqual([{ ...nothing, position: 10, evicted: 10, sending: 16 }, ['passed 10, to 16']])
+    expect(heard).toEqual(['passed 10', 'passed 20'])
   })
 
   it('is told of spans as such', () => {
