@@ -197,9 +197,9 @@ export class Delivery {
         else if (failure === 'again') continue
         else await this.#suspend(failure)
       } catch (error) {
-        // The journal could not be read or written; what was sent meanwhile is asked for.
-        if (this.#sender.doubt === 'none' && this.#doubt !== 'pieces')
-          this.#sender.doubtUpTo(this.#doubt, this.#upcoming.endOfNext(this.#progress))
+        // The journal could not be read or written; what was sent meanwhile, for which it was noted, is asked for.
+        if (this.#progress.isBegun && this.#sender.doubt === 'none' && this.#doubt !== 'pieces')
+          this.#sender.doubtUpTo(this.#doubt, this.#upcoming.endOfBegun(this.#progress))
         await this.#suspend({
           kind: 'retry',
           error: new Error(`the journal ${this.#journal.path} fails (${(error as Error).message})`),

@@ -54,8 +54,8 @@ export class Upcoming {
     return batch?.kind === 'points' && this.splitsNaN && begun <= 0 ? untilNaN(batch) : batch
   }
 
-  /** Where the batch of the main kind ends that goes next. */
-  endOfNext({ cursors, main }: Progress): number {
+  /** Where the batch of the main kind ends that was begun. */
+  endOfBegun({ cursors, main }: Progress): number {
     const { position, sending } = cursors.get(main)!
     return position + cutOf(sending - position, this.#exporter.accepts[main]!)
   }
