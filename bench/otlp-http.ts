@@ -2,30 +2,26 @@
  * OTLP/HTTP: spans per second of processor time of a server that decodes and extracts as Spanbridge does, beside a bare
  * node:http server that decodes with protobufjs and does nothing else. Same bodies, same client, in turns.
  *
- *     node bench/otlp-http.ts
+ *     node bench/otlp-http.ts --rounds 8
+ *     node bench/otlp-http.ts --json       one line with the ratio of each round
  */
 import { fork, type ChildProcess } from 'node:child_process'
 import { createServer } from 'node:http'
 import { createRequire } from 'node:module'
 import type { AddressInfo } from 'node:net'
 import { fileURLToPath } from 'node:url'
+import { parseArgs } from 'node:util'
 import { Pool } from 'undici'
-import { readFlags } from '../src/config/flags.ts'
-import { loadSettings, rulesOf } from '../src/config/load.ts'
-import { globs } from '../src/layer/globs.ts'
-import { Layer } from '../src/layer/layer.ts'
-import { compileRules } from '../src/layer/rules.ts'
-import { SpanLayer } from '../src/layer/spans.ts'
-import { WaitingLedger } from '../src/layer/waiting.ts'
-import { readTraces } from '../src/otlp/traces.ts'
+import { SpanColumns } from '../src/otlp/columns.ts'
 import { listenOtlpHttp } from '../src/receivers/otlp-http/server.ts'
-import { Counters, POINTS } from '../src/telemetry/counters.ts'
-import { requestOf } from './spans.ts'
+import { layerOf } from './otlp-layer.ts'
+import { NUMBERS_A_SPAN, requestOf } from './spans.ts'
 
-const ROUNDS = 8
 const REQUESTS = 400
 const SPANS = 512
 const CONNECTIONS = 4
+/** The first rounds warm up. */
+const WARM_UP = 2
 
 /** What the server has spent and seen since it was last asked. */
 interface Spent {
@@ -34,26 +30,16 @@ interface Spent {
 }
 
 async function serveOurs(): Promise<number> {
-  const { settings } = loadSettings(readFlags([], false), {})
-  const rules = compileRules(rulesOf(settings))
-  const counters = new Counters()
-  const nothing = (): void => {}
-  const layer = new Layer(rules, { series: nothing, point: nothing, params: nothing, firstSkipped: nothing }, counters)
-  const spans = new SpanLayer({ rules, isMeasured: globs(['*']), allows: () => true })
-  const run = {
-    layer,
-    counters,
-    ledger: new WaitingLedger({ waiting: nothing, settled: nothing }),
-    names: new Set<string>(),
-  }
+  const columns = new SpanColumns()
+  const layer = layerOf()
   const server = await listenOtlpHttp({
     host: '127.0.0.1',
     port: 0,
     token: null,
     take: async (_path, body) => {
       seen += 1
-      spans.spans(readTraces(body), run, Date.now())
-      if (counters.values[POINTS] === 0) throw new Error('no points were taken')
+      columns.read(body)
+      if (layer.take(columns) !== SPANS * NUMBERS_A_SPAN) throw new Error('not all numbers were taken')
       return null
     },
     hasComeBack: () => false,
@@ -128,11 +114,14 @@ async function round(
 const median = (values: number[]): number => values.toSorted((a, b) => a - b)[Math.floor(values.length / 2)]!
 
 async function main(): Promise<void> {
+  const { values: flags } = parseArgs({
+    options: { rounds: { type: 'string', default: '8' }, json: { type: 'boolean', default: false } },
+  })
   // Ids that never come again: a span that does is not taken twice.
   const bodiesOf = (): Uint8Array[] => Array.from({ length: REQUESTS }, () => requestOf(SPANS))
   const [ours, theirs] = [await start('ours'), await start('theirs')]
   const rates: { ours: number; theirs: number }[] = []
-  for (let i = 0; i < ROUNDS; i += 1) {
+  for (let i = 0; i < Number(flags.rounds) + WARM_UP; i += 1) {
     const bodies = bodiesOf()
     if (i % 2 === 0) rates.push({ ours: await round(ours, bodies), theirs: await round(theirs, bodies) })
     else {
@@ -140,17 +129,22 @@ async function main(): Promise<void> {
       rates.push({ theirs: first, ours: await round(ours, bodies) })
     }
   }
-  const measured = rates.slice(2) // the first ones warm up
+  const measured = rates.slice(WARM_UP)
+  const ratios = measured.map(({ ours, theirs }) => ours / theirs)
   console.log(
-    JSON.stringify({
-      spansPerCpuSecond: Math.round(median(measured.map(({ ours }) => ours))),
-      protobufjsPerCpuSecond: Math.round(median(measured.map(({ theirs }) => theirs))),
-      ratio: Number(median(measured.map(({ ours, theirs }) => ours / theirs)).toFixed(2)),
-    }),
+    JSON.stringify(
+      flags.json
+        ? { rows: { 'otlp-http': ratios } }
+        : {
+            spansPerCpuSecond: Math.round(median(measured.map(({ ours }) => ours))),
+            protobufjsPerCpuSecond: Math.round(median(measured.map(({ theirs }) => theirs))),
+            ratio: Number(median(ratios).toFixed(2)),
+          },
+    ),
   )
   await Promise.all([ours.pool.close(), theirs.pool.close()])
   ours.child.disconnect()
   theirs.child.disconnect()
 }
 
-await (process.argv[2] === undefined ? main() : serve(process.argv[2]))
+await (process.send === undefined ? main() : serve(process.argv[2]!))

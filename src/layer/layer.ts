@@ -92,22 +92,58 @@ export class Layer {
   }
 
   /** One number more at the step and in the category of an event, under a path of its own; null: its names are too many. */
-  measure(event: TracingEvent, path: string | null, value: number, receivedAt: number): void {
+  measure(event: TracingEvent, path: () => string | null, value: number, receivedAt: number): void {
     this.#underWay = event
     const prefix = prefixOf(event, this.#rules)
     const step = stepOf(event, this.#rules, prefix)
     if (typeof step !== 'number') this.#skipNumbers(step ?? 'no_step', 1)
-    else if (path === null) this.#skipNumbers('series_cap', 1)
-    else {
-      const slot = this.#series.intern(`${this.#rules.prefixes[prefix]!}/${path}`)
-      this.#number(slot, step, event.time ?? receivedAt, value)
-    }
+    else this.#number(this.slotOfPath(prefix, path()), step, event.time ?? receivedAt, value)
   }
 
   /** Numbers of which nothing is known but that they are numbers: they have no step. */
   lose(event: TracingEvent, numbers: number): void {
     this.#underWay = event
     this.#skipNumbers('no_step', numbers)
+  }
+
+  /*
+   * What follows is for whoever has looked for step and names himself, and counts himself (`columns.ts`).
+   */
+
+  /** The series of a field of an event in a category; negative: `NOT_A_KEY`, or why it has none. */
+  slotOf(prefix: number, name: string): number {
+    if (this.#rules.neverKeys.has(name) || isClientNoise(name)) return NOT_A_KEY
+    return this.slotOfPath(prefix, name)
+  }
+
+  /** The series of a path; null: its names are too many. */
+  slotOfPath(prefix: number, path: string | null): number {
+    return path === null ? SERIES_CAP : this.#series.intern(`${this.#rules.prefixes[prefix]!}/${path}`)
+  }
+
+  /** A point, to be counted by `countPoints`. */
+  point(slot: number, step: number, time: number, value: number): void {
+    this.#out.point(slot, step, time, value)
+  }
+
+  countPoints(points: number): void {
+    this.#counters.add(NUMBERS, points)
+    this.#counters.add(POINTS, points)
+  }
+
+  countEvent(): void {
+    this.#counters.add(EVENTS, 1)
+  }
+
+  /** Skips numbers; `event` makes what they are of, as an example. */
+  skip(reason: SkipReason, numbers: number, event: () => TracingEvent): void {
+    this.#underWay = this.#seenReasons.has(reason) || numbers === 0 ? null : event()
+    this.#skipNumbers(reason, numbers)
+  }
+
+  /** Skips a number for the reason that it has no series. */
+  skipSlot(slot: number, event: () => TracingEvent): void {
+    this.skip(REASON_OF_SLOT[slot]!, 1, event)
   }
 
   /** How many numbers an event holds. */

@@ -1,32 +1,29 @@
-import { createHash } from 'node:crypto'
 import type { WaitingRow } from '../channel/messages.ts'
+import { ID_WORDS, SPAN_WORD, type SpanColumns } from '../otlp/columns.ts'
 import { logAsWritten, readLogs, type OtlpLog } from '../otlp/logs.ts'
 import { wrapTraces } from '../otlp/rewrap.ts'
 import { spanAsWritten, type OtlpEvent, type OtlpSpan, type ReadOptions } from '../otlp/traces.ts'
-import { DUPLICATE_SPANS, NUMBERS, ROUNDED_INTEGERS, SPANS, WAITING, type Counters } from '../telemetry/counters.ts'
+import { DUPLICATE_SPANS, NUMBERS, ROUNDED_INTEGERS, SPANS, WAITING } from '../telemetry/counters.ts'
+import { ColumnSpans } from './column-spans.ts'
 import type { AsWritten, Fields, TracingEvent } from './event.ts'
 import { hasStep } from './fields.ts'
-import type { Layer } from './layer.ts'
-import { Recent } from './recent.ts'
-import { CATEGORY_FIELDS, CONFIG_MESSAGES, type Rules } from './rules.ts'
+import { hasIds, idText, KnownSpans, putDigest, putIds } from './known.ts'
+import { CATEGORY_FIELDS, CONFIG_MESSAGES } from './rules.ts'
+import {
+  durationPath,
+  eventOf,
+  isRust,
+  levelOfWord,
+  lightOf,
+  NO_BYTES,
+  type EventOf,
+  type SpanLayerOptions,
+  type SpanRun,
+} from './span-rules.ts'
 import { WaitingRoom, type Origin, type Waiting, type WaitingLedger } from './waiting.ts'
 
 /** Spans of which later ones can learn step and category, and which are known again when they come twice. */
 const MAX_KNOWN = 100_000
-
-/** Spans around a span, of those that have a step or category, that are asked. */
-const MAX_DEPTH = 64
-
-/** Most names of spans whose duration is a series. */
-const MAX_SPAN_NAMES = 1000
-
-/** What a span tells those inside it: its step and category, and who is around it. */
-interface Known {
-  parent: string
-  fields: Fields
-  /** It tells nothing. */
-  isEmpty: boolean
-}
 
 /** What spans around tell, and the first of them that is not here yet. */
 interface Chain {
@@ -54,22 +51,7 @@ interface Item {
   count: (event: TracingEvent) => number
 }
 
-/** Where the numbers of one run go. */
-export interface SpanRun {
-  layer: Layer
-  counters: Counters
-  ledger: WaitingLedger
-  /** Names of spans whose duration is a series of the run. */
-  names: Set<string>
-}
-
-export interface SpanLayerOptions {
-  rules: Rules
-  /** Whether the duration of spans of this name is a series. */
-  isMeasured: (name: string) => boolean
-  /** Whether an event of this target and level (1 ERROR to 5 TRACE, null: unknown) is taken. */
-  allows: (target: string, level: number | null, isRust: boolean) => boolean
-}
+export type { SpanLayerOptions, SpanRun } from './span-rules.ts'
 
 /**
  * Turns OTLP spans and log records into events for the layer: attributes are fields, the spans around are where step and
@@ -79,14 +61,52 @@ export interface SpanLayerOptions {
 export class SpanLayer {
   readonly #options: SpanLayerOptions
   readonly #stepFields: readonly string[]
-  readonly #known = new Recent<string, Known>(MAX_KNOWN)
+  readonly #known = new KnownSpans(MAX_KNOWN)
   readonly #waiting = new WaitingRoom<Item>()
   /** Runs whose waiting has changed. */
   readonly #changed = new Set<WaitingLedger>()
+  readonly #columns: ColumnSpans
+  /** The id that is looked for. */
+  readonly #ids = new Int32Array(ID_WORDS)
 
   constructor(options: SpanLayerOptions) {
     this.#options = options
+    this.#columns = new ColumnSpans(options, this.#known, {
+      span: (span, run, now) => this.#putSpan(span, run, now),
+      event: (event, run, now) => this.#putEvent(event, run, now),
+    })
     this.#stepFields = [...new Set(options.rules.stepFields.flat()), ...CATEGORY_FIELDS]
+  }
+
+  /**
+   * Takes the spans of some groups of a request; children may stand before their parents. Returns the places of those that are
+   * new. The same as `spans`, but a span is an object only where it is odd or has to wait.
+   */
+  columns(columns: SpanColumns, groups: readonly number[], run: SpanRun, now: number): number[] {
+    this.#columns.begin(columns, run, now)
+    const fresh: number[] = []
+    let count = 0
+    for (const group of groups) {
+      const end = columns.groupEnd[group]!
+      const from = group === 0 ? 0 : columns.groupEnd[group - 1]!
+      count += end - from
+      for (let span = from; span < end; span += 1) {
+        if (this.#learnColumns(columns, span)) fresh.push(span)
+      }
+    }
+    run.counters.add(SPANS, count)
+    run.counters.add(DUPLICATE_SPANS, count - fresh.length)
+    let group = 0
+    for (let i = 0; i < fresh.length; i += 1) {
+      const span = fresh[i]!
+      while (span >= columns.groupEnd[group]!) group += 1
+      if (columns.isOdd[span] === 1) this.#span(columns.span(span), run, now)
+      else this.#columns.take(span, columns.groups[group]!.resource)
+    }
+    // Whoever waited for one of them knows more now.
+    if (!this.#waiting.isEmpty) for (const span of fresh) this.#wake(this.#idIn(columns, span))
+    this.#tell()
+    return fresh
   }
 
   /** Takes the spans of one request; children may stand before their parents. Returns those that are new. */
@@ -97,7 +117,7 @@ export class SpanLayer {
     counters.add(DUPLICATE_SPANS, spans.length - fresh.length)
     for (const span of fresh) this.#span(span, run, now)
     // Whoever waited for one of them knows more now.
-    for (const span of fresh) this.#wake(idOf(span.traceId, span.spanId))
+    for (const span of fresh) this.#wake(this.#idOf(span.traceId, span.spanId))
     this.#tell()
     return fresh
   }
@@ -185,27 +205,48 @@ export class SpanLayer {
 
   /** Notes what a span tells others; false when it is known already. */
   #learn({ traceId, spanId, parentSpanId, attributes, bytes }: OtlpSpan): boolean {
+    const ids = this.#ids
+    putIds(ids, traceId, spanId, parentSpanId)
     // One without ids is known again by all that it is.
-    const isNamed = traceId !== '' && spanId !== ''
-    const id = isNamed ? idOf(traceId, spanId) : createHash('sha256').update(bytes).digest('base64')
-    if (this.#known.has(id)) return false
-    const fields: Fields = {}
-    for (const name of this.#stepFields) if (Object.hasOwn(attributes, name)) fields[name] = attributes[name]
-    const parent = isNamed && parentSpanId !== '' ? idOf(traceId, parentSpanId) : ''
-    this.#known.set(id, { parent, fields, isEmpty: Object.keys(fields).length === 0 })
+    if (!hasIds(ids, 0)) putDigest(ids, bytes)
+    if (this.#known.has(ids, 0)) return false
+    const shared: Fields = {}
+    for (const name of this.#stepFields) if (Object.hasOwn(attributes, name)) shared[name] = attributes[name]
+    this.#known.add(ids, 0, Object.keys(shared).length === 0 ? null : { shared, number: null })
+    return true
+  }
+
+  #learnColumns(columns: SpanColumns, span: number): boolean {
+    if (columns.isOdd[span] === 1) return this.#learn(columns.span(span))
+    let ids = columns.ids
+    let at = span * ID_WORDS
+    if (!hasIds(ids, at)) {
+      ids = this.#ids
+      at = 0
+      putDigest(ids, columns.spanBytes(span))
+    }
+    if (this.#known.has(ids, at)) return false
+    this.#known.add(ids, at, this.#columns.toldBy(span), this.#columns.toldNumber)
     return true
   }
 
   #span(span: OtlpSpan, run: SpanRun, now: number): void {
-    const id = idOf(span.traceId, span.spanId)
     const light = lightOf(span)
-    this.#put(this.#spanMaker(light, run, now), run, now, () => ({ span: id, part: -1, body: null }))
-    for (const [part, event] of span.events.entries()) {
-      const written = isConfigMessage(event.name) ? eventWritten(span.bytes, part) : undefined
-      const make = this.#eventMaker(light, event, written, run, now)
-      this.#put(make, run, now, () => ({ span: id, part, body: null }))
-    }
+    this.#putSpan(light, run, now)
+    for (const part of span.events.keys()) this.#putEvent({ span: light, part, bytes: span.bytes }, run, now)
     run.counters.add(ROUNDED_INTEGERS, span.bigIntegers)
+  }
+
+  #putSpan(light: OtlpSpan, run: SpanRun, now: number): void {
+    const id = light.traceId + light.spanId
+    this.#put(this.#spanMaker(light, run, now), run, now, () => ({ span: id, part: -1, body: null }))
+  }
+
+  #putEvent({ span, part, bytes }: EventOf, run: SpanRun, now: number): void {
+    const id = span.traceId + span.spanId
+    const event = span.events[part]!
+    const written = isConfigMessage(event.name) ? eventWritten(bytes, part) : undefined
+    this.#put(this.#eventMaker(span, event, written, run, now), run, now, () => ({ span: id, part, body: null }))
   }
 
   #spanMaker(span: OtlpSpan, run: SpanRun, now: number): () => Item {
@@ -237,8 +278,7 @@ export class SpanLayer {
 
   #isAllowed({ attributes }: OtlpEvent, rust: boolean): boolean {
     const { target, level } = attributes
-    const word = typeof level === 'string' ? (LEVEL_OF_WORD[level.toUpperCase()] ?? null) : null
-    return this.#options.allows(typeof target === 'string' ? target : '', word, rust)
+    return this.#options.allows(typeof target === 'string' ? target : '', levelOfWord(level), rust)
   }
 
   #itemOf(
@@ -266,35 +306,26 @@ export class SpanLayer {
 
   #duration(event: TracingEvent, span: OtlpSpan, { layer, names }: SpanRun, now: number): void {
     if (!this.#isMeasured(span)) return
-    const isOver = !names.has(span.name) && names.size >= MAX_SPAN_NAMES
-    if (!isOver) names.add(span.name)
-    layer.measure(event, isOver ? null : `span/${span.name}/duration_ms`, span.durationMs!, now)
+    layer.measure(event, () => durationPath(span.name, names), span.durationMs!, now)
   }
 
   /** What the spans around tell, innermost first; `missing` is the first that is not here. */
   #chain(traceId: string, spanId: string): Chain {
-    const fields: Fields[] = []
-    const passed: Known[] = []
-    const seen = new Set<string>()
-    let id = traceId === '' || spanId === '' ? '' : idOf(traceId, spanId)
-    let missing: string | null = null
-    while (id !== '' && missing === null) {
-      const known = this.#known.get(id)
-      if (known === undefined) missing = id
-      else if (seen.has(id) || fields.length >= MAX_DEPTH) id = ''
-      else {
-        seen.add(id) // a circle of parents has an end like any other
-        if (known.isEmpty) passed.push(known)
-        else {
-          // Those that tell nothing are stepped over from now on: long chains would be walked for each of their spans.
-          for (const empty of passed.splice(0)) empty.parent = id
-          fields.push(known.fields)
-        }
-        id = known.parent
-      }
-    }
-    for (const empty of passed) empty.parent = missing ?? ''
-    return { fields, missing }
+    putIds(this.#ids, traceId, spanId, '')
+    this.#known.ask(this.#ids, 0, SPAN_WORD)
+    const { told, isMissing, missing } = this.#known
+    return { fields: [...told], missing: isMissing ? idText(missing, 0) : null }
+  }
+
+  #idIn(columns: SpanColumns, span: number): string {
+    if (columns.isOdd[span] === 0) return idText(columns.ids, span * ID_WORDS)
+    const { traceId, spanId } = columns.span(span)
+    return this.#idOf(traceId, spanId)
+  }
+
+  #idOf(traceId: string, spanId: string): string {
+    putIds(this.#ids, traceId, spanId, '')
+    return idText(this.#ids, 0)
   }
 
   /** Takes an item, or lets it wait for its step. */
@@ -347,16 +378,6 @@ function count({ counters }: SpanRun, numbers: number): void {
   counters.add(WAITING, numbers)
 }
 
-const NO_BYTES = new Uint8Array()
-
-/** What waits holds on to no request: a copy without the bytes. */
-const lightOf = (span: OtlpSpan): OtlpSpan => ({
-  ...span,
-  bytes: NO_BYTES,
-  resourceHead: NO_BYTES,
-  scopeHead: NO_BYTES,
-})
-
 const isConfigMessage = (message: string | null): boolean => message !== null && CONFIG_MESSAGES.has(message)
 
 const timeOf = ({ startMs, endMs }: OtlpSpan): number | null => (endMs > 0 ? endMs : startMs > 0 ? startMs : null)
@@ -371,24 +392,11 @@ const eventWritten = (bytes: Uint8Array, i: number) => (): AsWritten => ({
   line: null,
 })
 
-const idOf = (traceId: string, spanId: string): string => traceId + spanId
-
-const eventOf = (
-  time: number | null,
-  message: string | null,
-  attributes: Fields,
-  spans: readonly Fields[],
-): TracingEvent => ({ time, message, wrapped: [attributes], line: null, wrapperNames: [], spans })
-
 /** Rust's appender puts the message into the body and a place in the source into the name. */
 function messageOf({ body, eventName }: OtlpLog): string | null {
   if (CONFIG_MESSAGES.has(eventName)) return eventName
   return typeof body === 'string' ? body : eventName === '' ? null : eventName
 }
-
-const isRust = (resource: Fields): boolean => resource['telemetry.sdk.language'] === 'rust'
-
-const LEVEL_OF_WORD: Readonly<Record<string, number>> = { ERROR: 1, WARN: 2, INFO: 3, DEBUG: 4, TRACE: 5 }
 
 /** OpenTelemetry's numbers: 1 TRACE, 5 DEBUG, 9 INFO, 13 WARN, 17 ERROR, 21 FATAL, each with three finer ones. */
 const levelOfSeverity = (severity: number): number | null =>

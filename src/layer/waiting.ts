@@ -65,6 +65,10 @@ export class WaitingRoom<T> {
   readonly #waiting = new Map<string, Waiting<T>[]>()
   #count = 0
 
+  get isEmpty(): boolean {
+    return this.#count === 0
+  }
+
   get isOverfull(): boolean {
     return this.#count > MAX_WAITING
   }

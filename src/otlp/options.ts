@@ -15,3 +15,6 @@ export function countsIntegerText({ integerText = 'auto' }: ReadOptions, resourc
 /** Whether a resource leaves it open what language its spans are from. */
 export const mayBeRust = ({ integerText = 'auto' }: ReadOptions, resource: Fields): boolean =>
   integerText === 'auto' && own(resource, 'telemetry.sdk.language') === undefined
+
+/** Levels as Rust's tracing writes them. */
+export const RUST_LEVELS: ReadonlySet<unknown> = new Set(['TRACE', 'DEBUG', 'INFO', 'WARN', 'ERROR'])

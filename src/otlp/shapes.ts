@@ -34,13 +34,15 @@ export const STATUS: Shape = {
   known: fieldSet(2, 3),
 }
 
+/** What is met in attributes from which no numbers are taken. */
+const ignored = new ValueNotes()
+
 /** Reads the message that begins with its length here, its attributes into `fields`. */
-export function readShape(r: WireReader, shape: Shape, fields: Fields = {}): void {
+export function readShape(r: WireReader, shape: Shape, fields?: Fields): void {
   const outer = r.enter()
-  const notes = new ValueNotes()
   while (r.pos < r.end) {
     const tag = r.tag()
-    if (tag === shape.attributes) readAttribute(r, fields, notes)
+    if (tag === shape.attributes) readAttribute(r, fields ?? {}, ignored)
     else r.skip(tag, shape.others.includes(tag) ? 0 : shape.known)
   }
   r.end = outer

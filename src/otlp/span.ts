@@ -6,17 +6,17 @@ import { msOf } from './times.ts'
 import { readName, readPlainAttribute, type ValueNotes } from './values.ts'
 import { fieldSet, I32, I64, LEN, tagOf, VARINT, type WireReader } from './wire.ts'
 
-const TRACE_ID = tagOf(1, LEN)
-const SPAN_ID = tagOf(2, LEN)
+export const TRACE_ID = tagOf(1, LEN)
+export const SPAN_ID = tagOf(2, LEN)
 const TRACE_STATE = tagOf(3, LEN)
-const PARENT_SPAN_ID = tagOf(4, LEN)
-const NAME = tagOf(5, LEN)
+export const PARENT_SPAN_ID = tagOf(4, LEN)
+export const NAME = tagOf(5, LEN)
 const KIND = tagOf(6, VARINT)
-const START = tagOf(7, I64)
-const END = tagOf(8, I64)
-const ATTRIBUTES = tagOf(9, LEN)
+export const START = tagOf(7, I64)
+export const END = tagOf(8, I64)
+export const ATTRIBUTES = tagOf(9, LEN)
 const DROPPED_ATTRIBUTES = tagOf(10, VARINT)
-const EVENTS = tagOf(11, LEN)
+export const EVENTS = tagOf(11, LEN)
 const DROPPED_EVENTS = tagOf(12, VARINT)
 const LINKS = tagOf(13, LEN)
 const DROPPED_LINKS = tagOf(14, VARINT)
@@ -24,11 +24,36 @@ const STATUS = tagOf(15, LEN)
 const FLAGS = tagOf(16, I32)
 const SPAN = fieldSet(1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16)
 
-const EVENT_TIME = tagOf(1, I64)
-const EVENT_NAME = tagOf(2, LEN)
-const EVENT_ATTRIBUTES = tagOf(3, LEN)
+export const EVENT_TIME = tagOf(1, I64)
+export const EVENT_NAME = tagOf(2, LEN)
+export const EVENT_ATTRIBUTES = tagOf(3, LEN)
 const EVENT_DROPPED = tagOf(4, VARINT)
 const EVENT = fieldSet(1, 2, 3, 4)
+
+/** Passes over a field of a Span of which nothing is kept. */
+export function skipInSpan(r: WireReader, tag: number): void {
+  switch (tag) {
+    case LINKS:
+      readShape(r, LINK)
+      break
+    case STATUS:
+      readShape(r, STATUS_SHAPE)
+      break
+    case TRACE_STATE:
+    case KIND:
+    case DROPPED_ATTRIBUTES:
+    case DROPPED_EVENTS:
+    case DROPPED_LINKS:
+    case FLAGS:
+      r.skip(tag)
+      break
+    default:
+      r.skip(tag, SPAN)
+  }
+}
+
+/** Passes over a field of an Event of which nothing is kept. */
+export const skipInEvent = (r: WireReader, tag: number): void => r.skip(tag, tag === EVENT_DROPPED ? 0 : EVENT)
 
 const traceIds = new Ids(TRACE_ID_BYTES)
 const spanIds = new Ids(SPAN_ID_BYTES)
@@ -114,22 +139,8 @@ export function readSpan(r: WireReader, group: Omit<Group, 'items'>, notes: Valu
       case EVENTS:
         events.push(readEvent(r, notes))
         break
-      case LINKS:
-        readShape(r, LINK)
-        break
-      case STATUS:
-        readShape(r, STATUS_SHAPE)
-        break
-      case TRACE_STATE:
-      case KIND:
-      case DROPPED_ATTRIBUTES:
-      case DROPPED_EVENTS:
-      case DROPPED_LINKS:
-      case FLAGS:
-        r.skip(tag)
-        break
       default:
-        r.skip(tag, SPAN)
+        skipInSpan(r, tag)
     }
   }
   // The difference of the halves is exact up to 104 days, unlike that of two times as doubles.
@@ -170,7 +181,7 @@ function readEvent(r: WireReader, notes: ValueNotes): OtlpEvent {
     } else if (tag === EVENT_NAME) {
       name = readName(r)
     } else {
-      r.skip(tag, tag === EVENT_DROPPED ? 0 : EVENT)
+      skipInEvent(r, tag)
     }
   }
   r.end = outer

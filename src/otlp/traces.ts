@@ -1,6 +1,6 @@
 import { own, type Fields } from '../layer/event.ts'
 import { groupsOf, type Group } from './envelope.ts'
-import { countsIntegerText, mayBeRust, type ReadOptions } from './options.ts'
+import { countsIntegerText, mayBeRust, RUST_LEVELS, type ReadOptions } from './options.ts'
 import { readSpan, type OtlpSpan } from './span.ts'
 import { ValueNotes, type ValueOptions } from './values.ts'
 import { WireReader } from './wire.ts'
@@ -33,10 +33,8 @@ function readGroup(r: WireReader, group: Group, integerText: boolean): OtlpSpan[
   return spans
 }
 
-const RUST_LEVELS: ReadonlySet<unknown> = new Set(['TRACE', 'DEBUG', 'INFO', 'WARN', 'ERROR'])
-
 /** Whether Rust's tracing-opentelemetry has written a span: its events have a level and a target, itself busy and idle times. */
-const isOfTracing = ({ attributes, events }: OtlpSpan): boolean =>
+export const isOfTracing = ({ attributes, events }: OtlpSpan): boolean =>
   (typeof own(attributes, 'busy_ns') === 'number' && typeof own(attributes, 'idle_ns') === 'number') ||
   events.some(
     (event) => RUST_LEVELS.has(own(event.attributes, 'level')) && typeof own(event.attributes, 'target') === 'string',

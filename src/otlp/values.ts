@@ -137,7 +137,7 @@ export function readValue(r: WireReader, notes: ValueNotes, depth = 1): unknown 
     else if (tag === STRING) value = notes.integerText ? fromText(readText(r), notes) : readText(r)
     else if (tag === BOOL) value = readBool(r)
     else if (tag === ARRAY || tag === KVLIST) value = readNested(r, tag, notes, depth)
-    else if (tag === BYTES) value = r.viewOfField()
+    else if (tag === BYTES) value = r.viewOfField().slice() // values outlive the body
     else r.skip(tag, ANY_VALUE)
   }
   r.end = outer
@@ -149,7 +149,8 @@ function readBool(r: WireReader): boolean {
   return r.low !== 0 || r.high !== 0
 }
 
-function readNested(r: WireReader, tag: number, notes: ValueNotes, depth: number): unknown {
+/** Reads an ArrayValue or a KeyValueList; null when it lies too deep. */
+export function readNested(r: WireReader, tag: number, notes: ValueNotes, depth: number): unknown {
   if (depth >= MAX_NESTING) {
     notes.tooDeep += 1
     r.skip(tag)
@@ -169,7 +170,8 @@ function readNested(r: WireReader, tag: number, notes: ValueNotes, depth: number
   return tag === ARRAY ? list : fields
 }
 
-function readInteger(r: WireReader, notes: ValueNotes): unknown {
+/** Reads an integer; of one beyond 2^53 the nearest double, or what `notes` ask for. */
+export function readInteger(r: WireReader, notes: ValueNotes): unknown {
   const value = r.int64()
   if (value < TWO_TO_53 && value > -TWO_TO_53) return value
   return big((BigInt(r.high | 0) << 32n) | BigInt(r.low), value, notes)
@@ -184,7 +186,8 @@ function big(exact: bigint, value: number, notes: ValueNotes): unknown {
 /** No integer of 128 bits, the widest that Rust writes as text, has more than 39 digits. */
 const INTEGER = /^(?:0|-?[1-9]\d{0,38})$/
 
-function fromText(text: string, notes: ValueNotes): unknown {
+/** The integer that a text is, else the text. */
+export function fromText(text: string, notes: ValueNotes): unknown {
   if (text.length > 40 || !INTEGER.test(text)) return text
   const value = Number(text)
   return Number.isSafeInteger(value) ? value : big(BigInt(text), value, notes)

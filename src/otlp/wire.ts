@@ -150,9 +150,9 @@ export class WireReader {
     return new Uint8Array(this.bytes.buffer, this.bytes.byteOffset + from, to - from)
   }
 
-  /** Counts one more object that this body makes us build. */
-  object(): void {
-    this.#objects += 1
+  /** Counts one more object, or several, that this body makes us build. */
+  object(count = 1): void {
+    this.#objects += count
     if (this.#objects > MAX_OBJECTS) this.fail(`at most ${MAX_OBJECTS} spans, events, attributes and lists`, 'more')
   }
 

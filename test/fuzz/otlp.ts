@@ -4,6 +4,7 @@ import { compileRules } from '../../src/layer/rules.ts'
 import { SpanLayer } from '../../src/layer/spans.ts'
 import { WaitingLedger } from '../../src/layer/waiting.ts'
 import { withResource } from '../../src/otlp/copy.ts'
+import { SpanColumns } from '../../src/otlp/columns.ts'
 import { logsFromJson, tracesFromJson } from '../../src/otlp/json.ts'
 import { readLogs, type OtlpLog } from '../../src/otlp/logs.ts'
 import { wrapTraces } from '../../src/otlp/rewrap.ts'
@@ -44,27 +45,68 @@ function text(random: Random, texts: readonly string[]): Buffer {
 
 const rules = compileRules(defaultLayer)
 
-/** What the layer makes of a request: every number of it is a point, skipped, or waits until the end. */
-function take(spans: readonly OtlpSpan[], logs: readonly OtlpLog[]): void {
+interface Taken {
+  points: [series: string, step: number, time: number, value: number][]
+  counts: number[]
+}
+
+/** What the layer makes of a request, as objects or in columns: every number of it is a point, skipped, or waits until the end. */
+function take(spans: readonly OtlpSpan[] | SpanColumns, logs: readonly OtlpLog[]): Taken {
   const counters = new Counters()
-  let points = 0
-  const out = { series: () => {}, params: () => {}, firstSkipped: () => {} }
-  const layer = new Layer(rules, { ...out, point: () => void (points += 1) }, counters)
+  const keys: string[] = []
+  const points: Taken['points'] = []
+  const layer = new Layer(
+    rules,
+    {
+      params: () => {},
+      firstSkipped: () => {},
+      series: (id, key) => void (keys[id] = key),
+      point: (series, step, time, value) => void points.push([keys[series]!, step, time, value]),
+    },
+    counters,
+  )
   const spanLayer = new SpanLayer({ rules, isMeasured: () => true, allows: () => true })
   const ledger = new WaitingLedger({ waiting: () => {}, settled: () => {} })
   const run = { layer, counters, ledger, names: new Set<string>() }
-  spanLayer.spans(spans, run, RECEIVED_AT)
+  if (spans instanceof SpanColumns) spanLayer.columns(spans, [...spans.groups.keys()], run, RECEIVED_AT)
+  else spanLayer.spans(spans, run, RECEIVED_AT)
   spanLayer.logs(logs, run, RECEIVED_AT)
   spanLayer.end(run)
   const { values } = counters
   const skips = SKIP_REASONS.reduce((sum, reason) => sum + values[skipped(reason)]!, 0)
   law(values[WAITING] === 0, 'nothing waits behind the end')
   law(values[NUMBERS] === values[POINTS]! + skips, 'numbers = points + skipped')
-  law(values[POINTS] === points, 'every point that is counted is there')
+  law(values[POINTS] === points.length, 'every point that is counted is there')
+  return { points, counts: [...values] }
+}
+
+/** One for all inputs, so that what it remembers of one meets the next. */
+const columns = new SpanColumns()
+
+function readColumns(bytes: Uint8Array, spans: readonly OtlpSpan[]): void {
+  columns.read(bytes, { integerText: 'auto' })
+  const same = Array.from({ length: columns.count }, (_, i) => columns.span(i))
+  law(isDeepStrictEqual(same, spans), 'spans in columns are the same')
+  law(isDeepStrictEqual(take(columns, []), take(spans, [])), 'spans in columns give the same points and counts')
+}
+
+/** @throws what the objects do not: that columns take it */
+function refuseColumns(bytes: Uint8Array, error: unknown): never {
+  const found = outcomeOf(() => columns.read(bytes, { integerText: 'auto' }), WireError)
+  law(found === 'refused', 'what is refused is refused in columns')
+  throw error
+}
+
+function spansOf(bytes: Uint8Array): OtlpSpan[] {
+  try {
+    return readTraces(bytes, { integerText: 'auto' })
+  } catch (error) {
+    return refuseColumns(bytes, error)
+  }
 }
 
 function readAllTraces(bytes: Uint8Array): void {
-  const spans = readTraces(bytes, { integerText: 'auto' })
+  const spans = spansOf(bytes)
   const plain = readTraces(bytes, { integerText: 'never' })
   for (const { bytes, attributes } of plain)
     // The fast way to read attributes against the one that knows no short cuts.
@@ -81,7 +123,7 @@ function readAllTraces(bytes: Uint8Array): void {
     law(copied === span || spanName(copied.bytes) === span.name, 'attributes behind a span leave it what it is')
     ownerOf(span.resource, { attributes: ['service.name', 'host.name'], acceptIds: true, isOurs: () => false })
   }
-  take(spans, [])
+  readColumns(bytes, spans)
 }
 
 const withoutBytes = (span: OtlpSpan): unknown => ({ ...span, bytes: null })

@@ -1,14 +1,16 @@
 import { readdirSync, readFileSync } from 'node:fs'
 import { gunzipSync } from 'node:zlib'
 import type { WaitingRow } from '../../src/channel/messages.ts'
+import type { Fields, TracingEvent } from '../../src/layer/event.ts'
 import { globs } from '../../src/layer/globs.ts'
 import { compileRules, type LayerSettings } from '../../src/layer/rules.ts'
-import { SpanLayer } from '../../src/layer/spans.ts'
+import { SpanLayer, type SpanLayerOptions } from '../../src/layer/spans.ts'
 import { WaitingLedger } from '../../src/layer/waiting.ts'
 import { Layer } from '../../src/layer/layer.ts'
+import { SpanColumns } from '../../src/otlp/columns.ts'
 import { logsFromJson, tracesFromJson } from '../../src/otlp/json.ts'
 import { readLogs } from '../../src/otlp/logs.ts'
-import { readTraces, type OtlpSpan } from '../../src/otlp/traces.ts'
+import { readTraces, type OtlpSpan, type ReadOptions } from '../../src/otlp/traces.ts'
 import { COUNTERS, Counters } from '../../src/telemetry/counters.ts'
 import { defaultLayer, RECEIVED_AT } from './extract.ts'
 
@@ -55,13 +57,30 @@ export interface Taken {
   params: [string, string][]
   counts: Record<string, number>
   spans: OtlpSpan[]
+  /** The first of which something was skipped, by reason. */
+  examples: { reason: string; message: string | null; wrapped: readonly Fields[] }[]
+}
+
+export interface OtlpRunOptions {
+  settings?: Partial<LayerSettings>
+  /** Spans are read as objects, not as columns. */
+  asObjects?: boolean
+  allows?: SpanLayerOptions['allows']
+  isMeasured?: SpanLayerOptions['isMeasured']
+  reading?: ReadOptions
 }
 
 /** A run that takes OTLP; `now` is the time of receipt. */
-export function otlpRun({ settings = {} }: { settings?: Partial<LayerSettings> } = {}) {
+export function otlpRun({
+  settings = {},
+  asObjects = false,
+  allows = () => true,
+  isMeasured = globs(['*']),
+  reading = {},
+}: OtlpRunOptions = {}) {
   const counters = new Counters()
   const keys: string[] = []
-  const taken: Taken = { points: [], params: [], counts: {}, spans: [] }
+  const taken: Taken = { points: [], params: [], counts: {}, spans: [], examples: [] }
   const rules = compileRules({ ...defaultLayer, ...settings })
   const out = {
     series: (id: number, key: string): void => void (keys[id] = key),
@@ -69,7 +88,8 @@ export function otlpRun({ settings = {} }: { settings?: Partial<LayerSettings> }
       void taken.points.push({ key: keys[series]!, step, time, value }),
     params: (params: readonly (readonly [string, string])[]): void =>
       void taken.params.push(...params.map(([name, value]): [string, string] => [name, value])),
-    firstSkipped: (): void => {},
+    firstSkipped: (reason: string, { message, wrapped }: TracingEvent): void =>
+      void taken.examples.push({ reason, message, wrapped }),
   }
   const layer = new Layer(rules, out, counters)
   const kept = new Map<number, WaitingRow>()
@@ -77,15 +97,21 @@ export function otlpRun({ settings = {} }: { settings?: Partial<LayerSettings> }
     waiting: (rows: readonly WaitingRow[]): void => rows.forEach((row) => kept.set(row.id, row)),
     settled: (ids: readonly number[]): void => ids.forEach((id) => kept.delete(id)),
   }
-  const spans = new SpanLayer({ rules, isMeasured: globs(['*']), allows: () => true })
+  const spans = new SpanLayer({ rules, isMeasured, allows })
   const run = { layer, counters, ledger: new WaitingLedger(keeper), names: new Set<string>() }
+  const columns = new SpanColumns()
+  const inColumns = (body: Uint8Array, now: number): OtlpSpan[] => {
+    columns.read(body, reading)
+    const groups = [...columns.groups.keys()]
+    return spans.columns(columns, groups, run, now).map((span) => columns.span(span))
+  }
   return {
     layer: spans,
     end: (): void => spans.end(run),
     /** What the journal would hold of the waiting. */
     kept,
     traces: (body: Uint8Array, now = RECEIVED_AT): void =>
-      void taken.spans.push(...spans.spans(readTraces(body), run, now)),
+      void taken.spans.push(...(asObjects ? spans.spans(readTraces(body, reading), run, now) : inColumns(body, now))),
     logs: (body: Uint8Array, now = RECEIVED_AT): void => spans.logs(readLogs(body), run, now),
     take(request: Recorded): void {
       const isJson = request.contentType.startsWith('application/json')

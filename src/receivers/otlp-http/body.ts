@@ -20,6 +20,11 @@ const INFLATE: Readonly<Record<string, (options: { chunkSize: number }) => Trans
   deflate: createInflate,
 }
 
+/** Most memory that is set aside before the bytes have come that are to fill it. */
+const MOST_BEFOREHAND = 1 << 20
+/** How much larger a body usually is than it was sent. */
+const USUAL_RATIO = 4
+
 /** Bytes that come out of a decompression at a time. */
 const CHUNK_BYTES = 128 << 10
 
@@ -62,7 +67,12 @@ export async function readBody(request: IncomingMessage, budget: BodyBudget): Pr
   }
   try {
     // Without a length (chunked) only what comes can be counted.
-    const sent = await whole(request as AsyncIterable<Buffer>, hold, () => tooLarge('the body', MAX_BYTES))
+    const length = Number(request.headers['content-length'] ?? 0)
+    const sent = await whole(request as AsyncIterable<Buffer>, {
+      hold,
+      expected: length,
+      over: () => tooLarge('the body', MAX_BYTES),
+    })
     const body = inflater === null ? sent : await decompressed(sent, inflater, encoding, hold)
     return { body, release: () => budget.giveBack(held) }
   } catch (error) {
@@ -71,20 +81,34 @@ export async function readBody(request: IncomingMessage, budget: BodyBudget): Pr
   }
 }
 
-async function whole(
-  stream: AsyncIterable<Buffer>,
-  hold: (bytes: number) => void,
-  over: () => Refusal,
-): Promise<Buffer> {
-  const chunks: Buffer[] = []
+interface Receiving {
+  hold: (bytes: number) => void
+  /** As many bytes are announced. */
+  expected: number
+  over: () => Refusal
+}
+
+/**
+ * What is announced has its room beforehand, within limits, so that it is copied once and its memory can be given on as it is:
+ * memory of many pieces is what calls the garbage collector.
+ */
+async function whole(stream: AsyncIterable<Buffer>, { hold, expected, over }: Receiving): Promise<Buffer> {
+  let body: Buffer = Buffer.allocUnsafeSlow(Math.min(expected, MOST_BEFOREHAND))
   let bytes = 0
   for await (const chunk of stream) {
-    bytes += chunk.length
-    if (bytes > MAX_BYTES) throw over()
+    if (bytes + chunk.length > MAX_BYTES) throw over()
     hold(chunk.length)
-    chunks.push(chunk)
+    if (bytes + chunk.length > body.length) body = grown(body, bytes, bytes + chunk.length)
+    body.set(chunk, bytes)
+    bytes += chunk.length
   }
-  return chunks.length === 1 ? chunks[0]! : Buffer.concat(chunks)
+  return body.subarray(0, bytes)
+}
+
+function grown(body: Buffer, bytes: number, needed: number): Buffer {
+  const larger = Buffer.allocUnsafeSlow(Math.max(needed, Math.min(body.length * 2, MAX_BYTES)))
+  larger.set(body.subarray(0, bytes))
+  return larger
 }
 
 async function decompressed(
@@ -96,7 +120,8 @@ async function decompressed(
   const stream = inflater({ chunkSize: CHUNK_BYTES })
   stream.end(body)
   try {
-    return await whole(stream, hold, () => tooLarge('the body, decompressed,', MAX_BYTES))
+    const over = (): Refusal => tooLarge('the body, decompressed,', MAX_BYTES)
+    return await whole(stream, { hold, expected: body.length * USUAL_RATIO, over })
   } catch (error) {
     if (error instanceof Refusal) throw error
     throw new Refusal(400, `the body is no ${encoding}: ${(error as Error).message}`)

@@ -1,10 +1,11 @@
 import type { Channel } from '../../channel/channel.ts'
 import type { Fields } from '../../layer/event.ts'
 import type { SpanLayer } from '../../layer/spans.ts'
+import { ColumnsPool, type SpanColumns } from '../../otlp/columns.ts'
 import { logsFromJson, tracesFromJson } from '../../otlp/json.ts'
 import { readLogs, type OtlpLog } from '../../otlp/logs.ts'
 import type { Encoding, PartialSuccess } from '../../otlp/status.ts'
-import { readTraces, type OtlpSpan, type ReadOptions } from '../../otlp/traces.ts'
+import type { ReadOptions } from '../../otlp/traces.ts'
 import { WireError } from '../../otlp/wire.ts'
 import { Refusal } from './body.ts'
 import { MAX_RUNS, type NetworkRuns, type OtlpRun } from './runs.ts'
@@ -26,39 +27,61 @@ export interface IntakeOptions {
 
 /** What came for one run. */
 interface Share {
-  spans: OtlpSpan[]
+  /** Groups of the spans of the request. */
+  groups: number[]
   logs: OtlpLog[]
 }
 
 /** Takes OTLP requests into their runs: whole or not at all, and answers when all of it is in the journals. */
 export class OtlpIntake {
   readonly #options: IntakeOptions
+  readonly #columns = new ColumnsPool()
 
   constructor(options: IntakeOptions) {
     this.#options = options
   }
 
-  /** @returns what was refused, for ever; null: nothing. @throws Refusal 400 (no OTLP), 503 (full, or the disk cannot take it) */
+  /** Takes a body, which is given away. @returns what was refused, for ever; null: nothing. @throws Refusal 400 (no OTLP), 503 (full, or the disk cannot take it) */
   async take(path: SignalPath, body: Buffer, encoding: Encoding): Promise<PartialSuccess | null> {
-    const { channel, layer, onMetrics } = this.#options
+    const { channel, onMetrics } = this.#options
     if (path === '/v1/metrics') {
       onMetrics()
       return null
     }
     if (this.#isFull) throw full()
-    const now = Date.now()
-    const { shares, refused } = this.#share(this.#read(path, body, encoding), now)
+    const columns = this.#columns.take()
+    let taken: { runs: number[]; refused: number }
+    try {
+      const logs = this.#read(path, body, encoding, columns)
+      taken = await this.#takeInto(columns, logs, Date.now())
+    } finally {
+      this.#columns.giveBack(columns)
+    }
+    const committed = await channel.barrier(taken.runs)
+    if (committed !== 'durable') throw new Refusal(503, 'the journal cannot be written at this moment; come again')
+    return taken.refused === 0 ? null : this.#tooMany(taken.refused)
+  }
+
+  /** @returns the numbers of the runs that it went into, and how many spans and records were refused */
+  async #takeInto(
+    columns: SpanColumns,
+    logs: readonly OtlpLog[],
+    now: number,
+  ): Promise<{ runs: number[]; refused: number }> {
+    const { channel, layer } = this.#options
+    const { shares, refused } = this.#share(columns, logs, now)
     await Promise.all([...shares.keys()].map(({ ready }) => ready))
     if (this.#isFull) throw full()
     channel.whole(() => {
-      for (const [run, { spans, logs }] of shares) {
+      for (const [run, { groups, logs }] of shares) {
         if (logs.length > 0) layer.logs(logs, run.into, now)
-        if (spans.length > 0) run.packer.pass(layer.spans(spans, run.into, now))
+        if (groups.length > 0) {
+          const fresh = layer.columns(columns, groups, run.into, now)
+          run.packer.columns(columns, fresh, shares.size === 1)
+        }
       }
     })
-    const committed = await channel.barrier([...shares.keys()].map(({ producer }) => producer.run))
-    if (committed !== 'durable') throw new Refusal(503, 'the journal cannot be written at this moment; come again')
-    return refused === 0 ? null : this.#tooMany(refused)
+    return { runs: [...shares.keys()].map(({ producer }) => producer.run), refused }
   }
 
   get #isFull(): boolean {
@@ -74,13 +97,14 @@ export class OtlpIntake {
     }
   }
 
-  #read(path: SignalPath, body: Buffer, encoding: Encoding): Share {
+  /** Spans go into `columns`. */
+  #read(path: SignalPath, body: Buffer, encoding: Encoding, columns: SpanColumns): OtlpLog[] {
     const { reading } = this.#options
     const isJson = encoding === 'json'
     try {
-      if (path === '/v1/logs')
-        return { spans: [], logs: readLogs(isJson ? logsFromJson(body.toString()) : body, reading) }
-      return { spans: readTraces(isJson ? tracesFromJson(body.toString()) : body, reading), logs: [] }
+      if (path === '/v1/logs') return readLogs(isJson ? logsFromJson(body.toString()) : body, reading)
+      columns.read(isJson ? tracesFromJson(body.toString()) : body, reading)
+      return []
     } catch (error) {
       if (error instanceof WireError) throw new Refusal(400, error.message)
       throw error
@@ -88,21 +112,26 @@ export class OtlpIntake {
   }
 
   /** Whose each item is; those of too many runs are refused. */
-  #share({ spans, logs }: Share, now: number): { shares: Map<OtlpRun, Share>; refused: number } {
+  #share(
+    { groups, groupEnd }: SpanColumns,
+    logs: readonly OtlpLog[],
+    now: number,
+  ): { shares: Map<OtlpRun, Share>; refused: number } {
     const shares = new Map<OtlpRun, Share>()
     let refused = 0
-    const shareOf = (resource: Fields): Share | null => {
+    const shareOf = (resource: Fields, count: number): Share | null => {
       const run = this.#options.runs.of(resource, now)
       if (run === null) {
-        refused += 1
+        refused += count
         return null
       }
       let share = shares.get(run)
-      if (share === undefined) shares.set(run, (share = { spans: [], logs: [] }))
+      if (share === undefined) shares.set(run, (share = { groups: [], logs: [] }))
       return share
     }
-    for (const span of spans) shareOf(span.resource)?.spans.push(span)
-    for (const log of logs) shareOf(log.resource)?.logs.push(log)
+    for (const [i, { resource }] of groups.entries())
+      shareOf(resource, groupEnd[i]! - (i === 0 ? 0 : groupEnd[i - 1]!))?.groups.push(i)
+    for (const log of logs) shareOf(log.resource, 1)?.logs.push(log)
     return { shares, refused }
   }
 }

@@ -1,0 +1,170 @@
+import { ID_WORDS, PARENT_WORD, type SpanColumns } from '../otlp/columns.ts'
+import type { OtlpSpan } from '../otlp/traces.ts'
+import { ROUNDED_INTEGERS } from '../telemetry/counters.ts'
+import { ColumnReader, RunSlots } from './columns.ts'
+import type { Fields, TracingEvent } from './event.ts'
+import { fieldsOf, type KnownSpans, type Told } from './known.ts'
+import type { Rules } from './rules.ts'
+import {
+  durationPath,
+  eventOf,
+  isRust,
+  levelOfWord,
+  lightOf,
+  type EventOf,
+  type SpanLayerOptions,
+  type SpanRun,
+} from './span-rules.ts'
+
+/** Takes what has to be an object: because it must wait for spans that are not here, or is configuration. */
+export interface AsObjects {
+  span(light: OtlpSpan, run: SpanRun, now: number): void
+  event(event: EventOf, run: SpanRun, now: number): void
+}
+
+/**
+ * Takes the numbers of spans in columns by the same rules as `SpanLayer` takes those of objects, without making any: spans
+ * and events whose step is known, which are almost all. Everything else goes to `AsObjects`.
+ */
+export class ColumnSpans {
+  readonly #rules: Rules
+  readonly #allows: SpanLayerOptions['allows']
+  readonly #known: KnownSpans
+  readonly #objects: AsObjects
+  readonly #reader: ColumnReader
+  readonly #slotsOf = new WeakMap<SpanRun, RunSlots>()
+
+  #columns!: SpanColumns
+  #run!: SpanRun
+  #slots!: RunSlots
+  #now = 0
+  // The span that is being taken, and what the spans around it tell; then the same with itself, for its events.
+  #span = 0
+  #event = -1
+  #resource!: Fields
+  #object: OtlpSpan | null = null
+  #around: readonly Fields[] | null = null
+  #aroundEvents: readonly Fields[] | null = null
+  #isMissing = false
+
+  constructor({ rules, isMeasured, allows }: SpanLayerOptions, known: KnownSpans, objects: AsObjects) {
+    this.#rules = rules
+    this.#allows = allows
+    this.#known = known
+    this.#objects = objects
+    this.#reader = new ColumnReader(rules, isMeasured)
+  }
+
+  /** Spans of a request are taken into a run from now on. */
+  begin(columns: SpanColumns, run: SpanRun, now: number): void {
+    let slots = this.#slotsOf.get(run)
+    if (slots === undefined) {
+      slots = new RunSlots(run.layer, this.#rules, (name) => durationPath(name, run.names))
+      this.#slotsOf.set(run, slots)
+    }
+    this.#columns = columns
+    this.#run = run
+    this.#slots = slots
+    this.#now = now
+    this.#reader.begin(columns)
+    slots.begin(columns.names)
+  }
+
+  /** What a span tells those inside it; null: nothing. */
+  toldBy(span: number): Told | null {
+    return this.#reader.told(this.#columns.attributesFrom[span]!, this.#columns.attributesTo[span]!)
+  }
+
+  /** The number that goes with `toldBy`. */
+  get toldNumber(): number {
+    return this.#reader.toldNumber
+  }
+
+  /** Takes a span and its events. */
+  take(span: number, resource: Fields): void {
+    this.#span = span
+    this.#resource = resource
+    this.#object = null
+    this.#around = null
+    this.#aroundEvents = null
+    this.#takeAttributes()
+    const { eventsFrom, eventsTo, bigIntegers } = this.#columns
+    for (let event = eventsFrom[span]!; event < eventsTo[span]!; event += 1) this.#takeEvent(event)
+    if (bigIntegers[span]! > 0) this.#run.counters.add(ROUNDED_INTEGERS, bigIntegers[span]!)
+  }
+
+  #takeAttributes(): void {
+    const reader = this.#reader
+    const span = this.#span
+    this.#event = -1
+    if (!this.#isClear(this.#columns.attributesFrom[span]!, this.#columns.attributesTo[span]!)) {
+      this.#objects.span(this.#asObject(), this.#run, this.#now)
+      return
+    }
+    const time = this.#time || this.#now
+    reader.take(this.#slots, time, this.#asEvent)
+    if (reader.isMeasured(span)) reader.measure(this.#slots, span, time, this.#asEvent)
+  }
+
+  #takeEvent(event: number): void {
+    const reader = this.#reader
+    const { eventFrom, eventTo, eventTimeMs } = this.#columns
+    this.#event = event - this.#columns.eventsFrom[this.#span]!
+    if (reader.isConfig(event) || !this.#isClear(eventFrom[event]!, eventTo[event]!)) {
+      const bytes = this.#columns.spanBytes(this.#span)
+      this.#objects.event({ span: this.#asObject(), part: this.#event, bytes }, this.#run, this.#now)
+      return
+    }
+    this.#run.layer.countEvent()
+    const { target, level } = reader.filtered()
+    if (this.#allows(target, levelOfWord(level), isRust(this.#resource)))
+      reader.take(this.#slots, eventTimeMs[event]! || this.#time || this.#now, this.#asEvent)
+    else this.#run.layer.skip('filtered', reader.count(), this.#asEvent)
+  }
+
+  /** The span's own time, as `timeOf`; 0: it has none. */
+  get #time(): number {
+    return this.#columns.endMs[this.#span]! || this.#columns.startMs[this.#span]!
+  }
+
+  /** Reads the list; @returns whether nothing more is to be learnt of the spans around. */
+  #isClear(from: number, to: number): boolean {
+    const reader = this.#reader
+    if (reader.list(from, to)) return true
+    const around = this.#around ?? this.#ask()
+    const spans = this.#event < 0 ? around : (this.#aroundEvents ??= this.#askSpan(from, to, around))
+    if (this.#isMissing) {
+      reader.ask(spans)
+      if (reader.step === undefined) return false
+      reader.list(from, to)
+    }
+    reader.ask([...spans, this.#resource])
+    return true
+  }
+
+  #ask(): readonly Fields[] {
+    const at = this.#span * ID_WORDS
+    this.#known.ask(this.#columns.ids, at, at + PARENT_WORD)
+    this.#isMissing = this.#known.isMissing
+    this.#around = [...this.#known.told]
+    return this.#around
+  }
+
+  #askSpan(from: number, to: number, around: readonly Fields[]): readonly Fields[] {
+    const told = this.toldBy(this.#span)
+    this.#reader.list(from, to)
+    return told === null ? around : [fieldsOf(told, this.toldNumber), ...around]
+  }
+
+  #asObject(): OtlpSpan {
+    this.#object ??= lightOf(this.#columns.span(this.#span))
+    return this.#object
+  }
+
+  /** What numbers are being taken of, as an event: an example of what is skipped. */
+  readonly #asEvent = (): TracingEvent => {
+    const { name, attributes, events } = this.#asObject()
+    const event = events[this.#event]
+    return eventOf(null, event?.name ?? name, event?.attributes ?? attributes, [])
+  }
+}

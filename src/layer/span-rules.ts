@@ -1,0 +1,66 @@
+import type { OtlpSpan } from '../otlp/traces.ts'
+import type { Counters } from '../telemetry/counters.ts'
+import type { Fields, TracingEvent } from './event.ts'
+import type { Layer } from './layer.ts'
+import type { Rules } from './rules.ts'
+import type { WaitingLedger } from './waiting.ts'
+
+/** Most names of spans whose duration is a series. */
+const MAX_SPAN_NAMES = 1000
+
+/** Where the numbers of one run go. */
+export interface SpanRun {
+  layer: Layer
+  counters: Counters
+  ledger: WaitingLedger
+  /** Names of spans whose duration is a series of the run. */
+  names: Set<string>
+}
+
+/** An event of a span, and the bytes of that. */
+export interface EventOf {
+  span: OtlpSpan
+  /** Its place among the events. */
+  part: number
+  bytes: Uint8Array
+}
+
+export interface SpanLayerOptions {
+  rules: Rules
+  /** Whether the duration of spans of this name is a series. */
+  isMeasured: (name: string) => boolean
+  /** Whether an event of this target and level (1 ERROR to 5 TRACE, null: unknown) is taken. */
+  allows: (target: string, level: number | null, isRust: boolean) => boolean
+}
+
+export const eventOf = (
+  time: number | null,
+  message: string | null,
+  attributes: Fields,
+  spans: readonly Fields[],
+): TracingEvent => ({ time, message, wrapped: [attributes], line: null, wrapperNames: [], spans })
+
+/** The path of the duration of a span's name; null: those of the run are too many. */
+export function durationPath(name: string, names: Set<string>): string | null {
+  if (!names.has(name) && names.size >= MAX_SPAN_NAMES) return null
+  names.add(name)
+  return `span/${name}/duration_ms`
+}
+
+export const isRust = (resource: Fields): boolean => resource['telemetry.sdk.language'] === 'rust'
+
+const LEVEL_OF_WORD: Readonly<Record<string, number>> = { ERROR: 1, WARN: 2, INFO: 3, DEBUG: 4, TRACE: 5 }
+
+/** 1 ERROR to 5 TRACE; null: it is no level. */
+export const levelOfWord = (word: unknown): number | null =>
+  typeof word === 'string' ? (LEVEL_OF_WORD[word.toUpperCase()] ?? null) : null
+
+export const NO_BYTES = new Uint8Array()
+
+/** What waits holds on to no request: a copy without the bytes. */
+export const lightOf = (span: OtlpSpan): OtlpSpan => ({
+  ...span,
+  bytes: NO_BYTES,
+  resourceHead: NO_BYTES,
+  scopeHead: NO_BYTES,
+})

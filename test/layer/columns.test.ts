@@ -1,0 +1,248 @@
+import fc from 'fast-check'
+import { describe, expect, it } from 'vitest'
+import { SpanColumns } from '../../src/otlp/columns.ts'
+import { readTraces, type ReadOptions } from '../../src/otlp/traces.ts'
+import { WireError } from '../../src/otlp/wire.ts'
+import { mutateWire } from '../fuzz/mutate-wire.ts'
+import { mutate } from '../fuzz/mutate.ts'
+import { anyTraces } from '../otlp/arbitrary.ts'
+import { hostile, hostileBytes, recorded } from '../otlp/bodies.ts'
+import { encode, TraceRequest, type Json } from '../otlp/oracle.ts'
+import { reversed } from '../otlp/reversed.ts'
+import { Random } from '../simulation/random.ts'
+import { otlpRun, type OtlpRunOptions } from '../support/otlp.ts'
+
+/** Everything that comes of some requests, one after the other, and of the end. */
+function outcomeOf(bodies: readonly Uint8Array[], options: OtlpRunOptions): unknown {
+  const run = otlpRun(options)
+  const found: unknown[] = []
+  for (const [i, body] of bodies.entries()) {
+    try {
+      run.traces(body, 1_000 + i)
+    } catch (error) {
+      if (!(error instanceof WireError)) throw error
+      found.push(error.message)
+    }
+    found.push([...run.kept.values()])
+  }
+  run.end()
+  return { ...run.taken, found, kept: run.kept }
+}
+
+const OPTIONS: readonly OtlpRunOptions[] = [
+  {},
+  { settings: { inherit: false } },
+  { reading: { integerText: 'always' } },
+  { reading: { integerText: 'never' } },
+  { allows: (target, level, isRust) => target !== 'ppo' && (level ?? 3) <= 3 && !isRust },
+  {
+    isMeasured: (name) => name.length % 2 === 0,
+    settings: { stepFieldsByCategory: { misc: ['at', 'step'], trainer: ['update'] } },
+  },
+]
+
+function expectTheSame(bodies: readonly Uint8Array[], options: OtlpRunOptions): void {
+  expect(outcomeOf(bodies, options)).toEqual(outcomeOf(bodies, { ...options, asObjects: true }))
+}
+
+const traces = recorded.filter(({ signal }) => signal === 'traces')
+const streams = Map.groupBy(traces, ({ name }) => name.split('/')[0]!)
+
+describe('spans in columns become what they become as objects', () => {
+  it.each([...streams.keys()])('in a recorded stream, as it came and turned about: %s', (name) => {
+    const bodies = streams.get(name)!.map(({ body }) => body)
+    for (const options of OPTIONS) {
+      expectTheSame(bodies, options)
+      expectTheSame(bodies.toReversed(), options)
+      expectTheSame(
+        bodies.map((body) => reversed(body, 'traces')),
+        options,
+      )
+      // The second time they are duplicates.
+      expectTheSame([...bodies, ...bodies], options)
+    }
+  })
+
+  it('in hostile bodies', () => {
+    for (const { data } of hostile) for (const options of OPTIONS) expectTheSame([hostileBytes(data)], options)
+  })
+
+  it('in any requests', () => {
+    fc.assert(
+      fc.property(fc.array(anyTraces, { maxLength: 3 }), fc.constantFrom(...OPTIONS), (requests, options) => {
+        expectTheSame(
+          requests.map((request) => encode(TraceRequest, request)),
+          options,
+        )
+      }),
+      { numRuns: 300 },
+    )
+  })
+
+  it('in requests of few names, values and ids, so that steps are inherited, names come twice, and spans wait', () => {
+    fc.assert(
+      fc.property(
+        fc.array(fewTraces, { minLength: 1, maxLength: 4 }),
+        fc.constantFrom(...OPTIONS),
+        (requests, options) => {
+          const bodies = requests.map((request) => encode(TraceRequest, request))
+          expectTheSame(bodies, options)
+          expectTheSame(
+            bodies.map((body) => reversed(body, 'traces')),
+            options,
+          )
+        },
+      ),
+      { numRuns: 600 },
+    )
+  })
+
+  it('in requests with bytes changed', () => {
+    const random = new Random(11)
+    for (let i = 0; i < 1_500; i += 1) {
+      const source = Buffer.from(random.of(traces).body)
+      if (source.length > 20_000) continue
+      const changed = random.chance(0.8) ? mutateWire(source, random) : mutate(source, random, source)
+      expectTheSame([changed, source], OPTIONS[i % OPTIONS.length]!)
+    }
+  })
+})
+
+const value = fc.oneof(
+  fc.double().map((doubleValue): Json => ({ doubleValue })),
+  fc.constantFrom<Json>(
+    { intValue: '3' },
+    { intValue: '4' },
+    { intValue: '-5' },
+    { intValue: '9007199254740993' },
+    { doubleValue: 7 },
+    { stringValue: 'TRAINER' },
+    { stringValue: 'actor' },
+    { stringValue: 'INFO' },
+    { stringValue: 'TRACE' },
+    { stringValue: '12' },
+    { stringValue: '18446744073709551615' },
+    { stringValue: 'a text of more than a hundred and twenty-eight bytes '.repeat(4) },
+    { boolValue: true },
+    { bytesValue: [1, 2] },
+    { arrayValue: { values: [{ intValue: '9007199254740995' }] } },
+    { kvlistValue: { values: [{ key: 'a', value: { intValue: '1' } }] } },
+    {},
+  ),
+)
+
+const names = ['step', 'update', 'at', 'category', 'telemetry', 'level', 'target', 'busy_ns', 'idle_ns', 'lr', 'x']
+const key = fc.constantFrom(
+  ...names,
+  'loss',
+  'code.line',
+  'message',
+  'n'.repeat(70),
+  'm'.repeat(1100),
+  '7',
+  '',
+  '\uFFFD',
+  '__proto__',
+  'gradient_norm_of_all',
+)
+const attribute = fc.record({ key, value })
+const attributes = fc.oneof(
+  { weight: 4, arbitrary: fc.uniqueArray(attribute, { maxLength: 6, selector: (each) => each.key }) },
+  { weight: 1, arbitrary: fc.array(attribute, { maxLength: 6 }) },
+)
+const time = fc.constantFrom('0', '1772366400000000000', '1772366400123456789')
+const spanName = fc.constantFrom('train', 'act', 'startup', '', '5')
+const id = (bytes: number): fc.Arbitrary<number[]> =>
+  fc.oneof(
+    { weight: 8, arbitrary: fc.nat(5).map((n) => Array.from({ length: bytes }, (_, i) => (i === 0 ? n : i))) },
+    {
+      weight: 1,
+      arbitrary: fc.constantFrom(
+        [],
+        [1],
+        Array.from({ length: bytes }, () => 0),
+      ),
+    },
+  )
+
+const fewTraces: fc.Arbitrary<Json> = fc.record({
+  resourceSpans: fc.array(
+    fc.record({
+      resource: fc.record({ attributes: fc.oneof(fc.constant([]), attributes) }),
+      scopeSpans: fc.array(
+        fc.record({
+          spans: fc.array(
+            fc.record({
+              traceId: fc.oneof(fc.constant(Array.from({ length: 16 }, () => 1)), id(16)),
+              spanId: id(8),
+              parentSpanId: id(8),
+              name: spanName,
+              startTimeUnixNano: time,
+              endTimeUnixNano: time,
+              attributes,
+              events: fc.array(fc.record({ timeUnixNano: time, name: spanName, attributes }), { maxLength: 2 }),
+            }),
+            { maxLength: 5 },
+          ),
+        }),
+        { maxLength: 2 },
+      ),
+    }),
+    { maxLength: 2 },
+  ),
+})
+
+describe('columns of spans', () => {
+  const READINGS: readonly ReadOptions[] = [{}, { integerText: 'never' }, { integerText: 'always' }]
+
+  it('hold the spans that are read otherwise, and are used again for the next request', () => {
+    const columns = new SpanColumns()
+    for (const { body } of traces)
+      for (const reading of READINGS) {
+        columns.read(body, reading)
+        expect(Array.from({ length: columns.count }, (_, i) => columns.span(i))).toEqual(readTraces(body, reading))
+      }
+  })
+
+  it('are odd only where a span is: what clients send has its numbers taken without objects', () => {
+    const columns = new SpanColumns()
+    const odd = new Map<string, number>()
+    for (const { name, body } of traces) {
+      columns.read(body)
+      const count = columns.isOdd.subarray(0, columns.count).reduce((sum, is) => sum + is, 0)
+      if (count > 0) odd.set(name, count)
+    }
+    expect([...odd]).toMatchInlineSnapshot(`
+      [
+        [
+          "go-traces-proto/01.json",
+          1,
+        ],
+        [
+          "go-traces-proto/02.json",
+          1,
+        ],
+        [
+          "go-traces-proto-gzip/01.json",
+          1,
+        ],
+        [
+          "go-traces-proto-gzip/02.json",
+          1,
+        ],
+        [
+          "python-traces-json/01.json",
+          2,
+        ],
+        [
+          "python-traces-proto/01.json",
+          2,
+        ],
+        [
+          "python-traces-proto-gzip/01.json",
+          2,
+        ],
+      ]
+    `)
+  })
+})
