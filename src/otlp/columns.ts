@@ -261,7 +261,8 @@ export class SpanColumns {
   #endList(span: number): void {
     this.attributesTo[span] = this.attributes.count
     if (this.attributes.isOdd) this.isOdd[span] = 1
-    if (this.attributes.isOfTracing) this.#isOfTracing = true
+    // Of a name that comes twice, what comes last counts: odd spans are judged as objects.
+    if (this.attributes.isOfTracing && !this.attributes.isOdd) this.#isOfTracing = true
   }
 
   #endSpan(span: number): void {
@@ -302,7 +303,7 @@ export class SpanColumns {
     this.eventTo[event] = attributes.count
     this.eventCount = event + 1
     if (attributes.isOdd || this.eventName[event] < 0) this.isOdd[span] = 1
-    if (attributes.isOfTracing) this.#isOfTracing = true
+    if (attributes.isOfTracing && !attributes.isOdd) this.#isOfTracing = true
   }
 
   /** Reads a name, which most often is that of the one before. */
