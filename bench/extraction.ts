@@ -62,5 +62,8 @@ for (let round = 0; round < roundsOr(15) + WARM_UP; round += 1) {
 if (points === 0 || length === 0 || POINTS_PER_LINE === 0) throw new Error('nothing was taken')
 report(
   { extraction: rounds.map(({ ours, theirs }) => ours / theirs) },
-  { 'extraction, ns': median(rounds.map(({ ours }) => ours)), 'JSON.stringify, ns': median(rounds.map(({ theirs }) => theirs)) },
+  {
+    'extraction, ns': median(rounds.map(({ ours }) => ours)),
+    'JSON.stringify, ns': median(rounds.map(({ theirs }) => theirs)),
+  },
 )

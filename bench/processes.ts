@@ -23,7 +23,9 @@ function buildPackage(): string {
     cpSync(join(root, name), join(directory, name), { recursive: true })
   symlinkSync(join(root, 'node_modules'), join(directory, 'node_modules'))
   const tsc = join(root, 'node_modules/.bin/tsc')
-  execFileSync(tsc, ['-p', join(root, 'tsconfig.build.json'), '--outDir', join(directory, 'dist')], { stdio: 'inherit' })
+  execFileSync(tsc, ['-p', join(root, 'tsconfig.build.json'), '--outDir', join(directory, 'dist')], {
+    stdio: 'inherit',
+  })
   return directory
 }
 
@@ -66,7 +68,9 @@ export function expectPoints(stateDir: string, points: number): void {
 
 /** Processor time of a process so far, in seconds, and its memory in megabytes. */
 export function costOf(pid: number): { cpuSeconds: number; rssMb: number; peakMb: number } {
-  const fields = readFileSync(`/proc/${pid}/stat`, 'utf8').replace(/^.*\) /, '').split(' ')
+  const fields = readFileSync(`/proc/${pid}/stat`, 'utf8')
+    .replace(/^.*\) /, '')
+    .split(' ')
   const status = readFileSync(`/proc/${pid}/status`, 'utf8')
   const mb = (name: string): number => Number(new RegExp(`${name}:\\s+(\\d+)`).exec(status)?.[1] ?? 0) / 1024
   return { cpuSeconds: (Number(fields[11]) + Number(fields[12])) / 100, rssMb: mb('VmRSS'), peakMb: mb('VmHWM') }

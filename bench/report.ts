@@ -5,7 +5,12 @@ import { parseArgs } from 'node:util'
 export type Rows = Record<string, number[]>
 
 const { values } = parseArgs({
-  options: { rounds: { type: 'string' }, json: { type: 'boolean', default: false }, only: { type: 'string' }, seconds: { type: 'string' } },
+  options: {
+    rounds: { type: 'string' },
+    json: { type: 'boolean', default: false },
+    only: { type: 'string' },
+    seconds: { type: 'string' },
+  },
 })
 
 export const roundsOr = (fallback: number): number => Number(values.rounds ?? fallback)
@@ -26,7 +31,9 @@ export function report(rows: Rows, details: Record<string, unknown> = {}): void 
   }
   for (const [row, numbers] of Object.entries(rows)) {
     const [low, high] = [Math.min(...numbers), Math.max(...numbers)]
-    console.log(`${row.padEnd(22)} ${median(numbers).toFixed(3)}  (${low.toFixed(3)} to ${high.toFixed(3)}, ${numbers.length} rounds)`)
+    console.log(
+      `${row.padEnd(22)} ${median(numbers).toFixed(3)}  (${low.toFixed(3)} to ${high.toFixed(3)}, ${numbers.length} rounds)`,
+    )
   }
   for (const [name, value] of Object.entries(details)) console.log(`  ${name}: ${JSON.stringify(value)}`)
 }

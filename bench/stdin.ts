@@ -38,7 +38,10 @@ parentPort.on('message', (message) => {
 })`
 
 /** The chain of one run, with a thread behind it. */
-async function openChain(): Promise<{ pass: (chunks: readonly Buffer[]) => Promise<number>; close: () => Promise<number> }> {
+async function openChain(): Promise<{
+  pass: (chunks: readonly Buffer[]) => Promise<number>
+  close: () => Promise<number>
+}> {
   const { settings } = loadSettings(readFlags([], false), {})
   const worker = new Worker(CONSUMER, { eval: true })
   const channel = new Channel(worker, settings['channel.capacity'], 'block')
@@ -94,8 +97,7 @@ async function inTurns(lineOf: (i: number) => string, points: number): Promise<R
       if (got !== points) throw new Error(`expected ${points} points, got ${got}`)
       if (i % 2 === 1) spent.parse += timeOf(() => parseEach(split))
     }
-    if (round >= WARM_UP)
-      rounds.push({ ratio: spent.parse / spent.chain, rate: (SLICE * SLICES * 1000) / spent.chain })
+    if (round >= WARM_UP) rounds.push({ ratio: spent.parse / spent.chain, rate: (SLICE * SLICES * 1000) / spent.chain })
   }
   await chain.close()
   return rounds

@@ -8,6 +8,9 @@ if (isMainThread) {
   // The start is measured for itself, by `bench/boot.ts`.
   setTimeout(() => delay.enable(), 2000).unref()
   process.on('exit', () => {
-    writeFileSync(process.env['WATCH_LOOP_TELLS']!, JSON.stringify({ p999Ms: delay.percentile(99.9) / 1e6 - 1, maxMs: delay.max / 1e6 }))
+    writeFileSync(
+      process.env['WATCH_LOOP_TELLS']!,
+      JSON.stringify({ p999Ms: delay.percentile(99.9) / 1e6 - 1, maxMs: delay.max / 1e6 }),
+    )
   })
 }

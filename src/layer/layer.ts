@@ -1,8 +1,9 @@
 import type { Counters } from '../telemetry/counters.ts'
 import { EVENTS, NUMBERS, POINTS, skipped, type SkipReason } from '../telemetry/counters.ts'
 import { isFields, type AsWritten, type Fields, type TracingEvent } from './event.ts'
-import { isShadowed, prefixOf, stepOf } from './fields.ts'
+import { isShadowed, placeOfNumber, prefixOf, stepOf } from './fields.ts'
 import { dependsOnLine, isClientNoise, isLineNoise, isNoParam } from './noise.ts'
+import type { Outline, Place } from './outline.ts'
 import { flattenParams } from './params.ts'
 import { CONFIG_MESSAGES, MAX_DEPTH, type Rules } from './rules.ts'
 import { INVALID_KEY, KEY_TOO_LONG, NOT_A_KEY, SERIES_CAP, SeriesTable } from './series.ts'
@@ -89,6 +90,33 @@ export class Layer {
     for (const fields of event.wrapped) this.#take(event, fields, 'wrapped', prefix, step, time)
     if (event.line !== null) this.#take(event, event.line, 'line', prefix, step, time)
     return this.#big
+  }
+
+  /**
+   * What was made of an event that has become points, for others of the same names and kinds; null where that is not all
+   * that it depends on: what the spans around it say, objects inside it, numbers that have no series.
+   */
+  outline(event: TracingEvent): Outline | null {
+    if (event.spans.length > 0 || (event.message !== null && CONFIG_MESSAGES.has(event.message))) return null
+    const prefix = prefixOf(event, this.#rules)
+    const step = placeOfNumber(this.#rules.stepFields[prefix]!, event)
+    if (step === null) return null
+    const points: (Place & { series: number })[] = []
+    const sources = [
+      ...event.wrapped.map((fields) => [fields, 'wrapped'] as const),
+      [event.line ?? {}, 'line'] as const,
+    ]
+    for (const [fields, source] of sources) {
+      for (const name in fields) {
+        const value = fields[name]
+        if (isFields(value) && !this.#isNoKey(event, fields, name, source)) return null
+        if (typeof value !== 'number' || this.#isNoKey(event, fields, name, source)) continue
+        const series = this.#slot(event, fields, name, source, prefix)
+        if (series < 0) return null
+        points.push({ fields, name, series })
+      }
+    }
+    return { step, points }
   }
 
   /** One number more at the step and in the category of an event, under a path of its own; null: its names are too many. */
