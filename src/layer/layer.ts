@@ -100,7 +100,8 @@ export class Layer {
     if (event.spans.length > 0 || (event.message !== null && CONFIG_MESSAGES.has(event.message))) return null
     const prefix = prefixOf(event, this.#rules)
     const step = placeOfNumber(this.#rules.stepFields[prefix]!, event)
-    if (step === null) return null
+    // Without a step it has become no points: a series that is named here would be one of none.
+    if (step === null || typeof stepOf(event, this.#rules, prefix) !== 'number') return null
     const points: (Place & { series: number })[] = []
     const sources = [
       ...event.wrapped.map((fields) => [fields, 'wrapped'] as const),
