@@ -1,8 +1,11 @@
 /**
- * One event of 8 numbers (7 values and a step), as `JSON.parse` gave it: finding its shape, step, category and time, and
- * putting its points into a chunk; against `JSON.stringify` of the same object.
+ * One event of 8 numbers (7 values and a step) through the layer: finding its category and step, and putting its points
+ * into a chunk; against `JSON.stringify` of the same fields.
  *
  *     node bench/extraction.ts --rounds 15
+ *
+ * - extraction: an event as receivers hand it over
+ * - extraction-line: with the recognition of a line's shape before it, for lines that are parsed
  */
 import { Channel } from '../src/channel/channel.ts'
 import type { ToDelivery } from '../src/channel/messages.ts'
@@ -23,8 +26,16 @@ const WARM_UP = 3
 const { settings } = loadSettings(readFlags([], false), {})
 const rules = compileRules(rulesOf(settings))
 const counters = new Counters()
+/** Points that have left with a chunk. */
+let taken = 0
 const channel: Channel = new Channel(
-  { postMessage: (message: ToDelivery) => void (message.kind === 'points' && channel.recycle([message.buffer])) },
+  {
+    postMessage(message: ToDelivery) {
+      if (message.kind !== 'points') return
+      taken += message.counts?.[POINTS] ?? 0
+      channel.recycle([message.buffer])
+    },
+  },
   settings['channel.capacity'],
   'block',
 )
@@ -34,17 +45,21 @@ const point = (series: number, step: number, time: number, value: number): void 
   void producer.offer(series, step, time, value)
 const layer = new Layer(rules, { series: nothing, point, params: nothing, firstSkipped: nothing }, counters)
 const shapes = new LineShapes(rules, settings['layer.wrappers'])
-let points = 0
-const events = Array.from({ length: EVENTS }, (_, i) => JSON.parse(eventLine(i, 28)) as Fields)
+const lines = Array.from({ length: EVENTS }, (_, i) => JSON.parse(eventLine(i, 28)) as Fields)
+const events = lines.map((line) => shapes.read(line))
 
-function extract(): void {
-  for (const fields of events) layer.event(shapes.read(fields), 0)
-  points += counters.values[POINTS]!
+const works = {
+  extraction: () => {
+    for (const event of events) layer.event(event, 0)
+  },
+  'extraction-line': () => {
+    for (const line of lines) layer.event(shapes.read(line), 0)
+  },
+  stringify: () => {
+    for (const line of lines) length += JSON.stringify(line).length
+  },
 }
 let length = 0
-function stringify(): void {
-  for (const fields of events) length += JSON.stringify(fields).length
-}
 
 function nanoseconds(pass: () => void): number {
   const from = performance.now()
@@ -52,18 +67,18 @@ function nanoseconds(pass: () => void): number {
   return ((performance.now() - from) * 1e6) / (PASSES * EVENTS)
 }
 
-const rounds: { ours: number; theirs: number }[] = []
+const names = Object.keys(works) as (keyof typeof works)[]
+const rounds: Record<keyof typeof works, number>[] = []
 for (let round = 0; round < roundsOr(15) + WARM_UP; round += 1) {
-  let ours = round % 2 === 0 ? nanoseconds(extract) : 0
-  const theirs = nanoseconds(stringify)
-  if (round % 2 === 1) ours = nanoseconds(extract)
-  if (round >= WARM_UP) rounds.push({ ours, theirs })
+  const took = { extraction: 0, 'extraction-line': 0, stringify: 0 }
+  for (const name of round % 2 === 0 ? names : names.toReversed()) took[name] = nanoseconds(works[name])
+  if (round >= WARM_UP) rounds.push(took)
 }
-if (points === 0 || length === 0 || POINTS_PER_LINE === 0) throw new Error('nothing was taken')
+const passes = 2 * PASSES * (roundsOr(15) + WARM_UP)
+const points = counters.values[POINTS]! + taken
+if (points !== passes * EVENTS * POINTS_PER_LINE) throw new Error(`got ${points} points`)
+const ratioOf = (name: keyof typeof works): number[] => rounds.map((took) => took[name] / took.stringify)
 report(
-  { extraction: rounds.map(({ ours, theirs }) => ours / theirs) },
-  {
-    'extraction, ns': median(rounds.map(({ ours }) => ours)),
-    'JSON.stringify, ns': median(rounds.map(({ theirs }) => theirs)),
-  },
+  { extraction: ratioOf('extraction'), 'extraction-line': ratioOf('extraction-line') },
+  Object.fromEntries(names.map((name) => [`${name}, ns`, Math.round(median(rounds.map((took) => took[name])))])),
 )

@@ -42,6 +42,7 @@ type Source = 'wrapped' | 'line'
 export class Layer {
   readonly #rules: Rules
   readonly #out: LayerOutput
+  readonly #point: LayerOutput['point']
   readonly #counters: Counters
   readonly #series: SeriesTable
   /** Name of a top-level field -> series id or the reason for none; per category, apart for wrapped and line. */
@@ -54,6 +55,7 @@ export class Layer {
   constructor(rules: Rules, out: LayerOutput, counters: Counters) {
     this.#rules = rules
     this.#out = out
+    this.#point = out.point
     this.#counters = counters
     this.#series = new SeriesTable((id, key) => out.series(id, key))
     this.#slots = rules.prefixes.map(() => ({ wrapped: new Map(), line: new Map() }))
@@ -180,17 +182,28 @@ export class Layer {
 
   #take(event: TracingEvent, fields: Fields, source: Source, prefix: number, step: number, time: number): void {
     const slots = this.#slots[prefix]![source]
+    const mayBeShadowed = event.wrapped.length > 0 && event.wrapped[0] !== fields
+    let taken = 0
     for (const name in fields) {
       const value = fields[name]
       if (typeof value === 'number') {
-        const remembered = slots.get(name)
-        const slot = remembered ?? this.#slot(event, fields, name, source, prefix)
-        if (slot === NOT_A_KEY || isShadowed(event, fields, name)) continue
-        this.#number(slot, step, time, value)
-      } else if (isFields(value) && !this.#isNoKey(event, fields, name, source)) {
+        const slot = slots.get(name) ?? this.#slot(event, fields, name, source, prefix)
+        if (slot === NOT_A_KEY || (mayBeShadowed && isShadowed(event, fields, name))) continue
+        if (slot < 0) {
+          this.#skipNumbers(REASON_OF_SLOT[slot]!, 1)
+          continue
+        }
+        if (value >= BIG || value <= -BIG) this.#big = true
+        this.#point(slot, step, time, value)
+        taken += 1
+      } else if (typeof value !== 'object' || !isFields(value)) {
+        continue
+      } else if (event.wrapped[0] !== value && !this.#isNoKey(event, fields, name, source)) {
         this.#nested(value, `${this.#rules.prefixes[prefix]!}/${name}`, step, time)
       }
     }
+    this.#counters.add(NUMBERS, taken)
+    this.#counters.add(POINTS, taken)
   }
 
   #number(slot: number, step: number, time: number, value: number): void {
@@ -201,7 +214,7 @@ export class Layer {
     this.#counters.add(NUMBERS, 1)
     this.#counters.add(POINTS, 1)
     if (value >= BIG || value <= -BIG) this.#big = true
-    this.#out.point(slot, step, time, value)
+    this.#point(slot, step, time, value)
   }
 
   /** The numbers of an object inside an event, in the order of the line; no recursion, so no depth can end it. */
