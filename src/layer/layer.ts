@@ -55,7 +55,7 @@ export class Layer {
   constructor(rules: Rules, out: LayerOutput, counters: Counters) {
     this.#rules = rules
     this.#out = out
-    this.#point = out.point
+    this.#point = (series, step, time, value) => out.point(series, step, time, value)
     this.#counters = counters
     this.#series = new SeriesTable((id, key) => out.series(id, key))
     this.#slots = rules.prefixes.map(() => ({ wrapped: new Map(), line: new Map() }))
