@@ -16,11 +16,24 @@ export interface OtlpReceiver {
   to(bridge: Bridge): void
 }
 
+const ENDPOINTS = ['otlp.tracesEndpoint', 'otlp.endpoint'] as const
+
+/** Whether a destination is set that may turn out to be our own receiver. */
+export const mayLeadBack = (settings: Settings): boolean => ENDPOINTS.some((name) => settings[name] !== null)
+
+/** Nothing is received by OTLP, or not yet. */
+export const noReceiver = (settings: Settings): OtlpReceiver => ({
+  settings,
+  problem: null,
+  server: null,
+  to: () => {},
+})
+
 /** Begins to listen for OTLP, if the settings say so; under exec at a free port, unless one is set. */
 export async function openReceiver({ loaded, voice }: Context, via: Via, isExec: boolean): Promise<OtlpReceiver> {
   const { settings, sources } = loaded
   const listen = settings['otlpHttp.listen']
-  if (listen === null) return { server: null, settings, problem: null, to: () => {} }
+  if (listen === null) return noReceiver(settings)
   const isNamed = sources['otlpHttp.listen'] !== 'default'
   const bridge = Promise.withResolvers<Bridge>()
   let isSaid = false
@@ -47,8 +60,6 @@ export async function openReceiver({ loaded, voice }: Context, via: Via, isExec:
   })
   return { server, to: (it) => bridge.resolve(it), ...withoutOurselves(loaded, server, (text) => voice.say(text)) }
 }
-
-const ENDPOINTS = ['otlp.tracesEndpoint', 'otlp.endpoint'] as const
 
 /** A shell that points the trainer at us points us at ourselves: that is no destination. */
 function withoutOurselves(

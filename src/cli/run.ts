@@ -1,3 +1,4 @@
+import { setImmediate } from 'node:timers/promises'
 import { Bridge } from '../bridge.ts'
 import { Via } from '../otlp/via.ts'
 import { beCat, type Context, type Input } from './app.ts'
@@ -5,8 +6,7 @@ import { screenOf } from './console.ts'
 import { DaemonFile } from './daemon-file.ts'
 import { Ending } from './ending.ts'
 import { EXIT, exitCodeOf } from './exit-codes.ts'
-import { findResumable } from './resume.ts'
-import { listenersOf, openReceiver, type OtlpReceiver } from './otlp.ts'
+import { listenersOf, mayLeadBack, noReceiver, openReceiver, type OtlpReceiver } from './otlp.ts'
 import { newRun } from './start.ts'
 
 const NOTHING_TO_READ =
@@ -21,16 +21,21 @@ export async function run(context: Context): Promise<number> {
   if (input === null && settings['otlpHttp.listen'] === null) return refuse(context, NOTHING_TO_READ)
   if (input !== null) show(input, context)
   const named = newRun(settings, input === null ? 'network' : 'stdin', [], directory)
-  const resume = findResumable(settings, stateDir, named, say)
+  // Reads journals: loaded only if one may go on.
+  const resume =
+    settings.resume === null ? null : (await import('./resume.ts')).findResumable(settings, stateDir, named, say)
   if (resume instanceof Error) return refuse(context, resume.message)
   const isGiven = resume !== null || settings['mlflow.runId'] !== null
   const via = new Via(named.run)
-  const receiver = await openReceiver(context, via, false)
+  // The HTTP server takes as long to load as all the rest: lines are read before it, unless it decides on destinations.
+  const opensLater = input !== null && !mayLeadBack(settings)
+  let receiver = opensLater ? noReceiver(settings) : await openReceiver(context, via, false)
   if (receiver.problem !== null || (input === null && receiver.server === null)) {
     await receiver.server?.close()
     return refuse(context, receiver.problem ?? NOTHING_TO_READ, receiver.problem === null ? EXIT.noState : EXIT.usage)
   }
   const daemon = new DaemonFile(stateDir, named.startedAt)
+  const ready = Promise.withResolvers<void>()
   const bridge = new Bridge({
     settings: receiver.settings,
     stateDir,
@@ -44,19 +49,24 @@ export async function run(context: Context): Promise<number> {
     mayWait: input?.kind === 'file',
     console: settings.console,
     say,
-    onReady: () => daemon.write(listenersOf(receiver)),
+    onReady: ready.resolve,
   })
-  receiver.to(bridge)
   const ending = new Ending(bridge)
-  const signalled = onSignal(ending, receiver)
+  const signalled = onSignal(ending, () => receiver)
+  input?.tee.attach(bridge.stream(screenOf(context, 1)), (error) => {
+    ending.fault()
+    say(`a fault of ours, the input is only passed on from here: ${error.stack ?? error.message}`)
+  })
+  if (opensLater) {
+    await setImmediate() // what has come so far is read
+    receiver = await openReceiver(context, via, false)
+  }
+  receiver.to(bridge)
+  void ready.promise.then(() => daemon.write(listenersOf(receiver)))
   if (input === null) {
     say(`receiving OTLP at http://${receiver.server!.address}; Ctrl-C ends the ${isGiven ? 'run' : 'runs'}`)
     await signalled
   } else {
-    input.tee.attach(bridge.stream(screenOf(context, 1)), (error) => {
-      ending.fault()
-      say(`a fault of ours, the input is only passed on from here: ${error.stack ?? error.message}`)
-    })
     await input.tee.ended
   }
   await receiver.server?.close()
@@ -94,12 +104,12 @@ async function refuse(context: Context, words: string, code: number = EXIT.usage
 }
 
 /** Resolves with the first signal that ends a run; from then on nothing is received from the network. */
-function onSignal(ending: Ending, { server }: OtlpReceiver): Promise<void> {
+function onSignal(ending: Ending, receiver: () => OtlpReceiver): Promise<void> {
   return new Promise((resolve) => {
     for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
       process.on(signal, () => {
         ending.signal()
-        void server?.close()
+        void receiver().server?.close()
         resolve()
       })
     }

@@ -1,8 +1,9 @@
 import { readFileSync } from 'node:fs'
-import { Agent, EnvHttpProxyAgent, type Dispatcher } from 'undici'
+import type { Dispatcher } from 'undici'
 import { proxyUrl } from '../config/load.ts'
 import type { Settings } from '../config/settings.ts'
 import type { Failure } from './exporter.ts'
+import { undici } from './undici.ts'
 
 /** How to reach a server: whom to trust, and by way of whom. */
 export interface TransportOptions {
@@ -78,6 +79,7 @@ export function createDispatcher(options: TransportOptions): Dispatcher {
   // Time-outs are the delivery's: one for the whole of an attempt. uvicorn closes idle connections after 5 s.
   const common = { connect: tls, headersTimeout: 0, bodyTimeout: 0, keepAliveTimeout: 3000, keepAliveMaxTimeout: 4000 }
   const { http, https, none } = options.proxy
+  const { Agent, EnvHttpProxyAgent } = undici()
   if (http === null && https === null) return new Agent(common)
   return new EnvHttpProxyAgent({
     ...common,

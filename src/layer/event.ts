@@ -26,4 +26,8 @@ export const isFields = (value: unknown): value is Fields =>
   typeof value === 'object' && value !== null && !Array.isArray(value) && !ArrayBuffer.isView(value)
 
 /** The own field `name`, never one of the prototype's. */
-export const own = (fields: Fields, name: string): unknown => (Object.hasOwn(fields, name) ? fields[name] : undefined)
+export function own(fields: Fields, name: string): unknown {
+  const value = fields[name]
+  // Most fields that are asked for are not there: reading one that is not costs half of asking whether it is.
+  return value !== undefined && Object.hasOwn(fields, name) ? value : undefined
+}

@@ -1,5 +1,6 @@
 import { isFields, own, type AsWritten, type Fields, type TracingEvent } from './event.ts'
 import { isClientNoise, isNoParam } from './noise.ts'
+import type { Place } from './outline.ts'
 import { CATEGORY_FIELDS, MAX_DEPTH, type Rules } from './rules.ts'
 
 /** `undefined`: these fields have no step; `'step_out_of_range'`: they have one that a double cannot hold exactly. */
@@ -12,6 +13,16 @@ export function look(name: string, wrapped: readonly Fields[], line: Fields | nu
     if (value !== undefined) return value
   }
   return line === null ? undefined : own(line, name)
+}
+
+/** Where `look` finds the first of `names` that is a number; null where it finds none. */
+export function placeOfNumber(names: readonly string[], { wrapped, line }: TracingEvent): Place | null {
+  for (const name of names) {
+    if (typeof look(name, wrapped, line) !== 'number') continue
+    const fields = wrapped.find((each) => own(each, name) !== undefined) ?? line!
+    return { fields, name }
+  }
+  return null
 }
 
 /** Whether a stronger source of the event has the field too: a wrapper counts before the line, the first one before others. */

@@ -1,8 +1,9 @@
 import type { Counters } from '../telemetry/counters.ts'
 import { EVENTS, NUMBERS, POINTS, skipped, type SkipReason } from '../telemetry/counters.ts'
 import { isFields, type AsWritten, type Fields, type TracingEvent } from './event.ts'
-import { isShadowed, prefixOf, stepOf } from './fields.ts'
+import { isShadowed, placeOfNumber, prefixOf, stepOf } from './fields.ts'
 import { dependsOnLine, isClientNoise, isLineNoise, isNoParam } from './noise.ts'
+import type { Outline, Place } from './outline.ts'
 import { flattenParams } from './params.ts'
 import { CONFIG_MESSAGES, MAX_DEPTH, type Rules } from './rules.ts'
 import { INVALID_KEY, KEY_TOO_LONG, NOT_A_KEY, SERIES_CAP, SeriesTable } from './series.ts'
@@ -41,6 +42,7 @@ type Source = 'wrapped' | 'line'
 export class Layer {
   readonly #rules: Rules
   readonly #out: LayerOutput
+  readonly #point: LayerOutput['point']
   readonly #counters: Counters
   readonly #series: SeriesTable
   /** Name of a top-level field -> series id or the reason for none; per category, apart for wrapped and line. */
@@ -53,6 +55,7 @@ export class Layer {
   constructor(rules: Rules, out: LayerOutput, counters: Counters) {
     this.#rules = rules
     this.#out = out
+    this.#point = (series, step, time, value) => out.point(series, step, time, value)
     this.#counters = counters
     this.#series = new SeriesTable((id, key) => out.series(id, key))
     this.#slots = rules.prefixes.map(() => ({ wrapped: new Map(), line: new Map() }))
@@ -89,6 +92,34 @@ export class Layer {
     for (const fields of event.wrapped) this.#take(event, fields, 'wrapped', prefix, step, time)
     if (event.line !== null) this.#take(event, event.line, 'line', prefix, step, time)
     return this.#big
+  }
+
+  /**
+   * What was made of an event that has become points, for others of the same names and kinds; null where that is not all
+   * that it depends on: what the spans around it say, objects inside it, numbers that have no series.
+   */
+  outline(event: TracingEvent): Outline | null {
+    if (event.spans.length > 0 || (event.message !== null && CONFIG_MESSAGES.has(event.message))) return null
+    const prefix = prefixOf(event, this.#rules)
+    const step = placeOfNumber(this.#rules.stepFields[prefix]!, event)
+    // Without a step it has become no points: a series that is named here would be one of none.
+    if (step === null || typeof stepOf(event, this.#rules, prefix) !== 'number') return null
+    const points: (Place & { series: number })[] = []
+    const sources = [
+      ...event.wrapped.map((fields) => [fields, 'wrapped'] as const),
+      [event.line ?? {}, 'line'] as const,
+    ]
+    for (const [fields, source] of sources) {
+      for (const name in fields) {
+        const value = fields[name]
+        if (isFields(value) && !this.#isNoKey(event, fields, name, source)) return null
+        if (typeof value !== 'number' || this.#isNoKey(event, fields, name, source)) continue
+        const series = this.#slot(event, fields, name, source, prefix)
+        if (series < 0) return null
+        points.push({ fields, name, series })
+      }
+    }
+    return { step, points }
   }
 
   /** One number more at the step and in the category of an event, under a path of its own; null: its names are too many. */
@@ -187,17 +218,28 @@ export class Layer {
 
   #take(event: TracingEvent, fields: Fields, source: Source, prefix: number, step: number, time: number): void {
     const slots = this.#slots[prefix]![source]
+    const mayBeShadowed = event.wrapped.length > 0 && event.wrapped[0] !== fields
+    let taken = 0
     for (const name in fields) {
       const value = fields[name]
       if (typeof value === 'number') {
-        const remembered = slots.get(name)
-        const slot = remembered ?? this.#slot(event, fields, name, source, prefix)
-        if (slot === NOT_A_KEY || isShadowed(event, fields, name)) continue
-        this.#number(slot, step, time, value)
-      } else if (isFields(value) && !this.#isNoKey(event, fields, name, source)) {
+        const slot = slots.get(name) ?? this.#slot(event, fields, name, source, prefix)
+        if (slot === NOT_A_KEY || (mayBeShadowed && isShadowed(event, fields, name))) continue
+        if (slot < 0) {
+          this.#skipNumbers(REASON_OF_SLOT[slot]!, 1)
+          continue
+        }
+        if (value >= BIG || value <= -BIG) this.#big = true
+        this.#point(slot, step, time, value)
+        taken += 1
+      } else if (typeof value !== 'object' || !isFields(value)) {
+        continue
+      } else if (event.wrapped[0] !== value && !this.#isNoKey(event, fields, name, source)) {
         this.#nested(value, `${this.#rules.prefixes[prefix]!}/${name}`, step, time)
       }
     }
+    this.#counters.add(NUMBERS, taken)
+    this.#counters.add(POINTS, taken)
   }
 
   #number(slot: number, step: number, time: number, value: number): void {
@@ -208,7 +250,7 @@ export class Layer {
     this.#counters.add(NUMBERS, 1)
     this.#counters.add(POINTS, 1)
     if (value >= BIG || value <= -BIG) this.#big = true
-    this.#out.point(slot, step, time, value)
+    this.#point(slot, step, time, value)
   }
 
   /** The numbers of an object inside an event, in the order of the line; no recursion, so no depth can end it. */

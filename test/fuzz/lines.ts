@@ -91,6 +91,60 @@ const lines: Target = {
   },
 }
 
+/** One line many times, each with other values, some with other kinds of value, some broken. */
+function repeatedLines(random: Random): Buffer {
+  const line = random.of(recordedLines).toString()
+  const again = Array.from({ length: random.long(2, 20) }, () => {
+    const next = line.replaceAll(/(?<=:\s*)-?\d[\d.eE+-]*/g, (number) =>
+      random.chance(0.3) ? number : random.chance(0.2) ? random.of(ODD_NUMBERS) : String(random.next() * 1000),
+    )
+    return Buffer.from(random.chance(0.2) ? mutateJson(next, random) : next)
+  })
+  const joined = Buffer.concat(again.flatMap((each) => [each, NEWLINE]))
+  return (random.chance(0.3) ? mutate(joined, random, random.of(recordedLines)) : joined).subarray(0, MAX_INPUT_BYTES)
+}
+
+const ODD_NUMBERS = [
+  '-0',
+  '0',
+  '1e5',
+  '1E-7',
+  '7.0',
+  '1e400',
+  '01',
+  '1.',
+  '-',
+  'null',
+  '"7"',
+  'true',
+  '[7]',
+  '{"a":7}',
+  'NaN',
+  '9007199254740993',
+  '-9007199254740992',
+  '12345678901234567890',
+  '0.30000000000000004',
+  '5e-324',
+  '1795322750.083',
+  '2.5',
+] as const
+
+const repeats: Target = {
+  name: 'repeated-lines',
+  share: 250,
+  make: repeatedLines,
+  read: (input) => {
+    const whole = extract(input)
+    checkExtracted(whole)
+    law(
+      isDeepStrictEqual(whole, extract(input, { isParsed: true })),
+      'lines like others become what parsing makes of them',
+    )
+    law(isDeepStrictEqual(extract(input, { cut }), whole), 'where the input is cut changes nothing')
+    return 'read'
+  },
+}
+
 const rules = compileRules(defaultLayer)
 const wrappers = SETTINGS['layer.wrappers'].default
 const filter = { all: null, rust: parseFilter('info,ppo=debug') }
@@ -176,4 +230,4 @@ const consoleStream: Target = {
   },
 }
 
-export const LINE_TARGETS: readonly Target[] = [lines, lineSpans, consoleStream]
+export const LINE_TARGETS: readonly Target[] = [lines, repeats, lineSpans, consoleStream]

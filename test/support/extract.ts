@@ -31,11 +31,14 @@ export function extract(
     wrappers = SETTINGS['layer.wrappers'].default,
     filter,
     cut = (bytes: Buffer) => [bytes],
+    isParsed = false,
   }: {
     settings?: Partial<LayerSettings>
     wrappers?: readonly string[]
     filter?: LineFilter
     cut?: (bytes: Buffer) => Buffer[]
+    /** Each line is parsed, though others like it were there before: somebody wants its events. */
+    isParsed?: boolean
   } = {},
 ): Extracted {
   const counters = new Counters()
@@ -49,7 +52,7 @@ export function extract(
   }
   const rules = compileRules({ ...defaultLayer, ...settings })
   const options = { rules, wrappers, ...(filter === undefined ? {} : { filter }) }
-  const stream = new LineReader(options, out, counters).stream(() => RECEIVED_AT)
+  const stream = new LineReader(options, out, counters).stream(() => RECEIVED_AT, isParsed ? () => {} : null)
   for (const piece of cut(typeof input === 'string' ? Buffer.from(input) : input)) stream.push(piece)
   stream.end()
   COUNTERS.forEach((name, i) => {

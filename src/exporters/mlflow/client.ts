@@ -1,4 +1,4 @@
-import { request, type Dispatcher } from 'undici'
+import type { Dispatcher } from 'undici'
 import { withoutCredentials } from '../../config/load.ts'
 import type { Settings } from '../../config/settings.ts'
 import { isDeeperThan } from '../../otlp/json-texts.ts'
@@ -13,6 +13,7 @@ import {
   unreachable,
   type TransportOptions,
 } from '../http.ts'
+import { undici } from '../undici.ts'
 
 /** How to reach the server, and as whom. */
 export interface ClientOptions extends TransportOptions {
@@ -101,7 +102,7 @@ export class MlflowClient {
   async isBefore(major: number, minor: number, abort: AbortSignal): Promise<boolean> {
     try {
       const options = { headers: this.#headers, dispatcher: this.#dispatcher, signal: abort }
-      const response = await request(`${this.base}/version`, options)
+      const response = await undici().request(`${this.base}/version`, options)
       const match = /^(\d+)\.(\d+)\./.exec(await textOf(response.body))
       if (response.statusCode !== 200 || match === null) return true
       return Number(match[1]) < major || (Number(match[1]) === major && Number(match[2]) < minor)
@@ -123,7 +124,7 @@ export class MlflowClient {
   ): Promise<Answer> {
     let answered = false
     try {
-      const response = await request(`${this.base}/api/${path}`, {
+      const response = await undici().request(`${this.base}/api/${path}`, {
         method,
         headers: body === null ? this.#headers : { ...this.#headers, 'content-type': 'application/json' },
         body,

@@ -1,6 +1,6 @@
 import { promisify } from 'node:util'
 import { gzip } from 'node:zlib'
-import { request, type Dispatcher } from 'undici'
+import type { Dispatcher } from 'undici'
 import type { Settings } from '../../config/settings.ts'
 import { globs } from '../../layer/globs.ts'
 import { withResource } from '../../otlp/copy.ts'
@@ -11,6 +11,7 @@ import { VIA_HEADER } from '../../otlp/via.ts'
 import type { Exporter, ExporterOptions, Failure, OpenResult, RunToOpen, SendResult, SpanBatch } from '../exporter.ts'
 import { beginningOf, createDispatcher, hiding, oneLine, proxiesOf, retryAfterMs, unreachable } from '../http.ts'
 import { authorizationOf, baseOf, clientOptionsOf, MlflowClient } from '../mlflow/client.ts'
+import { undici } from '../undici.ts'
 import { readSpans } from './read-back.ts'
 
 /** Spans of one request. */
@@ -103,7 +104,7 @@ export function createOtlp({ settings, via, ...given }: ExporterOptions): Export
     const body = isCompressed ? await compressed(bytes) : bytes
     let isAnswered = false
     try {
-      const response = await request(url, {
+      const response = await undici().request(url, {
         method: 'POST',
         headers: {
           ...headers,

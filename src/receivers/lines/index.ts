@@ -14,6 +14,7 @@ import {
 } from '../../telemetry/counters.ts'
 import { compileFilter, type LineFilter } from './origin.ts'
 import { countBigIntegers, parseLine, withNumbersAsWritten, type ReadLine } from './parse.ts'
+import { RepeatedLines } from './repeats.ts'
 import { LineShapes } from './shape.ts'
 import type { LineSpans } from './spans.ts'
 import { LineSplitter, type LineSink } from './split.ts'
@@ -63,6 +64,7 @@ export class LineReader {
   readonly #out: ReaderOutput
   readonly #spans: LineSpans | null
   readonly #seenFaults = new Set<LineFault>()
+  readonly #repeats: RepeatedLines
   /** The line under way. */
   #current: ReadLine | null = null
 
@@ -75,6 +77,7 @@ export class LineReader {
     const { series, point, params } = out
     this.layer = new Layer(rules, { series, point, params, firstSkipped }, counters)
     this.#shapes = new LineShapes(rules, wrappers)
+    this.#repeats = new RepeatedLines(point, counters)
     this.#filter = filter === undefined ? null : compileFilter(filter)
     this.#spans = spans
     this.#counters = counters
@@ -100,7 +103,9 @@ export class LineReader {
         this.#fault('too_long', '')
       },
     }
-    const splitter = new LineSplitter(sink)
+    // Whoever hears of events wants them as objects.
+    const take = (bytes: Buffer, from: number): number => this.#repeats.take(bytes, from, receivedAt)
+    const splitter = new LineSplitter(sink, tap === null ? take : null)
     return {
       push: (chunk) => {
         receivedAt = now()
@@ -133,7 +138,16 @@ export class LineReader {
     }
     if (this.#spans !== null && event.spans.length > 0)
       this.#spans.line(line.fields, event, event.time ?? receivedAt, isTaken)
-    tap?.(isTaken ? event : null, line.text, written)
+    if (tap !== null) tap(isTaken ? event : null, line.text, written)
+    else if (isTaken && !mayBeBig && this.#repeats.isCurious) this.#learn(line, event)
+  }
+
+  /** The next line of the same layout is taken without being parsed. */
+  #learn({ text, fields: line }: ReadLine, event: TracingEvent): void {
+    const time = this.#shapes.timeField(line)
+    if (time === undefined) return
+    const outline = this.layer.outline(event)
+    if (outline !== null) this.#repeats.learn({ text, line, outline, time })
   }
 }
 

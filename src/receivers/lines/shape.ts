@@ -6,7 +6,7 @@ import { TimeReader } from '../../layer/time.ts'
 const NOTHING: readonly never[] = []
 
 /** Where clients put the message; structlog calls it `event`. */
-const MESSAGE_FIELDS = ['message', 'msg', 'event'] as const
+export const MESSAGE_FIELDS = ['message', 'msg', 'event'] as const
 
 /** Where clients put the time, the most exact first: python-json-logger's `created` beside an `asctime`. */
 const TIME_FIELDS = ['timestamp', '@timestamp', 'time', 'ts', 'created', 'asctime'] as const
@@ -84,6 +84,13 @@ export class LineShapes {
     for (const name of CATEGORY_FIELDS) if (Object.hasOwn(fields, name)) return true
     for (const name of this.#stepFields) if (Object.hasOwn(fields, name)) return true
     return false
+  }
+
+  /** The field that the time of such a line is read from: null where it has none, undefined where its value decides. */
+  timeField(line: Fields): string | null | undefined {
+    const first = TIME_FIELDS.find((name) => own(line, name) !== undefined)
+    if (first === undefined) return Object.hasOwn(line, 'record') ? undefined : null
+    return this.#time.read(line[first]) === null ? undefined : first
   }
 
   #timeOf(line: Fields): number | null {

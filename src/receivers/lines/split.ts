@@ -5,6 +5,7 @@ export const MAX_LINE_BYTES = 1 << 20
 
 const NEWLINE = 10
 const CARRIAGE_RETURN = 13
+const END_OF_LINE = Buffer.of(NEWLINE)
 
 /** What the splitter found. Lines carry no newline. */
 export interface LineSink {
@@ -16,19 +17,28 @@ export interface LineSink {
 }
 
 /**
+ * May take the line of `bytes` that begins at `from`, and ends before a newline. Returns the index behind the newline, or
+ * -1: the line is wanted as a text.
+ */
+export type TakeLine = (bytes: Buffer, from: number) => number
+
+/**
  * Cuts chunks of bytes into lines. Holds at most one unfinished line of `MAX_LINE_BYTES`; of a longer one it keeps
  * nothing and reads on to its end.
  */
 export class LineSplitter {
   readonly #sink: LineSink
+  readonly #take: TakeLine | null
   #carry: Buffer[] = []
   #carryBytes = 0
   #tooLong = false
   /** A carriage return is the last that came of the unfinished line. */
   #isAtReturn = false
 
-  constructor(sink: LineSink) {
+  /** `take` is asked before a line is made a text of, unless it is broken or was drawn over. */
+  constructor(sink: LineSink, take: TakeLine | null = null) {
     this.#sink = sink
+    this.#take = take
   }
 
   push(chunk: Buffer): void {
@@ -38,27 +48,33 @@ export class LineSplitter {
       return
     }
     this.#keep(chunk.subarray(0, first))
-    this.#flush((text, sound) => this.#sink.line(text, sound))
+    this.#flush((text, sound) => this.#sink.line(text, sound), this.#take)
     const last = chunk.lastIndexOf(NEWLINE)
-    if (last > first) this.#whole(chunk.subarray(first + 1, last))
+    if (last > first) this.#whole(chunk.subarray(first + 1, last + 1))
     if (last + 1 < chunk.length) this.#keep(chunk.subarray(last + 1))
   }
 
   end(): void {
-    if (this.#carryBytes > 0 || this.#tooLong) this.#flush((text, sound) => this.#sink.last(text, sound))
+    if (this.#carryBytes > 0 || this.#tooLong) this.#flush((text, sound) => this.#sink.last(text, sound), null)
   }
 
-  /** Lines that lie whole in one chunk: one conversion for all of them, where nothing in them was drawn over. */
+  /** Lines that lie whole in one chunk, each with its newline; most often nothing in them is broken or was drawn over. */
   #whole(bytes: Buffer): void {
-    if (isUtf8(bytes) && !bytes.includes(CARRIAGE_RETURN)) {
-      for (const line of bytes.toString().split('\n')) this.#emit(line, true, line.length)
-      return
-    }
-    for (let from = 0; from <= bytes.length;) {
-      const newline = bytes.indexOf(NEWLINE, from)
-      const to = newline < 0 ? bytes.length : newline
-      const line = behindReturn(bytes.subarray(from, to))
-      this.#emit(line.toString(), isUtf8(line), line.length)
+    const isPlain = isUtf8(bytes) && !bytes.includes(CARRIAGE_RETURN)
+    for (let from = 0; from < bytes.length;) {
+      const behind = isPlain && this.#take !== null ? this.#take(bytes, from) : -1
+      if (behind > 0) {
+        from = behind
+        continue
+      }
+      const to = bytes.indexOf(NEWLINE, from)
+      if (isPlain) {
+        const line = bytes.toString('utf8', from, to)
+        this.#emit(line, true, line.length)
+      } else {
+        const line = behindReturn(bytes.subarray(from, to))
+        this.#emit(line.toString(), isUtf8(line), line.length)
+      }
       from = to + 1
     }
   }
@@ -88,15 +104,20 @@ export class LineSplitter {
     }
   }
 
-  #flush(emit: (text: string, sound: boolean) => void): void {
+  #flush(emit: (text: string, sound: boolean) => void, take: TakeLine | null): void {
     const bytes = this.#carry.length === 1 ? this.#carry[0]! : Buffer.concat(this.#carry)
     const tooLong = this.#tooLong
     this.#carry = []
     this.#carryBytes = 0
     this.#tooLong = false
     this.#isAtReturn = false
-    if (tooLong) this.#sink.tooLong()
-    else emit(bytes.toString(), isUtf8(bytes))
+    if (tooLong) {
+      this.#sink.tooLong()
+      return
+    }
+    const sound = isUtf8(bytes)
+    if (sound && take !== null && take(Buffer.concat([bytes, END_OF_LINE]), 0) > 0) return
+    emit(bytes.toString(), sound)
   }
 }
 

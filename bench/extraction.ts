@@ -1,0 +1,84 @@
+/**
+ * One event of 8 numbers (7 values and a step) through the layer: finding its category and step, and putting its points
+ * into a chunk; against `JSON.stringify` of the same fields.
+ *
+ *     node bench/extraction.ts --rounds 15
+ *
+ * - extraction: an event as receivers hand it over
+ * - extraction-line: with the recognition of a line's shape before it, for lines that are parsed
+ */
+import { Channel } from '../src/channel/channel.ts'
+import type { ToDelivery } from '../src/channel/messages.ts'
+import { readFlags } from '../src/config/flags.ts'
+import { loadSettings, rulesOf } from '../src/config/load.ts'
+import type { Fields } from '../src/layer/event.ts'
+import { Layer } from '../src/layer/layer.ts'
+import { compileRules } from '../src/layer/rules.ts'
+import { LineShapes } from '../src/receivers/lines/shape.ts'
+import { Counters, POINTS } from '../src/telemetry/counters.ts'
+import { eventLine, POINTS_PER_LINE } from './loads.ts'
+import { median, report, roundsOr } from './report.ts'
+
+const EVENTS = 4096
+const PASSES = 25
+const WARM_UP = 3
+
+const { settings } = loadSettings(readFlags([], false), {})
+const rules = compileRules(rulesOf(settings))
+const counters = new Counters()
+/** Points that have left with a chunk. */
+let taken = 0
+const channel: Channel = new Channel(
+  {
+    postMessage(message: ToDelivery) {
+      if (message.kind !== 'points') return
+      taken += message.counts?.[POINTS] ?? 0
+      channel.recycle([message.buffer])
+    },
+  },
+  settings['channel.capacity'],
+  'block',
+)
+const producer = channel.producer(0, counters)
+const nothing = (): void => {}
+const point = (series: number, step: number, time: number, value: number): void =>
+  void producer.offer(series, step, time, value)
+const layer = new Layer(rules, { series: nothing, point, params: nothing, firstSkipped: nothing }, counters)
+const shapes = new LineShapes(rules, settings['layer.wrappers'])
+const lines = Array.from({ length: EVENTS }, (_, i) => JSON.parse(eventLine(i, 28)) as Fields)
+const events = lines.map((line) => shapes.read(line))
+
+const works = {
+  extraction: () => {
+    for (const event of events) layer.event(event, 0)
+  },
+  'extraction-line': () => {
+    for (const line of lines) layer.event(shapes.read(line), 0)
+  },
+  stringify: () => {
+    for (const line of lines) length += JSON.stringify(line).length
+  },
+}
+let length = 0
+
+function nanoseconds(pass: () => void): number {
+  const from = performance.now()
+  for (let i = 0; i < PASSES; i += 1) pass()
+  return ((performance.now() - from) * 1e6) / (PASSES * EVENTS)
+}
+
+const names = Object.keys(works) as (keyof typeof works)[]
+const rounds: Record<keyof typeof works, number>[] = []
+for (let round = 0; round < roundsOr(15) + WARM_UP; round += 1) {
+  const took = { extraction: 0, 'extraction-line': 0, stringify: 0 }
+  for (const name of round % 2 === 0 ? names : names.toReversed()) took[name] = nanoseconds(works[name])
+  if (round >= WARM_UP) rounds.push(took)
+}
+const passes = 2 * PASSES * (roundsOr(15) + WARM_UP)
+const points = counters.values[POINTS]! + taken
+if (points !== passes * EVENTS * POINTS_PER_LINE) throw new Error(`got ${points} points`)
+const ratioOf = (name: keyof typeof works): number[] => rounds.map((took) => took[name] / took.stringify)
+report(
+  { extraction: ratioOf('extraction'), 'extraction-line': ratioOf('extraction-line') },
+  Object.fromEntries(names.map((name) => [`${name}, ns`, Math.round(median(rounds.map((took) => took[name])))])),
+)

@@ -1,0 +1,39 @@
+/** What all benchmarks share: `--rounds N`, `--json`, and a line for people or for the harness. */
+import { parseArgs } from 'node:util'
+
+/** Row id -> a ratio or value per round. */
+export type Rows = Record<string, number[]>
+
+const { values } = parseArgs({
+  options: {
+    rounds: { type: 'string' },
+    json: { type: 'boolean', default: false },
+    only: { type: 'string' },
+    seconds: { type: 'string' },
+  },
+})
+
+export const roundsOr = (fallback: number): number => Number(values.rounds ?? fallback)
+
+/** An option that few benchmarks have. */
+export const optionOr = (name: 'seconds', fallback: string): string => values[name] ?? fallback
+
+/** Whether the row is asked for: `--only a,b` leaves out the others. */
+export const wants = (row: string): boolean => values.only === undefined || values.only.split(',').includes(row)
+
+export const median = (numbers: readonly number[]): number => numbers.toSorted((a, b) => a - b)[numbers.length >> 1]!
+
+/** Prints medians with their range, or one line of JSON. `details` are absolute figures, for people. */
+export function report(rows: Rows, details: Record<string, unknown> = {}): void {
+  if (values.json) {
+    console.log(JSON.stringify({ rows }))
+    return
+  }
+  for (const [row, numbers] of Object.entries(rows)) {
+    const [low, high] = [Math.min(...numbers), Math.max(...numbers)]
+    console.log(
+      `${row.padEnd(22)} ${median(numbers).toFixed(3)}  (${low.toFixed(3)} to ${high.toFixed(3)}, ${numbers.length} rounds)`,
+    )
+  }
+  for (const [name, value] of Object.entries(details)) console.log(`  ${name}: ${JSON.stringify(value)}`)
+}
