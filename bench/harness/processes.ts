@@ -1,6 +1,7 @@
 import { execFileSync, fork, spawn, type ChildProcess } from 'node:child_process'
 import { once } from 'node:events'
-import { existsSync, mkdtempSync, readFileSync } from 'node:fs'
+import { existsSync, mkdtempSync, readdirSync, readFileSync } from 'node:fs'
+import type { Writable } from 'node:stream'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { readStateDir, type RunStatus } from '../../src/journal/status.ts'
@@ -109,43 +110,54 @@ export function demand(
 
 /** A daemon that takes OTLP, and lines where `stdin` is a pipe. */
 export interface Daemon {
-  readonly child: ChildProcess
+  /** To write lines to, where that was left to the caller. */
+  readonly stdin: Writable | null
   readonly pid: number
   readonly stateDir: string
   /** Where it takes OTLP. */
   readonly url: string
-  /** Ends it in an orderly way. */
+  /** Ends it in an orderly way; one that reads a command's output ends with that, and is waited for. */
   stop(): Promise<void>
 }
 
-/** Starts the real daemon and waits until it listens. */
+/**
+ * Starts the real daemon and waits until it listens. `stdin`: `pipe` leaves writing to the caller, a command's output comes
+ * through a pipe of the shell, and its end ends the daemon; absent: it reads none.
+ */
 export async function startDaemon(
   stateDir: string,
   flags: readonly string[],
-  { stdin = 'ignore' }: { stdin?: 'ignore' | 'pipe' } = {},
+  { stdin }: { stdin?: 'pipe' | readonly string[] } = {},
 ): Promise<Daemon> {
-  const args = ['--quiet', '--state-dir', stateDir, '--otlp-http-listen', '127.0.0.1:0', ...flags]
-  const child = spawn(SPANBRIDGE, stdin === 'pipe' ? args : ['--stdin', 'off', ...args], {
-    env: cleanEnv(),
-    stdio: [stdin, 'ignore', 'pipe'],
-  })
+  const listen = ['--quiet', '--state-dir', stateDir, '--otlp-http-listen', '127.0.0.1:0']
+  const command = [SPANBRIDGE, ...listen, '--stdin', stdin === undefined ? 'off' : 'on', ...flags]
+  const shell = ['-o', 'pipefail', '-c', 'n=$1; shift; "${@:1:n}" | exec "${@:n+1}"', 'bash']
+  const child =
+    typeof stdin === 'object'
+      ? spawn('bash', [...shell, String(stdin.length), ...stdin, ...command], { env: cleanEnv(), stdio: ['ignore', 'ignore', 'pipe'] })
+      : spawn(command[0]!, command.slice(1), { env: cleanEnv(), stdio: [stdin ?? 'ignore', 'ignore', 'pipe'] })
   let log = ''
   child.stderr!.on('data', (chunk: Buffer) => (log = (log + chunk.toString()).slice(-2000)))
   const ended = once(child, 'close')
-  const path = join(stateDir, 'daemons', `${child.pid}.json`)
+  const directory = join(stateDir, 'daemons')
+  const file = (): string | undefined => {
+    const [name] = existsSync(directory) ? readdirSync(directory).filter((name) => name.endsWith('.json')) : []
+    const text = name === undefined ? '' : readFileSync(join(directory, name), 'utf8')
+    return text.endsWith('\n') ? text : undefined
+  }
   await until('start of the daemon', () => {
     if (child.exitCode !== null) throw new Error(`the daemon ended: ${log}`)
-    return existsSync(path) && readFileSync(path, 'utf8').endsWith('\n')
+    return file() !== undefined
   })
-  const { listeners } = JSON.parse(readFileSync(path, 'utf8')) as { listeners: Record<string, string> }
+  const { pid, listeners } = JSON.parse(file()!) as { pid: number; listeners: Record<string, string> }
   return {
-    child,
-    pid: child.pid!,
+    stdin: stdin === 'pipe' ? child.stdin : null,
+    pid,
     stateDir,
     url: `http://${listeners['otlp-http']!}`,
     stop: async () => {
-      child.stdin?.end()
-      if (stdin === 'ignore') child.kill('SIGTERM')
+      if (stdin === undefined) process.kill(pid, 'SIGTERM')
+      else child.stdin?.end()
       await ended
       if (child.exitCode !== 0) throw new Error(`the daemon ended with ${child.exitCode ?? child.signalCode}: ${log}`)
     },

@@ -27,13 +27,13 @@ export const compared = (
  * Runs the sides in turns, each round in the order opposite to that of the one before, so that what the machine does
  * besides falls on all of them alike.
  */
-export async function alternate<Side extends string, T>(
+export async function alternate<Sides extends Readonly<Record<string, (round: number) => unknown>>>(
   rounds: number,
-  sides: Readonly<Record<Side, (round: number) => T | Promise<T>>>,
-): Promise<Record<Side, T[]>> {
-  const names = Object.keys(sides) as Side[]
-  const found = Object.fromEntries(names.map((name) => [name, [] as T[]])) as Record<Side, T[]>
+  sides: Sides,
+): Promise<{ [Side in keyof Sides]: Awaited<ReturnType<Sides[Side]>>[] }> {
+  const names = Object.keys(sides)
+  const found: Record<string, unknown[]> = Object.fromEntries(names.map((name) => [name, []]))
   for (let round = 0; round < rounds; round += 1)
-    for (const name of round % 2 === 0 ? names : names.toReversed()) found[name].push(await sides[name](round))
-  return found
+    for (const name of round % 2 === 0 ? names : names.toReversed()) found[name]!.push(await sides[name]!(round))
+  return found as { [Side in keyof Sides]: Awaited<ReturnType<Sides[Side]>>[] }
 }

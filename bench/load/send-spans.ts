@@ -39,9 +39,11 @@ async function sendAll({ url, spans, perSecond, connections = 4, instances = 0 }
   const from = performance.now()
   let next = 0
   let refused = 0
-  // One stream of requests for each connection, or for each run: their ids must not meet.
-  const names = instances === 0 ? Array.from({ length: connections }, () => undefined) : Array.from({ length: instances }, (_, i) => `worker-${i}`)
-  const streams = names.map((name) => new SpanRequests((senders += 1), name))
+  // Streams of requests whose ids never meet: one for each connection at least, and for each run.
+  const streams = Array.from({ length: Math.max(instances, connections) }, (_, i) => {
+    senders += 1
+    return new SpanRequests(senders, instances === 0 ? undefined : `worker-${i % instances}`)
+  })
   const lane = async (own: readonly SpanRequests[]): Promise<void> => {
     for (let turn = 0; next < requests; turn += 1) {
       const number = next++

@@ -1,5 +1,8 @@
 import type { Family } from '../harness/row.ts'
 import { family as cpuSpans } from './cpu-spans.ts'
+import { family as lines } from './lines.ts'
+import { family as paced } from './paced.ts'
+import { family as tunnel } from './tunnel.ts'
 
 /** The table, in its order. */
-export const families: readonly Family[] = [cpuSpans]
+export const families: readonly Family[] = [lines, tunnel, cpuSpans, paced]
