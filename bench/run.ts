@@ -4,9 +4,11 @@
  * is below its goal.
  */
 import { mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { globs } from '../src/layer/globs.ts'
 import { writeDocs } from './harness/docs.ts'
+import { usePackage } from './harness/package.ts'
 import { HELP, readOptions, type Options } from './harness/options.ts'
 import { machine, readReport, resultOf, resultWithout, writeReport, type Result } from './harness/results.ts'
 import type { Bench, Family } from './harness/row.ts'
@@ -16,9 +18,11 @@ import { families } from './rows/index.ts'
 
 const say = (text: string): void => void process.stderr.write(`${text}\n`)
 
+const temporary = (): string => mkdtempSync(join(tmpdir(), 'spanbridge-bench-'))
+
 /** Measures a family. A row that fails says why, and the others go on. */
 async function measure(family: Family, wanted: ReadonlySet<string>, options: Options, peers: Peers): Promise<Result[]> {
-  const work = mkdtempSync(join(process.env['TMPDIR'] ?? '/tmp', 'spanbridge-bench-'))
+  const work = temporary()
   const rows = family.rows.filter(({ id }) => wanted.has(id))
   const bench: Bench = { rounds: options.rounds, isQuick: options.isQuick, peers, work, say }
   const without = (row: Family['rows'][number], error: unknown): Result => {
@@ -49,6 +53,9 @@ async function main(options: Options): Promise<number> {
     return 0
   }
   const peers = new Peers(options.peers, say)
+  const built = temporary()
+  process.once('exit', () => rmSync(built, { recursive: true, force: true }))
+  usePackage(built)
   const found: Result[] = []
   for (const family of families) {
     const names = family.rows.map(({ id }) => id).filter((id) => wanted.has(id))

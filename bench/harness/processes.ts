@@ -7,7 +7,8 @@ import { fileURLToPath } from 'node:url'
 import { readStateDir, type RunStatus } from '../../src/journal/status.ts'
 
 export const repository = fileURLToPath(new URL('../../', import.meta.url))
-export const SPANBRIDGE = join(repository, 'bin/spanbridge')
+/** The launcher: that of the package that was built for the measurement, if there is one. */
+export const spanbridge = (): string => join(process.env['SPANBRIDGE_BENCH_PACKAGE'] ?? repository, 'bin/spanbridge')
 /** The path of a file of `bench`. */
 export const inBench = (name: string): string => join(repository, 'bench', name)
 
@@ -130,7 +131,7 @@ export async function startDaemon(
   { stdin }: { stdin?: 'pipe' | readonly string[] } = {},
 ): Promise<Daemon> {
   const listen = ['--quiet', '--state-dir', stateDir, '--otlp-http-listen', '127.0.0.1:0']
-  const command = [SPANBRIDGE, ...listen, '--stdin', stdin === undefined ? 'off' : 'on', ...flags]
+  const command = [spanbridge(), ...listen, '--stdin', stdin === undefined ? 'off' : 'on', ...flags]
   const shell = ['-o', 'pipefail', '-c', 'n=$1; shift; "${@:1:n}" | exec "${@:n+1}"', 'bash']
   const child =
     typeof stdin === 'object'

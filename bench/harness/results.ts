@@ -60,14 +60,17 @@ export function writeReport(report: Report): void {
   writeFileSync(REPORT, `${JSON.stringify(report, null, 2)}\n`)
 }
 
-const meets = (goal: Goal, value: number): boolean => ('atLeast' in goal ? value >= goal.atLeast : value <= goal.atMost)
+function meets(goal: Goal, value: number, theirs: readonly number[]): boolean {
+  if ('atLeast' in goal) return value >= goal.atLeast
+  return value <= ('atMost' in goal ? goal.atMost : Math.max(...theirs))
+}
 
 const orNull = (values: readonly number[] | undefined): number | null => (values === undefined ? null : median(values))
 
 export function resultOf(row: Row, measured: Measured, isQuick: boolean): Result {
   const { values, ours, theirs, sideUnit = null, note = null } = measured
   const middle = median(values)
-  const verdict = row.goal === null ? 'figure' : meets(row.goal, middle) ? 'met' : 'below'
+  const verdict = row.goal === null ? 'figure' : meets(row.goal, middle, theirs ?? []) ? 'met' : 'below'
   return {
     ...head(row, isQuick),
     verdict,

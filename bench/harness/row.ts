@@ -1,7 +1,10 @@
 import type { PeerName, Peers } from '../peers/peers.ts'
 
-/** What a row has to reach; none: the row is there to be compared with its neighbours. */
-export type Goal = { readonly atLeast: number } | { readonly atMost: number }
+/**
+ * What a row has to reach; none: the row is there to be compared with its neighbours. `isWithinTheirs`: not above the
+ * highest that the other side had in any round.
+ */
+export type Goal = { readonly atLeast: number } | { readonly atMost: number } | { readonly isWithinTheirs: true }
 
 export type Unit = 'x' | '%' | 'us' | 'ms' | 's' | 'MB' | 'B'
 

@@ -9,8 +9,11 @@ const digits = (value: number): string => {
 
 const withUnit = (text: string, unit: Unit): string => (unit === 'x' || unit === '%' ? `${text}${unit === 'x' ? 'x' : ' %'}` : `${text} ${unit}`)
 
-export const goalText = (goal: Goal | null, unit: Unit): string =>
-  goal === null ? '' : 'atLeast' in goal ? `>= ${withUnit(String(goal.atLeast), unit)}` : `<= ${withUnit(String(goal.atMost), unit)}`
+export function goalText(goal: Goal | null, unit: Unit): string {
+  if (goal === null) return ''
+  if ('atLeast' in goal) return `>= ${withUnit(String(goal.atLeast), unit)}`
+  return 'atMost' in goal ? `<= ${withUnit(String(goal.atMost), unit)}` : 'none beyond'
+}
 
 /** The median with its spread. */
 export const figureText = ({ median, min, max, unit }: Result): string =>

@@ -1,7 +1,7 @@
 import { execFileSync } from 'node:child_process'
 import { mkdtempSync, readdirSync, statSync } from 'node:fs'
 import { join } from 'node:path'
-import { demand, inBench, piped, SPANBRIDGE } from '../harness/processes.ts'
+import { demand, inBench, piped, spanbridge } from '../harness/processes.ts'
 import type { Bench, Family, Measured } from '../harness/row.ts'
 import { NUMBERS, writeLines } from '../load/lines.ts'
 
@@ -13,7 +13,7 @@ function inMemory(): number {
 /** All that a run's journal takes on disk once the run has ended. */
 function onDisk(bench: Bench, file: string, lines: number): number {
   const stateDir = mkdtempSync(join(bench.work, 'state-'))
-  piped(file, [SPANBRIDGE, '--quiet', '--stdin', 'on', '--state-dir', stateDir])
+  piped(file, [spanbridge(), '--quiet', '--stdin', 'on', '--state-dir', stateDir])
   const points = lines * NUMBERS
   const [run] = demand(stateDir, { points, isDelivered: false })
   const bytes = readdirSync(stateDir)

@@ -1,6 +1,6 @@
 import { existsSync, mkdirSync, mkdtempSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
-import { cpuSeconds, demand, inBench, piped, SPANBRIDGE, until, type Whole } from '../harness/processes.ts'
+import { cpuSeconds, demand, inBench, piped, spanbridge, until, type Whole } from '../harness/processes.ts'
 import type { Bench, Family, Measured } from '../harness/row.ts'
 import { alternate, compared } from '../harness/statistics.ts'
 import { NUMBERS, writeLines } from '../load/lines.ts'
@@ -16,7 +16,7 @@ async function bridge(file: string, lines: number, work: string, sink: Sink | nu
   const stateDir = mkdtempSync(join(work, 'state-'))
   await sink?.clear()
   const flags = ['--quiet', '--stdin', 'on', '--state-dir', stateDir]
-  const whole = piped(file, [SPANBRIDGE, ...flags, ...(sink === null ? [] : ['--mlflow-tracking-uri', sink.url])])
+  const whole = piped(file, [spanbridge(), ...flags, ...(sink === null ? [] : ['--mlflow-tracking-uri', sink.url])])
   const points = lines * NUMBERS
   demand(stateDir, { points, isDelivered: sink !== null })
   const taken = (await sink?.account())?.points ?? points
