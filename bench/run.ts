@@ -27,7 +27,12 @@ async function measure(family: Family, wanted: ReadonlySet<string>, options: Opt
   const bench: Bench = { rounds: options.rounds, isQuick: options.isQuick, peers, work, say }
   const without = (row: Family['rows'][number], error: unknown): Result => {
     const why = error instanceof Error ? error.message : String(error)
-    return resultWithout(row, error instanceof MissingPeer ? 'missing' : 'failed', why.replaceAll(/\s+/g, ' '), options.isQuick)
+    return resultWithout(
+      row,
+      error instanceof MissingPeer ? 'missing' : 'failed',
+      why.replaceAll(/\s+/g, ' '),
+      options.isQuick,
+    )
   }
   try {
     const found = await family.run(bench, new Set(rows.map(({ id }) => id)))

@@ -40,7 +40,8 @@ export function readOptions(args: readonly string[]): Options | null {
   })
   if (values.help) return null
   const rounds = Number(values.rounds ?? (values.quick ? 3 : 5))
-  if (!Number.isInteger(rounds) || rounds < 1) throw new Error(`--rounds: expected a number from 1, got '${values.rounds}'`)
+  if (!Number.isInteger(rounds) || rounds < 1)
+    throw new Error(`--rounds: expected a number from 1, got '${values.rounds}'`)
   const peers = values.peers ?? (values.quick ? 'quick' : 'all')
   if (!PEERS.includes(peers)) throw new Error(`--peers: expected one of ${PEERS.join(', ')}, got '${peers}'`)
   return {

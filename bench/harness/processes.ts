@@ -55,9 +55,12 @@ export function piped(file: string, command: readonly string[]): Whole {
       stdio: ['ignore', 'pipe', 'pipe'],
     })
   } catch (error) {
-    throw new Error(`${command[0]} failed: ${existsSync(log) ? readFileSync(log, 'utf8').slice(-600) : String(error)}`, {
-      cause: error,
-    })
+    throw new Error(
+      `${command[0]} failed: ${existsSync(log) ? readFileSync(log, 'utf8').slice(-600) : String(error)}`,
+      {
+        cause: error,
+      },
+    )
   }
   const [seconds, user, system] = told.trim().split(/\s+/).map(Number)
   return { seconds: seconds!, cpuSeconds: user! + system! }
@@ -135,7 +138,10 @@ export async function startDaemon(
   const shell = ['-o', 'pipefail', '-c', 'n=$1; shift; "${@:1:n}" | exec "${@:n+1}"', 'bash']
   const child =
     typeof stdin === 'object'
-      ? spawn('bash', [...shell, String(stdin.length), ...stdin, ...command], { env: cleanEnv(), stdio: ['ignore', 'ignore', 'pipe'] })
+      ? spawn('bash', [...shell, String(stdin.length), ...stdin, ...command], {
+          env: cleanEnv(),
+          stdio: ['ignore', 'ignore', 'pipe'],
+        })
       : spawn(command[0]!, command.slice(1), { env: cleanEnv(), stdio: [stdin ?? 'ignore', 'ignore', 'pipe'] })
   let log = ''
   child.stderr!.on('data', (chunk: Buffer) => (log = (log + chunk.toString()).slice(-2000)))
@@ -169,7 +175,7 @@ export async function startDaemon(
 export async function startModule(
   name: string,
   args: readonly string[],
-): Promise<{ child: ChildProcess; hello: unknown; ask(message: object): Promise<unknown>; stop(): void }> {
+): Promise<{ child: ChildProcess; hello: unknown; ask: (message: object) => Promise<unknown>; stop: () => void }> {
   const child = fork(inBench(name), args, { stdio: ['ignore', 'inherit', 'inherit', 'ipc'] })
   const gone = once(child, 'exit').then(([code]) => {
     throw new Error(`${name} ended with ${String(code)}`)

@@ -7,7 +7,8 @@ const digits = (value: number): string => {
   return value.toFixed(size >= 100 ? 0 : size >= 10 ? 1 : 2)
 }
 
-const withUnit = (text: string, unit: Unit): string => (unit === 'x' || unit === '%' ? `${text}${unit === 'x' ? 'x' : ' %'}` : `${text} ${unit}`)
+const withUnit = (text: string, unit: Unit): string =>
+  unit === 'x' || unit === '%' ? `${text}${unit === 'x' ? 'x' : ' %'}` : `${text} ${unit}`
 
 export function goalText(goal: Goal | null, unit: Unit): string {
   if (goal === null) return ''
@@ -42,5 +43,12 @@ export function tableOf(results: readonly Result[]): string {
   ])
   const all = [['row', 'goal', 'median (min-max)', '', 'sides; against'], ...cells]
   const widths = [0, 1, 2, 3].map((column) => Math.max(...all.map((row) => row[column]!.length)))
-  return all.map((row) => row.map((cell, column) => (column === 4 ? cell : cell.padEnd(widths[column]!))).join('  ').trimEnd()).join('\n')
+  return all
+    .map((row) =>
+      row
+        .map((cell, column) => (column === 4 ? cell : cell.padEnd(widths[column]!)))
+        .join('  ')
+        .trimEnd(),
+    )
+    .join('\n')
 }

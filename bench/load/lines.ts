@@ -40,8 +40,12 @@ function templateOf(event: Recorded): Template {
   const fields = Object.entries(event.fields)
   const hasStep = fields.some(([name]) => STEPS.has(name))
   const numbers = fields.filter(([name, value]) => typeof value === 'number' && !STEPS.has(name)).length
-  const texts = fields.filter(([, value]) => typeof value !== 'number').map(([name, value]) => `${JSON.stringify(name)}:${JSON.stringify(value)}`)
-  const named = fields.filter(([, value]) => typeof value === 'number').map(([name, value]) => [name, value as number] as const)
+  const texts = fields
+    .filter(([, value]) => typeof value !== 'number')
+    .map(([name, value]) => `${JSON.stringify(name)}:${JSON.stringify(value)}`)
+  const named = fields
+    .filter(([, value]) => typeof value === 'number')
+    .map(([name, value]) => [name, value as number] as const)
   const all = [...named, ...MORE.slice(0, NUMBERS - numbers).map((name) => [name, 0.5] as const)]
   const head = `","level":"INFO","fields":{${texts.join(',')}${hasStep ? '' : ',"step":0'}`
   return (step, time, suffix) => {
@@ -49,7 +53,8 @@ function templateOf(event: Recorded): Template {
     for (const [name, value] of all) {
       if (STEPS.has(name)) line += `,"${name}":${step}`
       else if (Number.isInteger(value)) line += `,"${name}${suffix}":${Math.floor(Math.random() * 1e9)}`
-      else line += `,"${name}${suffix}":${Math.random() * (value < 0 ? -1 : 1) * 2 ** Math.ceil(Math.log2(Math.abs(value)))}`
+      else
+        line += `,"${name}${suffix}":${Math.random() * (value < 0 ? -1 : 1) * 2 ** Math.ceil(Math.log2(Math.abs(value)))}`
     }
     return `${line}},"target":"lines"}\n`
   }

@@ -33,5 +33,12 @@ export interface Sender {
 
 export async function startSender(): Promise<Sender> {
   const { ask, stop } = await startModule('load/send-spans.ts', [])
-  return { send: async (what) => (await ask(what)) as SpansSent, stop }
+  return {
+    send: async (what) => {
+      const answer = (await ask(what)) as SpansSent | { error: string }
+      if ('error' in answer) throw new Error(`the sender of spans: ${answer.error}`)
+      return answer
+    },
+    stop,
+  }
 }

@@ -20,7 +20,21 @@ export interface SpansSent {
   seconds: number
 }
 
-let senders = 0
+/** Streams of requests whose ids never meet: one for each connection at least, and for each run. */
+const made = new Map<string, SpanRequests[]>()
+let streamsMade = 0
+
+function streamsOf(instances: number, connections: number): SpanRequests[] {
+  const key = `${instances} ${connections}`
+  const known = made.get(key)
+  if (known !== undefined) return known
+  const streams = Array.from({ length: Math.max(instances, connections) }, (_, i) => {
+    streamsMade += 1
+    return new SpanRequests(streamsMade, instances === 0 ? undefined : `worker-${i % instances}`)
+  })
+  made.set(key, streams)
+  return streams
+}
 
 const send = (agent: Agent, url: string, body: Buffer): Promise<number> =>
   new Promise((resolve, reject) => {
@@ -39,11 +53,7 @@ async function sendAll({ url, spans, perSecond, connections = 4, instances = 0 }
   const from = performance.now()
   let next = 0
   let refused = 0
-  // Streams of requests whose ids never meet: one for each connection at least, and for each run.
-  const streams = Array.from({ length: Math.max(instances, connections) }, (_, i) => {
-    senders += 1
-    return new SpanRequests(senders, instances === 0 ? undefined : `worker-${i % instances}`)
-  })
+  const streams = streamsOf(instances, connections)
   const lane = async (own: readonly SpanRequests[]): Promise<void> => {
     for (let turn = 0; next < requests; turn += 1) {
       const number = next++
@@ -69,5 +79,10 @@ async function sendAll({ url, spans, perSecond, connections = 4, instances = 0 }
 }
 
 process.send!({})
-process.on('message', (message: SpansToSend) => void sendAll(message).then((sent) => process.send!(sent)))
+process.on('message', (message: SpansToSend) => {
+  void sendAll(message).then(
+    (sent) => process.send!(sent),
+    (error: Error) => process.send!({ error: error.message }),
+  )
+})
 process.once('disconnect', () => process.exit())

@@ -41,7 +41,9 @@ function pointsOf(body: Buffer): number {
 
 function noteAges(body: Buffer, arrived: number): void {
   for (const at of [body.indexOf(TIMESTAMP), body.lastIndexOf(TIMESTAMP)])
-    account.ages.push(arrived - Number.parseInt(body.toString('latin1', at + TIMESTAMP.length, at + TIMESTAMP.length + 20), 10))
+    account.ages.push(
+      arrived - Number.parseInt(body.toString('latin1', at + TIMESTAMP.length, at + TIMESTAMP.length + 20), 10),
+    )
 }
 
 /** Takes a request; returns the answer's body. */
@@ -70,7 +72,10 @@ function serve(request: IncomingMessage, response: ServerResponse): void {
     const isOtlp = path.startsWith('/v1/')
     const text = take(path, chunks.length === 1 ? chunks[0]! : Buffer.concat(chunks), now())
     const answer = isOtlp ? '' : text
-    const headers = { 'content-type': isOtlp ? 'application/x-protobuf' : 'application/json', 'content-length': answer.length }
+    const headers = {
+      'content-type': isOtlp ? 'application/x-protobuf' : 'application/json',
+      'content-length': answer.length,
+    }
     const send = (): void => void response.writeHead(200, headers).end(answer)
     if (delayMs > 0) setTimeout(send, delayMs)
     else send()

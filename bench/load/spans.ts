@@ -106,6 +106,13 @@ function encoded(instance: string | undefined): Buffer {
   const named =
     instance === undefined
       ? resource
-      : { ...resource, attributes: [...resource.attributes, { key: 'service.instance.id', value: { stringValue: instance } }] }
-  return Buffer.from(Request.encode({ resourceSpans: [{ resource: named, scopeSpans: [{ scope: scopeSpans[0].scope, spans }] }] }).finish())
+      : {
+          ...resource,
+          attributes: [...resource.attributes, { key: 'service.instance.id', value: { stringValue: instance } }],
+        }
+  return Buffer.from(
+    Request.encode({
+      resourceSpans: [{ resource: named, scopeSpans: [{ scope: scopeSpans[0].scope, spans }] }],
+    }).finish(),
+  )
 }

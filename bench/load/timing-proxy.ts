@@ -25,13 +25,17 @@ export class TimingProxy {
       const body = Buffer.concat(chunks)
       const isBatch = request.url!.endsWith('/runs/log-batch')
       const { host: _, ...headers } = request.headers
-      const onward = ask(this.#target + request.url!, { method: request.method, headers, agent: this.#agent }, (answer) => {
-        response.writeHead(answer.statusCode!, answer.headers)
-        answer.pipe(response)
-        answer.on('end', () => {
-          if (isBatch) this.#note(body, arrived, answer.statusCode!)
-        })
-      })
+      const onward = ask(
+        this.#target + request.url!,
+        { method: request.method, headers, agent: this.#agent },
+        (answer) => {
+          response.writeHead(answer.statusCode!, answer.headers)
+          answer.pipe(response)
+          answer.on('end', () => {
+            if (isBatch) this.#note(body, arrived, answer.statusCode!)
+          })
+        },
+      )
       onward.on('error', () => response.destroy())
       onward.end(body)
     })

@@ -9,7 +9,7 @@ import { freePort } from '../../test/support/mlflow.ts'
 export interface Collector {
   readonly pid: number
   readonly url: string
-  stop(): Promise<void>
+  stop: () => Promise<void>
 }
 
 export interface CollectorOptions {
@@ -40,7 +40,10 @@ export async function startCollector({ command, work, sink, queue, file }: Colle
             include: [file],
             start_at: 'beginning',
             operators: [
-              { type: 'json_parser', timestamp: { parse_from: 'attributes.timestamp', layout: '%Y-%m-%dT%H:%M:%S.%fZ' } },
+              {
+                type: 'json_parser',
+                timestamp: { parse_from: 'attributes.timestamp', layout: '%Y-%m-%dT%H:%M:%S.%fZ' },
+              },
             ],
             ...(queue === 'disk' ? { storage: 'file_storage' } : {}),
           },

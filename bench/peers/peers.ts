@@ -24,9 +24,9 @@ export class MissingPeer extends Error {}
 
 interface Recipe {
   /** What is run or loaded. */
-  path(cache: string): string
+  path: (cache: string) => string
   /** Makes it; absent: it must be on the machine. */
-  install?(cache: string): void
+  install?: (cache: string) => void
   /** What to do where it cannot be made. */
   wayOut: string
 }
@@ -37,7 +37,9 @@ const run = (command: string, args: readonly string[], cwd: string): void => {
     execFileSync(command, args, { cwd, stdio: ['ignore', 'pipe', 'pipe'], encoding: 'utf8' })
   } catch (error) {
     const { stderr = '', message } = error as { stderr?: string; message: string }
-    throw new MissingPeer(`${command} ${args[0] ?? ''}: ${(stderr.trim() || message).split('\n').at(-1)}`, { cause: error })
+    throw new MissingPeer(`${command} ${args[0] ?? ''}: ${(stderr.trim() || message).split('\n').at(-1)}`, {
+      cause: error,
+    })
   }
 }
 

@@ -35,7 +35,13 @@ async function ours(bench: Bench, sink: Sink, spans: number, round: number): Pro
   return cpu
 }
 
-async function theirs(bench: Bench, sink: Sink, spans: number, queue: 'disk' | 'memory', round: number): Promise<number> {
+async function theirs(
+  bench: Bench,
+  sink: Sink,
+  spans: number,
+  queue: 'disk' | 'memory',
+  round: number,
+): Promise<number> {
   const work = join(bench.work, `collector-${queue}-${round}`)
   mkdirSync(work)
   const collector = await startCollector({ command: bench.peers.path('collector'), work, sink: sink.url, queue })

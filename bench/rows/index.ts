@@ -7,7 +7,19 @@ import { family as mlflow } from './mlflow.ts'
 import { family as paced } from './paced.ts'
 import { family as recovery } from './recovery.ts'
 import { scripts } from './scripts.ts'
+import { family as trainer } from './trainer.ts'
 import { family as tunnel } from './tunnel.ts'
 
 /** The table, in its order. */
-export const families: readonly Family[] = [...scripts, lines, tunnel, mlflow, cpuSpans, paced, recovery, bytes, growth]
+export const families: readonly Family[] = [
+  ...scripts,
+  lines,
+  tunnel,
+  mlflow,
+  cpuSpans,
+  paced,
+  recovery,
+  bytes,
+  growth,
+  trainer,
+]

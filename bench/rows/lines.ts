@@ -104,7 +104,10 @@ export const family: Family = {
       const collectorCpu = all(theirs).map((cpu) => (cpu * A_MILLION) / lines)
       return {
         'sink-chain': compared(rates(posted), rates(all(bare)), 'lines/s'),
-        'journal-cost': inMemory === null ? new Error(`${IN_MEMORY} is not here`) : compared(perMillion(posted), perMillion(all(volatile)), unit),
+        'journal-cost':
+          inMemory === null
+            ? new Error(`${IN_MEMORY} is not here`)
+            : compared(perMillion(posted), perMillion(all(volatile)), unit),
         'cpu-lines-posted': missing ?? compared(perMillion(posted), collectorCpu, unit),
         'cpu-lines-journal': missing ?? compared(perMillion(all(journal)), collectorCpu, unit),
       }

@@ -35,7 +35,9 @@ export const family: Family = {
       await work()
       const { points: taken, firstAt, lastAt, refused } = proxy.passed
       if (taken !== points || refused > 0)
-        throw new Error(`expected ${points} points at MLflow and none refused, got ${taken} and ${refused} requests refused`)
+        throw new Error(
+          `expected ${points} points at MLflow and none refused, got ${taken} and ${refused} requests refused`,
+        )
       return (points * 1000) / (lastAt! - firstAt!)
     }
     const bare = (): Promise<number> =>

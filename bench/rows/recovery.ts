@@ -36,7 +36,11 @@ async function outage(url: string, sink: Sink, seconds: number): Promise<Recover
     const since = (): number => (now() - back) / 1000
     await until('a span after the outage', async () => (await sink.account()).spans > held, AFTER_SECONDS + 20)
     const first = since()
-    await until('the backlog of the outage', async () => (await sink.account()).spans >= missing - 512, AFTER_SECONDS + 20)
+    await until(
+      'the backlog of the outage',
+      async () => (await sink.account()).spans >= missing - 512,
+      AFTER_SECONDS + 20,
+    )
     const drained = since()
     const { sent } = await sending
     await until('all spans', async () => (await sink.account()).spans >= sent, AFTER_SECONDS + 20)

@@ -178,7 +178,11 @@ function toldIn(output: string): Told {
   return JSON.parse(line) as Told
 }
 
-async function runScript(script: Script, bench: Bench, wanted: ReadonlySet<string>): Promise<Record<string, Measured | Error>> {
+async function runScript(
+  script: Script,
+  bench: Bench,
+  wanted: ReadonlySet<string>,
+): Promise<Record<string, Measured | Error>> {
   if (!existsSync(inBench(script.name))) throw new Error(`bench/${script.name} is not there`)
   const found: Record<string, Measured | Error> = {}
   const asked = script.rows.filter(({ id, peer }) => {
@@ -197,7 +201,12 @@ async function runScript(script: Script, bench: Bench, wanted: ReadonlySet<strin
   flags.push('--rounds', String(Math.min(rounds, script.mostRounds ?? rounds)))
   if (script.takesOnly) flags.push('--only', asked.map(({ id }) => id).join(','))
   if (script.seconds !== undefined) flags.push('--seconds', String(script.seconds[bench.isQuick ? 0 : 1]))
-  const { stdout } = await execute(process.execPath, flags, { cwd: repository, env: process.env, maxBuffer: 1 << 24 })
+  const options = { cwd: repository, env: process.env, maxBuffer: 1 << 24 }
+  const { stdout } = await execute(process.execPath, flags, options).catch(({ stderr = '' }: { stderr?: string }) => {
+    throw new Error(
+      `bench/${script.name}: ${stderr.split('\n').find((line) => /Error/.test(line)) ?? stderr.slice(-300)}`,
+    )
+  })
   const { rows, theirs } = toldIn(stdout)
   for (const { id, unit } of asked) {
     const [values, their] = [rows[id], theirs?.[id]]
