@@ -9,6 +9,7 @@ import { join } from 'node:path'
 import { globs } from '../src/layer/globs.ts'
 import { writeDocs } from './harness/docs.ts'
 import { usePackage } from './harness/package.ts'
+import { endLeftovers } from './harness/processes.ts'
 import { HELP, readOptions, type Options } from './harness/options.ts'
 import { machine, readReport, resultOf, resultWithout, writeReport, type Result } from './harness/results.ts'
 import type { Bench, Family } from './harness/row.ts'
@@ -44,6 +45,7 @@ async function measure(family: Family, wanted: ReadonlySet<string>, options: Opt
   } catch (error) {
     return rows.map((row) => without(row, error))
   } finally {
+    endLeftovers()
     rmSync(work, { recursive: true, force: true })
   }
 }

@@ -76,8 +76,8 @@ export function demand(
   const wrong = (what: string, got: number, wanted: number): void => {
     if (got !== wanted) throw new Error(`expected ${wanted} ${what}, got ${got}`)
   }
-  const lost = sum((run) =>
-    Object.values({ ...run.dropped, ...run.spanAccount.dropped }).reduce((total, n) => total + n, 0),
+  const lost = sum(({ dropped, spanAccount }) =>
+    [dropped, spanAccount.dropped].flatMap((reasons) => Object.values(reasons)).reduce((total, n) => total + n, 0),
   )
   wrong('dropped', lost, 0)
   wrong(
@@ -110,6 +110,24 @@ export function demand(
       0,
     )
   return runs
+}
+
+const living = new Set<number>()
+
+/** To be ended with the family that started it, should that fail before it does so itself. */
+export const willEnd = (pid: number): void => void living.add(pid)
+export const hasEnded = (pid: number): void => void living.delete(pid)
+
+/** Ends what a family has left. */
+export function endLeftovers(): void {
+  for (const pid of living) {
+    try {
+      process.kill(pid, 'SIGKILL')
+    } catch {
+      // It has gone by itself.
+    }
+  }
+  living.clear()
 }
 
 /** A daemon that takes OTLP, and lines where `stdin` is a pipe. */
@@ -157,6 +175,7 @@ export async function startDaemon(
     return file() !== undefined
   })
   const { pid, listeners } = JSON.parse(file()!) as { pid: number; listeners: Record<string, string> }
+  willEnd(pid)
   return {
     stdin: stdin === 'pipe' ? child.stdin : null,
     pid,
@@ -166,6 +185,7 @@ export async function startDaemon(
       if (stdin === undefined) process.kill(pid, 'SIGTERM')
       else child.stdin?.end()
       await ended
+      hasEnded(pid)
       if (child.exitCode !== 0) throw new Error(`the daemon ended with ${child.exitCode ?? child.signalCode}: ${log}`)
     },
   }

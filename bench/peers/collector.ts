@@ -2,7 +2,7 @@ import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { mkdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { cleanEnv, until } from '../harness/processes.ts'
+import { cleanEnv, hasEnded, until, willEnd } from '../harness/processes.ts'
 import { freePort } from '../../test/support/mlflow.ts'
 
 /** An OpenTelemetry Collector that runs. */
@@ -71,6 +71,7 @@ export async function startCollector({ command, work, sink, queue, file }: Colle
   const path = join(work, 'collector.yaml')
   writeFileSync(path, JSON.stringify(config)) // JSON is YAML
   const child = spawn(command, ['--config', path], { env: cleanEnv(), stdio: ['ignore', 'ignore', 'pipe'] })
+  willEnd(child.pid!)
   let log = ''
   child.stderr.on('data', (chunk: Buffer) => (log = (log + chunk.toString()).slice(-2000)))
   const ended = once(child, 'close')
@@ -90,6 +91,7 @@ export async function startCollector({ command, work, sink, queue, file }: Colle
       if (child.exitCode !== null) throw new Error(`the Collector ended: ${log}`)
       child.kill('SIGTERM')
       await ended
+      hasEnded(child.pid!)
     },
   }
 }

@@ -81,7 +81,11 @@ const RECIPES: Readonly<Record<PeerName, Recipe>> = {
     install: (cache) => run('npm', ['install', '--silent', '--prefix', '.', PINO], join(cache, 'pino')),
     wayOut: 'needs npm',
   },
-  mlflow: { path: () => join(repository, '.venv/bin/python'), wayOut: 'sh test/support/mlflow-env.sh installs it' },
+  mlflow: {
+    path: () => join(repository, '.venv/bin/python'),
+    install: () => run('sh', ['test/support/mlflow-env.sh'], repository),
+    wayOut: 'needs python3 with venv and PyPI',
+  },
   python: { path: () => onPath('python3'), wayOut: 'python3 is not on the PATH' },
   jq: { path: () => onPath('jq'), wayOut: 'jq is not on the PATH' },
 }

@@ -15,7 +15,8 @@ const IN_MEMORY = '/dev/shm'
 async function bridge(file: string, lines: number, work: string, sink: Sink | null): Promise<Whole> {
   const stateDir = mkdtempSync(join(work, 'state-'))
   await sink?.clear()
-  const flags = ['--quiet', '--stdin', 'on', '--state-dir', stateDir]
+  // The file comes faster than anything could be delivered: without waiting, what is beyond the pool would be dropped.
+  const flags = ['--quiet', '--stdin', 'on', '--channel-when-full', 'block', '--state-dir', stateDir]
   const whole = piped(file, [spanbridge(), ...flags, ...(sink === null ? [] : ['--mlflow-tracking-uri', sink.url])])
   const points = lines * NUMBERS
   demand(stateDir, { points, isDelivered: sink !== null })

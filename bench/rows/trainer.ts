@@ -156,7 +156,7 @@ class FullLoad {
 }
 
 /** The input stays open until the load has ended: its end would be that of the daemon. */
-const LINGER = '"$@"; sleep 4'
+const LINGER = '"$@"; sleep 2'
 
 /** Durations of the calls of one client, in microseconds, while a bridge takes 10,000 spans a second. */
 async function calls(bench: Bench, client: Client, mlflow: string, round: number): Promise<number[]> {
