@@ -4,7 +4,7 @@ import { promisify } from 'node:util'
 import { startMlflow } from '../../test/support/mlflow.ts'
 import { cleanEnv, demand, inBench, spanbridge } from '../harness/processes.ts'
 import type { Family, Measured } from '../harness/row.ts'
-import { alternate, compared } from '../harness/statistics.ts'
+import { alternate, compared, median } from '../harness/statistics.ts'
 import { NUMBERS, writeLines } from '../load/lines.ts'
 import { TimingProxy } from '../load/timing-proxy.ts'
 
@@ -30,19 +30,18 @@ export const family: Family = {
     await writeLines(file, lines)
     const server = await startMlflow()
     const proxy = await TimingProxy.start(server.url)
-    const rateOf = async (work: () => Promise<unknown>): Promise<number> => {
+    const rateOf = async (work: () => Promise<unknown>): Promise<{ rate: number; requests: number }> => {
       proxy.clear()
       await work()
-      const { points: taken, firstAt, lastAt, refused } = proxy.passed
+      const { points: taken, requests, firstAt, lastAt, refused } = proxy.passed
       if (taken !== points || refused > 0)
         throw new Error(
           `expected ${points} points at MLflow and none refused, got ${taken} and ${refused} requests refused`,
         )
-      return (points * 1000) / (lastAt! - firstAt!)
+      return { rate: (points * 1000) / (lastAt! - firstAt!), requests }
     }
-    const bare = (): Promise<number> =>
-      rateOf(() => execute(process.execPath, [inBench('load/post-batches.ts'), proxy.url, file]))
-    const ours = (name: string): Promise<number> =>
+    const bare = () => rateOf(() => execute(process.execPath, [inBench('load/post-batches.ts'), proxy.url, file]))
+    const ours = (name: string) =>
       rateOf(async () => {
         const stateDir = join(bench.work, name)
         const command = `cat '${file}' | '${spanbridge()}' --quiet --wait --stdin on --state-dir '${stateDir}' --mlflow-tracking-uri ${proxy.url}`
@@ -52,8 +51,11 @@ export const family: Family = {
     try {
       await bare() // a server that has just started is slow
       const found = await alternate(bench.rounds, { ours: (round) => ours(`state-${round}`), bare })
-      const rates = compared(found.ours, found.bare, 'points/s')
-      return { 'mlflow-ceiling': { ...rates, values: rates.values.map((ratio) => ratio * 100) } }
+      const rates = (side: readonly { rate: number }[]): number[] => side.map(({ rate }) => rate)
+      const requests = (side: readonly { requests: number }[]): number => median(side.map(({ requests }) => requests))
+      const note = `${requests(found.ours)} / ${requests(found.bare)} requests`
+      const ratio = compared(rates(found.ours), rates(found.bare), 'points/s', note)
+      return { 'mlflow-ceiling': { ...ratio, values: ratio.values.map((value) => value * 100) } }
     } finally {
       proxy.close()
       await server.stop()

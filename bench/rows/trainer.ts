@@ -19,7 +19,6 @@ const RATE = 1000
 const FULL_LOAD = 10_000
 /** A trainer that writes as fast as the bridge is measured at. */
 const WRITES_PER_SECOND = 10_000
-const LONGEST_WRITES = 3
 const MOST_ROUNDS = 3
 
 /** `pipe`: its lines go to the bridge; `otlp`: its spans; `own`: it has a way of its own. */
@@ -160,7 +159,7 @@ const LINGER = '"$@"; sleep 2'
 
 /** Durations of the calls of one client, in microseconds, while a bridge takes 10,000 spans a second. */
 async function calls(bench: Bench, client: Client, mlflow: string, round: number): Promise<number[]> {
-  const count = client.isSlow === true ? (bench.isQuick ? 50 : 200) : bench.isQuick ? 1500 : 5000
+  const count = client.isSlow === true ? (bench.isQuick ? 20 : 200) : bench.isQuick ? 1000 : 5000
   const stateDir = join(bench.work, `${client.id}-${round}`)
   const told = join(bench.work, `${client.id}-${round}.json`)
   mkdirSync(`${told}.work`)
@@ -198,25 +197,25 @@ function hasFile(path: string): boolean {
   }
 }
 
-/** 99.9th percentile of writes into a pipe, in microseconds. */
-async function writes(bench: Bench, reader: 'bridge' | 'cat', round: number): Promise<number> {
-  const seconds = bench.isQuick ? 3 : 10
-  const told = join(bench.work, `${reader}-${round}.json`)
-  const count = seconds * WRITES_PER_SECOND
-  const trainer = [bench.peers.path('python'), inBench('trainers/trainer.py'), 'write', String(count)]
-  trainer.push(String(WRITES_PER_SECOND), told, bench.work)
-  if (reader === 'cat') {
-    const command = '"$@" | cat >/dev/null'
-    await execute('bash', ['-o', 'pipefail', '-c', command, 'bash', ...trainer], { env: cleanEnv() })
-    return quantile(durationsIn(told), 0.999)
-  }
+/** 99.9th percentile of writes into the pipe of a bridge and into that of `cat`, in turns of half a second. */
+async function writes(bench: Bench, round: number): Promise<{ bridge: number; cat: number }> {
+  const turns = bench.isQuick ? 5 : 21
+  const told = join(bench.work, `writes-${round}.json`)
+  const stdin = [
+    bench.peers.path('python'),
+    inBench('trainers/writes.py'),
+    String(turns),
+    String(WRITES_PER_SECOND),
+    told,
+  ]
   const sink = await startSink()
   try {
     const stateDir = join(bench.work, `writes-${round}`)
-    const daemon = await startDaemon(stateDir, ['--mlflow-tracking-uri', sink.url], { stdin: trainer })
+    const daemon = await startDaemon(stateDir, ['--mlflow-tracking-uri', sink.url], { stdin })
     await daemon.stop()
-    demand(stateDir, { points: count * NUMBERS, isDelivered: true })
-    return quantile(durationsIn(told), 0.999)
+    demand(stateDir, { points: (turns * WRITES_PER_SECOND * NUMBERS) / 2, isDelivered: true })
+    const { out, cat } = JSON.parse(readFileSync(told, 'utf8')) as Record<'out' | 'cat', number[]>
+    return { bridge: quantile(out, 0.999), cat: quantile(cat, 0.999) }
   } finally {
     sink.stop()
   }
@@ -239,10 +238,8 @@ export const family: Family = {
     const rounds = bench.isQuick ? 1 : Math.min(MOST_ROUNDS, bench.rounds)
     if (wanted.has(P999.id)) {
       try {
-        const { bridge, cat } = await alternate(bench.isQuick ? LONGEST_WRITES : bench.rounds, {
-          bridge: (round) => writes(bench, 'bridge', round),
-          cat: (round) => writes(bench, 'cat', round),
-        })
+        const { found: pairs } = await alternate(bench.rounds, { found: (round) => writes(bench, round) })
+        const [bridge, cat] = [pairs.map((pair) => pair.bridge), pairs.map((pair) => pair.cat)]
         found[P999.id] = compared(bridge, cat, 'us')
       } catch (error) {
         found[P999.id] = error as Error

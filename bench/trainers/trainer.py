@@ -27,30 +27,6 @@ def line():
     return log, nothing
 
 
-def write():
-    """The write alone: what the reader of the pipe does to it."""
-    write_line, log_line = os.write, line()[0]
-    # The text is made outside of the time that is measured.
-    class Out:
-        text = b""
-
-        def write(self, text):
-            self.text += text.encode()
-
-        def flush(self):
-            pass
-
-    sys.stdout = out = Out()
-
-    def prepare(step, values):
-        out.text = b""
-        log_line(step, values)
-
-    log = lambda step, values: write_line(1, out.text)
-    log.prepare = prepare
-    return log, nothing
-
-
 def otlp():
     from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
     from opentelemetry.sdk.resources import Resource
@@ -114,7 +90,6 @@ def tensorboardx():
 # Those are the names of the command line; a client that is not known is an error.
 log, close = {
     "line": line,
-    "write": write,
     "otlp": otlp,
     "mlflow-sync": mlflow_sync,
     "mlflow-async": mlflow_async,
@@ -122,15 +97,12 @@ log, close = {
     "tensorboard": tensorboard_writer,
     "tensorboardx": tensorboardx,
 }[client]()
-prepare = getattr(log, "prepare", None)
 time.sleep(1.5)  # whoever reads has started by then
 
 durations = []
 begin = time.perf_counter()
 for step in range(calls):
     values = {name: random.random() * 10 for name in NAMES}
-    if prepare:
-        prepare(step, values)
     due = begin + step / rate
     while (now := time.perf_counter()) < due:
         time.sleep(due - now)
