@@ -79,7 +79,7 @@ async function main(options: Options): Promise<number> {
     writeReport({ machine: machine(), rows })
   }
   console.log(tableOf(found))
-  if (options.writeDocs) writeDocs(readReport())
+  if (options.writeDocs) writeDocs(readReport(), all)
   return found.some(({ verdict }) => verdict === 'failed' || verdict === 'below') ? 1 : 0
 }
 

@@ -1,7 +1,8 @@
 import { readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { inBench, repository } from './processes.ts'
-import type { Report, Result } from './results.ts'
+import { resultWithout, type Report, type Result } from './results.ts'
+import type { Row } from './row.ts'
 import { figureText, goalText, sidesText, VERDICTS } from './table.ts'
 
 const INTRODUCTION = `# Performance
@@ -35,7 +36,7 @@ function row(result: Result): string {
 /** The page of a report. */
 export function pageOf({ machine, rows }: Report, byHand: readonly string[]): string {
   const { cpu, cores, memoryGb, system, node } = machine
-  const days = [...new Set(rows.map(({ at }) => at.slice(0, 10)))].sort()
+  const days = [...new Set(rows.filter(({ verdict }) => verdict !== 'open').map(({ at }) => at.slice(0, 10)))].sort()
   const when = days.length > 1 ? `${days[0]} to ${days.at(-1)}` : (days[0] ?? 'never')
   const quick = rows.some(({ quick }) => quick) ? ' Some rows were measured with `--quick`.' : ''
   const table = [
@@ -48,7 +49,10 @@ export function pageOf({ machine, rows }: Report, byHand: readonly string[]): st
   return [INTRODUCTION, `${table}\n`, ...byHand].join('\n')
 }
 
-export function writeDocs(report: Report): void {
+/** Makes the page anew; rows of `all` that were never measured stand there as such. */
+export function writeDocs({ machine, rows }: Report, all: readonly Row[]): void {
+  const known = new Map(rows.map((result) => [result.id, result]))
+  const whole = all.map((row) => known.get(row.id) ?? resultWithout(row, 'open', '', false))
   const byHand = ['outages.md', 'tried.md'].map((name) => readFileSync(inBench(name), 'utf8'))
-  writeFileSync(join(repository, 'docs/performance.md'), pageOf(report, byHand))
+  writeFileSync(join(repository, 'docs/performance.md'), pageOf({ machine, rows: whole }, byHand))
 }

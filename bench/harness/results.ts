@@ -5,8 +5,8 @@ import { repository } from './processes.ts'
 import type { Goal, Measured, Row, Unit } from './row.ts'
 import { median } from './statistics.ts'
 
-/** `met`, `below`: the goal; `figure`: there is none; `missing`: the peer is; `failed`: the run. */
-export type Verdict = 'met' | 'below' | 'figure' | 'missing' | 'failed'
+/** `met`, `below`: the goal; `figure`: there is none; `missing`: the peer is; `failed`: the run; `open`: it was never measured. */
+export type Verdict = 'met' | 'below' | 'figure' | 'missing' | 'failed' | 'open'
 
 /** What the JSON says of a row. */
 export interface Result {
@@ -87,7 +87,12 @@ export function resultOf(row: Row, measured: Measured, isQuick: boolean): Result
 }
 
 /** Of a row without figures. */
-export const resultWithout = (row: Row, verdict: 'missing' | 'failed', why: string, isQuick: boolean): Result => ({
+export const resultWithout = (
+  row: Row,
+  verdict: 'missing' | 'failed' | 'open',
+  why: string,
+  isQuick: boolean,
+): Result => ({
   ...head(row, isQuick),
   verdict,
   median: null,

@@ -30,6 +30,7 @@ export const VERDICTS: Readonly<Record<Verdict, string>> = {
   figure: '',
   missing: 'no peer',
   failed: 'FAILED',
+  open: 'not measured',
 }
 
 /** The table as a terminal shows it. */
