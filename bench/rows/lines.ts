@@ -1,8 +1,9 @@
 import { existsSync, mkdirSync, mkdtempSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
 import { cpuSeconds, demand, inBench, piped, spanbridge, until, type Whole } from '../harness/processes.ts'
+import { syncMs } from '../harness/disk.ts'
 import type { Bench, Family, Measured } from '../harness/row.ts'
-import { alternate, compared } from '../harness/statistics.ts'
+import { alternate, compared, median } from '../harness/statistics.ts'
 import { NUMBERS, writeLines } from '../load/lines.ts'
 import { startSink, type Sink } from '../load/parties.ts'
 import { startCollector } from '../peers/collector.ts'
@@ -93,7 +94,8 @@ export const family: Family = {
     }
     const hasCollector = missing === null && needed('cpu-lines-posted', 'cpu-lines-journal')
     try {
-      const { bare, posted, volatile, journal, theirs } = await alternate(bench.rounds, {
+      const { sync, bare, posted, volatile, journal, theirs } = await alternate(bench.rounds, {
+        sync: () => syncMs(bench.work),
         bare: () => (needed('sink-chain') ? piped(file, [process.execPath, inBench('load/parse-chain.ts')]) : null),
         posted: () => bridge(file, lines, bench.work, sink),
         volatile: () => (needed('journal-cost') && inMemory !== null ? bridge(file, lines, inMemory, sink) : null),
@@ -101,14 +103,15 @@ export const family: Family = {
         theirs: (round) => (hasCollector ? collector(bench, file, lines, round, sink) : null),
       })
       const unit = 'CPU s per million'
+      const disk = `fdatasync of 4 KB: ${median(sync).toFixed(2)} ms`
       const all = <T>(values: readonly (T | null)[]): T[] => values.filter((value) => value !== null)
       const collectorCpu = all(theirs).map((cpu) => (cpu * A_MILLION) / lines)
       return {
-        'sink-chain': compared(rates(posted), rates(all(bare)), 'lines/s'),
+        'sink-chain': compared(rates(posted), rates(all(bare)), 'lines/s', disk),
         'journal-cost':
           inMemory === null
             ? new Error(`${IN_MEMORY} is not here`)
-            : compared(perMillion(posted), perMillion(all(volatile)), unit),
+            : compared(perMillion(posted), perMillion(all(volatile)), unit, disk),
         'cpu-lines-posted': missing ?? compared(perMillion(posted), collectorCpu, unit),
         'cpu-lines-journal': missing ?? compared(perMillion(all(journal)), collectorCpu, unit),
       }
