@@ -105,9 +105,11 @@ export const family: Family = {
       const unit = 'CPU s per million'
       const disk = `fdatasync of 4 KB: ${median(sync).toFixed(2)} ms`
       const all = <T>(values: readonly (T | null)[]): T[] => values.filter((value) => value !== null)
+      const unsynced = rates(all(volatile))
+      const inMemoryRate = unsynced.length === 0 ? '' : `; journal in memory: ${Math.round(median(unsynced))} lines/s`
       const collectorCpu = all(theirs).map((cpu) => (cpu * A_MILLION) / lines)
       return {
-        'sink-chain': compared(rates(posted), rates(all(bare)), 'lines/s', disk),
+        'sink-chain': compared(rates(posted), rates(all(bare)), 'lines/s', disk + inMemoryRate),
         'journal-cost':
           inMemory === null
             ? new Error(`${IN_MEMORY} is not here`)
