@@ -60,9 +60,11 @@ export function writeReport(report: Report): void {
   writeFileSync(REPORT, `${JSON.stringify(report, null, 2)}\n`)
 }
 
-function meets(goal: Goal, value: number, theirs: readonly number[]): boolean {
+/** Null: the goal is what the other side has, and there was none. */
+function meets(goal: Goal, value: number, theirs: readonly number[] | undefined): boolean | null {
   if ('atLeast' in goal) return value >= goal.atLeast
-  return value <= ('atMost' in goal ? goal.atMost : Math.max(...theirs))
+  if ('atMost' in goal) return value <= goal.atMost
+  return theirs === undefined ? null : value <= Math.max(...theirs)
 }
 
 const orNull = (values: readonly number[] | undefined): number | null => (values === undefined ? null : median(values))
@@ -70,7 +72,8 @@ const orNull = (values: readonly number[] | undefined): number | null => (values
 export function resultOf(row: Row, measured: Measured, isQuick: boolean): Result {
   const { values, ours, theirs, sideUnit = null, note = null } = measured
   const middle = median(values)
-  const verdict = row.goal === null ? 'figure' : meets(row.goal, middle, theirs ?? []) ? 'met' : 'below'
+  const isMet = row.goal === null ? null : meets(row.goal, middle, theirs)
+  const verdict = isMet === null ? 'figure' : isMet ? 'met' : 'below'
   return {
     ...head(row, isQuick),
     verdict,

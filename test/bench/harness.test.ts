@@ -44,6 +44,7 @@ describe('figures', () => {
     const verdict = (values: number[]) =>
       resultOf(row({ isWithinTheirs: true }), { values, theirs: [1, 5] }, false).verdict
     expect([verdict([5]), verdict([5.1])]).toEqual(['met', 'below'])
+    expect(resultOf(row({ isWithinTheirs: true }), { values: [1] }, false).verdict).toBe('figure')
   })
 })
 
