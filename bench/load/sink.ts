@@ -28,6 +28,8 @@ const empty = (): SinkAccount => ({ points: 0, spans: 0, logs: 0, requests: 0, f
 const STEP = Buffer.from('"step":')
 const TIMESTAMP = Buffer.from('"timestamp":')
 const RUN = JSON.stringify({ run: { info: { run_id: 'r', experiment_id: '0', status: 'RUNNING' }, data: {} } })
+/** An older server is sent NaNs alone. */
+const VERSION = '3.17.0'
 const UPDATED = JSON.stringify({ run_info: { run_id: 'r', experiment_id: '0', status: 'FINISHED' } })
 
 let account = empty()
@@ -60,6 +62,7 @@ function take(path: string, body: Buffer, arrived: number): string {
     account.firstAt ??= arrived
     account.lastAt = now() + delayMs
   }
+  if (path === '/version') return VERSION
   if (path.endsWith('/runs/create')) return RUN
   return path.endsWith('/runs/update') ? UPDATED : '{}'
 }
