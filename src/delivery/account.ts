@@ -10,7 +10,7 @@ export interface Cursor {
   rejected: number
   /** Dropped by the journal's limit before they were delivered. */
   evicted: number
-  /** End of the batch that is, or is about to be, under way; not beyond `position` when there is none. */
+  /** End of what may be under way: of one batch, or of some that go one after the other; not beyond `position` when there is none. */
   sending: number
   /** Items that were sent again without knowing whether they were there. */
   resent: number
@@ -183,24 +183,42 @@ export class DestinationAccount {
 
   /** Writes a cursor that has moved, with the rows that were set aside on the way and the steps that are there now. */
   moved(kind: BatchKind, cursor: Cursor, rejected: readonly RejectedRow[], heights: ReadonlyMap<string, number>): void {
-    const higher = [...heights].filter(([key, step]) => step > this.heightOf(key))
+    const higher = this.#higher(heights)
     this.#journal.transaction(() => {
       for (const row of rejected) this.#journal.reject({ destination: this.id, kind, ...row })
-      for (const [key, step] of higher) this.#raise(key, step)
-      this.#journal.run(
-        'UPDATE cursors SET position = ?, delivered = ?, rejected = ?, evicted = ?, sending = ?, resent = ? WHERE destination = ? AND kind = ?',
-        cursor.position,
-        cursor.delivered,
-        cursor.rejected,
-        cursor.evicted,
-        cursor.sending,
-        cursor.resent,
-        this.id,
-        kind,
-      )
+      this.#write(kind, cursor, higher)
     })
     // In memory only once it is on disk: a batch in doubt is judged by what the disk says.
     for (const [key, step] of higher) this.#heights.set(key, step)
+  }
+
+  /**
+   * Notes a cursor that has moved within the bounds that are on disk (`cursor.sending`) with the next commit of whatever:
+   * a crash before it makes the next process ask once more.
+   */
+  movedWithin(kind: BatchKind, cursor: Readonly<Cursor>, heights: ReadonlyMap<string, number>): void {
+    const higher = this.#higher(heights)
+    this.#journal.writeLater(() => this.#write(kind, cursor, higher))
+    for (const [key, step] of higher) this.#heights.set(key, step)
+  }
+
+  #higher(heights: ReadonlyMap<string, number>): [string, number][] {
+    return [...heights].filter(([key, step]) => step > this.heightOf(key))
+  }
+
+  #write(kind: BatchKind, cursor: Readonly<Cursor>, higher: readonly (readonly [string, number])[]): void {
+    for (const [key, step] of higher) this.#raise(key, step)
+    this.#journal.run(
+      'UPDATE cursors SET position = ?, delivered = ?, rejected = ?, evicted = ?, sending = ?, resent = ? WHERE destination = ? AND kind = ?',
+      cursor.position,
+      cursor.delivered,
+      cursor.rejected,
+      cursor.evicted,
+      cursor.sending,
+      cursor.resent,
+      this.id,
+      kind,
+    )
   }
 
   #raise(key: string, step: number): void {

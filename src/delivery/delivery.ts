@@ -3,11 +3,12 @@ import type { Batch, BatchKind, Exporter, Failure, PeerRun, RunToOpen, SendResul
 import type { RunJournal } from '../journal/journal.ts'
 import { accountOf, type Cursor, type DestinationAccount } from './account.ts'
 import { attempt, attempts, pause } from './attempts.ts'
-import { emptyBatch, halves, lastOf, nextBatch, slice, untilNaN } from './batches.ts'
+import { emptyBatch, halves, lastOf, slice, untilNaN } from './batches.ts'
 import type { Clock } from './clock.ts'
 import { Progress, type Refusal, type UnderWay } from './progress.ts'
 import { Sender, type Doubt } from './sender.ts'
 import { Trouble } from './trouble.ts'
+import { notedOf, Upcoming } from './upcoming.ts'
 
 /** A flush is due when this many points wait, ... */
 const FLUSH_POINTS = 50
@@ -27,6 +28,7 @@ const CLOSE_TRIES = 3
 const SLOW_OPEN_MS = 3000
 /** Points of one piece of a batch that may be stored already: 0.3 s on a run of 300,000 rows. */
 const PIECE_POINTS = 50
+
 export interface DeliveryOptions {
   journal: RunJournal
   exporter: Exporter
@@ -62,6 +64,7 @@ export class Delivery {
   readonly #options: DeliveryOptions
   readonly #clock: Clock
   readonly #sender: Sender
+  readonly #upcoming: Upcoming
   readonly #trouble: Trouble
   readonly #cut = new AbortController()
   /** Ends a pause when the end has come. */
@@ -69,7 +72,6 @@ export class Delivery {
   #runId: string | null = null
   #group: string | null = null
   #made = false
-  #splitsNaN = false
   #ended = false
   #end: { status: EndStatus; time: number } | null = null
   #draining = false
@@ -105,7 +107,9 @@ export class Delivery {
       heightOf: (key) => this.#progress.account.heightOf(key),
       onResent: (count) => (this.#progress.cursors.get('spans')!.resent += count),
     })
-    if (this.#progress.isInDoubt) this.#sender.doubt = this.#doubt
+    this.#upcoming = new Upcoming({ ...options, sender: this.#sender })
+    const cursor = this.#progress.cursors.get(this.#progress.main)
+    if (this.#progress.isBegun) this.#sender.doubtUpTo(this.#doubt, cursor!.sending)
     this.#progressAt = this.#clock.now()
     this.#loop = this.#run()
   }
@@ -122,7 +126,8 @@ export class Delivery {
       run: run.name,
       say,
       onMoved: (kind) => this.#onMoved(kind),
-      onSettled: () => (this.#sender.doubt = 'none'),
+      onPassed: (position) => this.#sender.passed(position),
+      doubtEnd: () => (this.#sender.doubt === 'none' ? 0 : this.#sender.doubtEnd),
       nextOf: (waiting) => this.#nextOf(waiting),
     })
   }
@@ -179,7 +184,7 @@ export class Delivery {
     this.#cut.abort()
     this.#wake()
     await this.#loop
-    if (this.#sender.doubt === 'none') this.#progress.takeBack()
+    this.#progress.rest()
     await this.exporter.close()
   }
 
@@ -192,8 +197,9 @@ export class Delivery {
         else if (failure === 'again') continue
         else await this.#suspend(failure)
       } catch (error) {
-        // The journal could not be read or written; what was sent meanwhile is asked for.
-        if (this.#sender.doubt === 'none' && this.#doubt !== 'pieces') this.#sender.doubt = this.#doubt
+        // The journal could not be read or written; what was sent meanwhile, for which it was noted, is asked for.
+        if (this.#progress.isBegun && this.#sender.doubt === 'none' && this.#doubt !== 'pieces')
+          this.#sender.doubtUpTo(this.#doubt, this.#upcoming.endOfBegun(this.#progress))
         await this.#suspend({
           kind: 'retry',
           error: new Error(`the journal ${this.#journal.path} fails (${(error as Error).message})`),
@@ -209,10 +215,11 @@ export class Delivery {
     if (this.#runId === null) return this.#isTooEarly ? 'idle' : this.#open()
     for (const [kind, cursor] of progress.cursors) {
       if (kind === progress.main && !this.#isDue()) continue
-      const batch = this.#next(kind, cursor)
+      const batch = this.#upcoming.next(progress, kind, cursor)
       if (kind === progress.main && batch !== null) this.#tookAll = lastOf(batch) === progress.total
       if (batch !== null) return this.#deliver(this.#runId, batch, cursor)
     }
+    progress.writeLate()
     if (this.#end !== null && !this.#ended && progress.isDrained) return this.#close(this.#runId, this.#end)
     return 'idle'
   }
@@ -224,18 +231,12 @@ export class Delivery {
     return peer !== undefined && peer.peer === null
   }
 
-  /** The batch that was begun, or the next one. */
-  #next(kind: BatchKind, cursor: Cursor): Batch | null {
-    const begun = cursor.sending - cursor.position
-    const limit = begun > 0 ? begun : this.exporter.accepts[kind]!
-    const batch = nextBatch(this.#journal, kind, cursor.position, limit)
-    return batch?.kind === 'points' && this.#splitsNaN && begun <= 0 ? untilNaN(batch) : batch
-  }
-
   #isDue(): boolean {
     const { waiting } = this.#progress
     if (waiting === 0) return false
     if (this.#draining || waiting >= FLUSH_POINTS || this.#isSuspended) return true
+    // A flush takes all that was noted for it.
+    if (this.#progress.isBegun) return true
     return this.#waitingSince !== null && this.#clock.now() - this.#waitingSince >= FLUSH_MS
   }
 
@@ -276,13 +277,14 @@ export class Delivery {
       if (elsewhere === null) return result
       // Nothing is there yet, so nothing is in doubt or refused.
       this.#progress = this.#progressOf(elsewhere)
-      this.#sender.doubt = 'none'
+      this.#sender.doubtUpTo('none', 0)
       return 'again'
     }
     this.#made ||= result.made
-    this.#splitsNaN = result.splitsNaN ?? false
+    this.#upcoming.splitsNaN = result.splitsNaN ?? false
     account.opened(result.runId, this.#made, result.page, result.heights ?? new Map())
     this.#runId = result.runId
+    this.#upcoming.forget()
     this.#group = result.group ?? null
     this.#options.onOpened()
     // What an earlier process, or the slowness of this one, has noted is over.
@@ -314,7 +316,9 @@ export class Delivery {
     }
     if (this.#sender.doubt === 'pieces' && kept.kind === 'points') return this.#deliverPiece(runId, kept, cursor, way)
     this.#progress.begin(kept.kind, cursor, way)
-    const result = await this.#sender.send(runId, kept, this.#isSuspended)
+    const sent = this.#sender.send(runId, kept, way.end, this.#isSuspended)
+    if (kept.kind === this.#progress.main) this.#upcoming.lookAhead(runId, this.#progress, way)
+    const result = await sent
     if (result.kind === 'ok') this.#progress.settle(kept, cursor, way, result.refused)
     // Not known and nobody to ask: the next step goes piece by piece.
     if (result.kind === 'ok') return null
@@ -325,8 +329,12 @@ export class Delivery {
   /** A batch in doubt goes again in pieces: what is stored of them already costs the server little. */
   async #deliverPiece(runId: string, batch: Batch, cursor: Cursor, way: UnderWay): Promise<StepResult> {
     const few = batch.count > PIECE_POINTS ? slice(batch, 0, PIECE_POINTS) : batch
-    const piece = this.#splitsNaN && few.kind === 'points' ? untilNaN(few) : few
-    const here = { end: piece.count === batch.count ? way.end : lastOf(piece), aside: way.aside }
+    const piece = this.#upcoming.splitsNaN && few.kind === 'points' ? untilNaN(few) : few
+    const here: UnderWay = {
+      end: piece.count === batch.count ? way.end : lastOf(piece),
+      aside: way.aside,
+      isPart: true,
+    }
     const result = await this.#sender.sendPiece(runId, piece, this.#isSuspended)
     if (result.kind === 'drop') return this.#refused(runId, piece, result, cursor, here)
     if (result.kind !== 'ok') return result
@@ -337,9 +345,14 @@ export class Delivery {
 
   /** Is it the run that takes nothing, or are there points that it does not take? */
   async #refused(runId: string, batch: Batch, refusal: Refusal, cursor: Cursor, way: UnderWay): Promise<StepResult> {
-    const probe = await this.#sender.send(runId, emptyBatch(this.#journal, this.#progress.main), this.#isSuspended)
+    const probe = await this.#probe(runId)
     if (probe.kind !== 'ok' && probe.kind !== 'pieces') return probe
     return this.#bisect(runId, batch, refusal, cursor, way)
+  }
+
+  /** Does the run take anything? */
+  #probe(runId: string): Promise<SendResult | { kind: 'pieces' }> {
+    return this.#sender.send(runId, emptyBatch(this.#journal, this.#progress.main), 0, this.#isSuspended)
   }
 
   async #bisect(runId: string, batch: Batch, refusal: Refusal, cursor: Cursor, way: UnderWay): Promise<StepResult> {
@@ -348,9 +361,9 @@ export class Delivery {
     }
     const [left, right] = halves(batch)
     for (const half of [left, right]) {
-      const here = { end: half === right ? way.end : lastOf(half), aside: way.aside }
+      const here: UnderWay = { end: half === right ? way.end : lastOf(half), aside: way.aside, isPart: true }
       this.#progress.begin(half.kind, cursor, here)
-      const result = await this.#sender.send(runId, half, this.#isSuspended)
+      const result = await this.#sender.send(runId, half, here.end, this.#isSuspended)
       if (result.kind === 'ok') {
         this.#progress.settle(half, cursor, here)
         continue
@@ -372,9 +385,9 @@ export class Delivery {
     cursor: Cursor,
     way: UnderWay,
   ): Promise<StepResult> {
-    const probe = await this.#sender.send(runId, emptyBatch(this.#journal, this.#progress.main), this.#isSuspended)
+    const probe = await this.#probe(runId)
     if (probe.kind !== 'ok' && probe.kind !== 'pieces') return probe
-    const again = await this.#sender.send(runId, batch, this.#isSuspended)
+    const again = await this.#sender.send(runId, batch, way.end, this.#isSuspended)
     if (again.kind === 'pieces') return 'again'
     if (again.kind === 'drop') this.#progress.reject(batch, refusal, cursor, way)
     else if (again.kind === 'ok') this.#progress.settle(batch, cursor, way)
@@ -393,7 +406,7 @@ export class Delivery {
   /** What is due at once goes with the next batch; where NaN cut batches short, how far that goes is not known yet. */
   #nextOf(waiting: number): number {
     const isDue = waiting >= FLUSH_POINTS || (this.#draining && waiting > 0)
-    return isDue && !this.#splitsNaN ? Math.min(waiting, this.exporter.accepts[this.#progress.main]!) : 0
+    return isDue && !this.#upcoming.splitsNaN ? notedOf(waiting, this.exporter, this.#progress.main) : 0
   }
 
   /** Something went well: a destination that was in trouble is back once nothing is waiting any more. */
@@ -407,6 +420,7 @@ export class Delivery {
 
   async #suspend(failure: Failure): Promise<void> {
     if (this.#cut.signal.aborted) return
+    this.#progress.writeLate()
     this.#isSuspended = true
     this.#trouble.tell(failure.error)
     const isAbsent = failure.kind !== 'drop' && failure.absent === true

@@ -17,6 +17,8 @@ export interface UnderWay {
   end: number
   /** Rows that are set aside unsent, in order; taken out as the cursor passes them. */
   readonly aside: RejectedRow[]
+  /** It is a piece of a batch that goes by itself. */
+  readonly isPart?: true
 }
 
 export interface ProgressOptions {
@@ -27,9 +29,11 @@ export interface ProgressOptions {
   run: string
   say: (text: string) => void
   onMoved: (kind: BatchKind) => void
-  /** Whatever was not known of the batch under way is known, or does not matter any more. */
-  onSettled: () => void
-  /** Items of the batch that will follow one that is done, of `waiting` ones; 0: that is not known yet. */
+  /** All up to `position` is known, of the main kind. */
+  onPassed: (position: number) => void
+  /** Sequence number up to which something of the main kind may be stored already, not known yet; 0: nothing is. */
+  doubtEnd: () => number
+  /** Items of the batches that will follow one that is done, of `waiting` ones; 0: that is not known yet. */
   nextOf: (waiting: number) => number
 }
 
@@ -59,8 +63,13 @@ export class Progress {
     this.#ahead = new Set(options.account.ahead('points'))
   }
 
-  /** A batch was under way when an earlier process died: it may be stored. */
-  get isInDoubt(): boolean {
+  /** What was sent and not answered can be asked for, so that more than one batch may be noted. */
+  get #canAsk(): boolean {
+    return this.#options.exporter.confirm !== undefined
+  }
+
+  /** Batches are noted that are to go: after a crash, some of them may be stored. */
+  get isBegun(): boolean {
     const cursor = this.cursors.get(this.main)
     return cursor !== undefined && cursor.sending > cursor.position
   }
@@ -107,25 +116,38 @@ export class Progress {
   }
 
   /**
-   * Notes, before it leaves, how far the batch under way goes and what was left out of it: whoever learns after a crash
+   * Notes, before it leaves, how far what is under way goes and what was left out of it: whoever learns after a crash
    * that it is stored must know that this is not.
    */
-  begin(kind: BatchKind, cursor: Cursor, { end, aside }: UnderWay): void {
+  begin(kind: BatchKind, cursor: Cursor, { end, aside, isPart }: UnderWay): void {
     const fresh = aside.filter(({ sequence }) => !this.#ahead.has(sequence))
-    if (cursor.sending === end && fresh.length === 0) return
-    this.account.sending(kind, { ...cursor, sending: end }, fresh)
-    cursor.sending = end
+    const isNoted = this.#canAsk && isPart !== true ? cursor.sending >= end : cursor.sending === end
+    if (isNoted && fresh.length === 0) return
+    const sending = isNoted ? cursor.sending : isPart === true ? end : Math.max(end, this.#options.doubtEnd())
+    this.account.sending(kind, { ...cursor, sending }, fresh)
+    cursor.sending = sending
     for (const { sequence } of fresh) this.#ahead.add(sequence)
   }
 
-  /** The batch that was to go next has not left, or is known not to be stored: whoever goes on need not ask. */
-  takeBack(): void {
+  /** Nothing more is sent: what has not left, or is known not to be stored, need not be asked for by whoever goes on. */
+  rest(): void {
     const cursor = this.cursors.get(this.main)
-    if (cursor === undefined || !this.isInDoubt) return
+    if (cursor === undefined) return
+    const sending = Math.max(cursor.position, Math.min(cursor.sending, this.#options.doubtEnd()))
     try {
-      this.account.sending(this.main, { ...cursor, sending: cursor.position }, [])
+      if (sending < cursor.sending) this.account.sending(this.main, { ...cursor, sending }, [])
     } catch {
       // The disk is full, or the journal damaged, of which has been told: then it is asked for.
+    }
+    this.writeLate()
+  }
+
+  /** Puts on disk how far it has got, without waiting for another commit. */
+  writeLate(): void {
+    try {
+      this.#journal.writeLate()
+    } catch {
+      // As above.
     }
   }
 
@@ -175,8 +197,8 @@ export class Progress {
       this.account.moved(kind, moved, [], new Map())
       Object.assign(cursor, moved)
       for (const sequence of aside) this.#ahead.delete(sequence)
-      const { exporter, run, say, onSettled } = this.#options
-      if (cursor.sending <= end) onSettled()
+      const { exporter, run, say, onPassed } = this.#options
+      if (kind === this.main) onPassed(end)
       say(
         `${exporter.name}: ${counted(evicted, kind.slice(0, -1))} of the run ${run} will not be delivered: the journal had to drop ${evicted === 1 ? 'it' : 'them'}, see journal.maxRunBytes and journal.maxBytes`,
       )
@@ -220,15 +242,19 @@ export class Progress {
     const fresh = passed.filter(({ sequence }) => !this.#ahead.has(sequence))
     const rejected = [...fresh, ...refused].sort((a, b) => a.sequence - b.sequence)
     const moved = { ...next, position: way.end, rejected: next.rejected + passed.length + refused.length }
-    const isSettled = kind === this.main && way.end >= cursor.sending
-    if (isSettled) {
-      const more = this.#options.nextOf(this.total - way.end)
+    if (kind === this.main && way.end >= cursor.sending) {
+      // What is in doubt is asked for as it was sent.
+      const doubtEnd = this.#options.doubtEnd()
+      const more = doubtEnd > way.end ? doubtEnd - way.end : this.#options.nextOf(this.total - way.end)
       if (more > 0) moved.sending = way.end + more
     }
-    this.account.moved(kind, moved, rejected, heights)
+    // A commit for each thousand points would take as long as sending them: 1.6 times as many a second without.
+    const isWithin = this.#canAsk && kind === this.main && way.isPart !== true && way.end < cursor.sending
+    if (isWithin && passed.length + refused.length === 0) this.account.movedWithin(kind, moved, heights)
+    else this.account.moved(kind, moved, rejected, heights)
     for (const { sequence } of passed) this.#ahead.delete(sequence)
     Object.assign(cursor, moved)
-    if (isSettled) this.#options.onSettled()
+    if (kind === this.main) this.#options.onPassed(way.end)
     this.#options.onMoved(kind)
   }
 }

@@ -33,42 +33,74 @@ export interface SenderOptions {
  */
 export class Sender {
   readonly #options: SenderOptions
-  doubt: Doubt = 'none'
+  #doubt: Doubt = 'none'
+  #doubtEnd = 0
+  /** Where the batch ends that goes in pieces. */
+  #piecesEnd = 0
 
   constructor(options: SenderOptions) {
     this.#options = options
   }
 
-  /** Sends a batch with up to three attempts, or one where `isProbe`. `'pieces'`: it has to go in pieces, see `sendPiece`. */
-  async send(runId: string, batch: Batch, isProbe: boolean): Promise<SendResult | { kind: 'pieces' }> {
+  get doubt(): Doubt {
+    return this.#doubt
+  }
+
+  /** Sequence number up to which something may be stored, while there is a doubt. */
+  get doubtEnd(): number {
+    return this.#doubtEnd
+  }
+
+  /** What follows, up to `end`, may be stored already. */
+  doubtUpTo(doubt: Doubt, end: number): void {
+    this.#doubt = doubt
+    this.#doubtEnd = end
+  }
+
+  /** Everything up to `position` is known. */
+  passed(position: number): void {
+    if (position >= this.#doubtEnd) this.#doubt = 'none'
+    // What follows a batch that could not be asked for may well be.
+    else if (this.#doubt === 'pieces' && position >= this.#piecesEnd && this.#options.exporter.confirm !== undefined)
+      this.#doubt = 'ask'
+  }
+
+  /**
+   * Sends a batch that ends at `end` (with what was left out of it) with up to three attempts, or one where `isProbe`.
+   * `'pieces'`: it has to go in pieces, see `sendPiece`.
+   */
+  async send(runId: string, batch: Batch, end: number, isProbe: boolean): Promise<SendResult | { kind: 'pieces' }> {
     const { clock, cut, exporter, onFailed, onResent } = this.#options
     // An empty batch, params and tags are repeated without harm.
     const isDoubtful = batch.kind === 'points' && batch.count > 0
     const timeoutMs = exporter.timeoutMs ?? ATTEMPT_TIMEOUT_MS
     const result = await attempts<SendResult | { kind: 'pieces' }>(
       async () => {
-        if (this.doubt === 'ask' && isDoubtful) {
+        if (this.#doubt === 'ask' && isDoubtful) {
           const known = await this.#ask(runId, batch, isProbe)
+          // Those that were to follow it may be stored as well.
           if (known.kind === 'stored') return { kind: 'ok' }
           if (known.kind === 'unknown') return { kind: 'pieces' }
           if (known.kind !== 'missing') return known
-          this.doubt = 'none'
+          // They go one after the other: where one is missing, none has followed.
+          this.#doubt = 'none'
         }
         const isSpans = batch.kind === 'spans' && batch.count > 0
-        if (isSpans && this.doubt === 'resend') onResent(batch.count)
+        if (isSpans && this.#doubt === 'resend') onResent(batch.count)
         const result = await attempt((abort) => exporter.send(runId, batch, abort), timeoutMs, clock, cut)
-        if (isSpans) this.doubt = result.kind === 'unanswered' ? 'resend' : 'none'
+        if (isSpans) this.doubtUpTo(result.kind === 'unanswered' ? 'resend' : 'none', end)
         if (result.kind === 'unanswered' && isDoubtful) {
-          this.doubt = exporter.confirm === undefined ? 'pieces' : 'ask'
-          return this.doubt === 'pieces' ? { kind: 'pieces' } : result
+          if (exporter.confirm === undefined) return { kind: 'pieces' }
+          this.doubtUpTo('ask', end)
         }
         return result
       },
       { tries: isProbe ? 1 : TRIES, clock, cut, onFailed },
     )
-    if (!isDoubtful) return result
-    if (result.kind === 'pieces') this.doubt = 'pieces'
-    else if (result.kind === 'ok' || result.kind === 'drop') this.doubt = 'none'
+    if (isDoubtful && result.kind === 'pieces') {
+      this.#piecesEnd = end
+      this.doubtUpTo('pieces', Math.max(end, this.#doubt === 'none' ? 0 : this.#doubtEnd))
+    }
     return result
   }
 

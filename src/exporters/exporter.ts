@@ -181,6 +181,8 @@ export interface Exporter {
   readonly timeoutMs?: number
   /** Name of an exporter whose run has to be there first. */
   readonly after?: string
+  /** Encodes a batch that will probably be sent next, while the answer to another one is awaited. It need not do anything. */
+  prepare?(runId: string, batch: Batch): void
   /** Finds or makes the tracker's run; until it has, nothing is sent. */
   openRun(run: RunToOpen, abort: AbortSignal): Promise<OpenResult>
   /** An empty batch asks whether the run takes anything at all. */

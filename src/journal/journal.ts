@@ -47,6 +47,8 @@ export class RunJournal {
   /** The first ones that are still here. */
   #first = { points: 1, spans: 1 }
   #heldBytes = 0
+  /** What is to be written with the next transaction, in order. */
+  readonly #late: (() => void)[] = []
   /** Sequence number of the last param and tag; null: to be looked up. */
   readonly #lastTexts: { params: number | null; tags: number | null } = { params: null, tags: null }
 
@@ -87,6 +89,7 @@ export class RunJournal {
   /** Copies what memory holds back to disk, in one transaction. @throws while the disk cannot take it */
   drainOverflow(): void {
     if (this.#overflow === null) return
+    this.writeLate()
     drainOverflow(this.#overflow.database, this.#disk.database, true)
     this.#overflow.close()
     this.#overflow = null
@@ -96,6 +99,7 @@ export class RunJournal {
 
   /** Copies all but the points, of a run whose points are delivered. @throws while the disk cannot take even that */
   saveAccount(): void {
+    this.writeLate()
     if (this.#overflow !== null) drainOverflow(this.#overflow.database, this.#disk.database, false)
   }
 
@@ -368,7 +372,7 @@ export class RunJournal {
       'SELECT coalesce(sum(length(data)), 0) AS bytes FROM blocks WHERE first + count - 1 <= ?',
       delivered,
     )!
-    this.run('DELETE FROM blocks WHERE first + count - 1 <= ?', delivered)
+    this.transaction(() => this.run('DELETE FROM blocks WHERE first + count - 1 <= ?', delivered))
     this.#heldBytes -= Number(bytes)
   }
 
@@ -377,8 +381,23 @@ export class RunJournal {
     tables.reject(this.#rows, row)
   }
 
+  /** Writes what is late, then `body`, as one transaction. @throws what `body` throws, or SQLite; then nothing of both is written */
   transaction(body: () => void): void {
-    this.#rows.transaction(body)
+    this.#rows.transaction(() => {
+      for (const write of this.#late) write()
+      body()
+    })
+    this.#late.length = 0
+  }
+
+  /** Has `write` be part of the next transaction, whatever that is for: of what may be lost by a crash. */
+  writeLater(write: () => void): void {
+    this.#late.push(write)
+  }
+
+  /** Does not wait for that transaction. */
+  writeLate(): void {
+    if (this.#late.length > 0) this.transaction(() => {})
   }
 
   get(sql: string, ...values: SqlValue[]): Row | undefined {

@@ -1,4 +1,5 @@
 import { isFields, own, type Fields } from '../layer/event.ts'
+import { endOfText } from './json-texts.ts'
 import { integerOf, itemsOf, kindOf, writeKeyValue, writeValue } from './json-values.ts'
 import { LOGS_REQUEST, TRACE_REQUEST, type FieldType, type MessageType } from './schema.ts'
 import { I32, I64, LEN, MAX_OBJECTS, tagOf, VARINT, WireError } from './wire.ts'
@@ -43,16 +44,6 @@ function checkValues(text: string): void {
     }
     if (values > MAX_OBJECTS)
       throw new WireError(`at most ${MAX_OBJECTS} values`, 'more; send them in pieces', 'the body')
-  }
-}
-
-/** Where the text ends that begins at `from`. */
-function endOfText(text: string, from: number): number {
-  for (let at = text.indexOf('"', from + 1); ; at = text.indexOf('"', at + 1)) {
-    if (at < 0) return text.length
-    let slashes = 0
-    while (text.charCodeAt(at - 1 - slashes) === 0x5c) slashes += 1
-    if (slashes % 2 === 0) return at
   }
 }
 

@@ -146,7 +146,7 @@ describe('a batch in pieces', () => {
     add(200)
     await turn(100)
     expect(exporter.sent.slice(0, 6)).toEqual(['1-200', '1-50', '51-100', 'nothing', '51-75', '51-62'])
-    expect(exporter.sent.slice(-2)).toEqual(['76-100', '101-200'])
+    expect(exporter.sent.slice(-2)).toEqual(['101-150', '151-200'])
     expect(cursor(journal)).toMatchObject({ position: 200, delivered: 199, rejected: 1 })
     expect(rejected(journal)).toEqual([60])
   })
@@ -403,6 +403,22 @@ describe('a refused batch', () => {
 })
 
 describe('a journal whose disk fails', () => {
+  it('before a batch is noted leaves nothing in doubt, for it has not left, and what comes meanwhile goes with it', async () => {
+    const exporter = new ConfirmingExporter()
+    const { add, journal } = deliver(exporter)
+    await turn(0)
+    journal.run(
+      `CREATE TRIGGER full BEFORE UPDATE OF sending ON cursors WHEN new.kind = 'points' AND new.position = 0
+        BEGIN SELECT RAISE(FAIL, 'disk is full'); END`,
+    )
+    add(60)
+    await turn(500)
+    add(60)
+    journal.run('DROP TRIGGER full')
+    await turn(1000)
+    expect([exporter.sizes, exporter.asked]).toEqual([[120], 0])
+  })
+
   it('suspends the delivery, and what was sent meanwhile is asked for', async () => {
     const exporter = new ConfirmingExporter()
     const { add, journal, said, status } = deliver(exporter)

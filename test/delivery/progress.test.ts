@@ -22,6 +22,7 @@ function progress(exporter: MemoryExporter = new MemoryExporter(), path = ':memo
   const said: string[] = []
   const heard: string[] = []
   const nextOf = { items: 0, asked: [] as number[] }
+  const doubt = { end: 0 }
   const begin = () =>
     new Progress({
       journal,
@@ -30,7 +31,8 @@ function progress(exporter: MemoryExporter = new MemoryExporter(), path = ':memo
       run: 'ppo',
       say: (text) => said.push(text),
       onMoved: (kind) => heard.push(`moved ${kind}`),
-      onSettled: () => heard.push('settled'),
+      onPassed: (position) => void heard.push(`passed ${position}`),
+      doubtEnd: () => doubt.end,
       nextOf: (waiting) => (nextOf.asked.push(waiting), nextOf.items),
     })
   const it = begin()
@@ -48,7 +50,7 @@ function progress(exporter: MemoryExporter = new MemoryExporter(), path = ':memo
     const one = batch(after, 1, kind)
     it.reject(one, why, cursor(kind), { end: after + 1, aside: [] })
   }
-  return { it, journal, said, heard, nextOf, begin, cursor, kept, batch, rejected, refuse }
+  return { it, journal, said, heard, doubt, nextOf, begin, cursor, kept, batch, rejected, refuse }
 }
 
 describe('progress', () => {
@@ -71,7 +73,7 @@ describe('progress', () => {
     const { it, journal } = progress(exporter)
     addPoints(journal, stepsOf(1, 100))
     addSpans(journal, [spanOf('a'), spanOf('b')])
-    expect([it.main, it.total, it.waiting, it.delivered, it.isInDoubt]).toEqual(['spans', 2, 2, 0, false])
+    expect([it.main, it.total, it.waiting, it.delivered, it.isBegun]).toEqual(['spans', 2, 2, 0, false])
     expect([...it.cursors.keys()]).toEqual(['spans'])
   })
 
@@ -80,8 +82,8 @@ describe('progress', () => {
     exporter.accepts = { params: 100 }
     const { it, journal, cursor, batch } = progress(exporter)
     addSpans(journal, [spanOf('a')])
-    expect([it.waiting, it.delivered, it.isInDoubt, it.isDrained]).toEqual([0, 0, false, false])
-    it.takeBack()
+    expect([it.waiting, it.delivered, it.isBegun, it.isDrained]).toEqual([0, 0, false, false])
+    it.rest()
     it.settle(batch(0, 9, 'params'), cursor('params'), { end: 1, aside: [] })
     expect(it.isDrained).toBe(true)
   })
@@ -101,17 +103,17 @@ describe('progress', () => {
     expect(it.isDrained).toBe(false)
   })
 
-  it('tells of each move, and of the main kind that nothing is in doubt, once all that was under way is done', () => {
+  it('tells of each move, and of the main kind up to where all is known', () => {
     const { it, journal, cursor, batch, heard } = progress()
     addPoints(journal, stepsOf(1, 100))
     it.settle(batch(0, 9, 'params'), cursor('params'), { end: 1, aside: [] })
     expect(heard).toEqual(['moved params'])
     it.begin('points', cursor(), { end: 60, aside: [] })
-    expect([it.isInDoubt, heard.length]).toEqual([true, 1])
+    expect([it.isBegun, heard.length]).toEqual([true, 1])
     it.settle(batch(0, 59), cursor(), { end: 59, aside: [] })
-    expect(heard.splice(0)).toEqual(['moved params', 'moved points'])
+    expect(heard.splice(0)).toEqual(['moved params', 'passed 59', 'moved points'])
     it.settle(batch(59, 1), cursor(), { end: 60, aside: [] })
-    expect([it.isInDoubt, heard]).toEqual([false, ['settled', 'moved points']])
+    expect([it.isBegun, heard]).toEqual([false, ['passed 60', 'moved points']])
   })
 
   it('notes the batch that will follow in the commit that ends the one before', () => {
@@ -123,10 +125,67 @@ describe('progress', () => {
     it.settle(batch(0, 20), cursor(), { end: 20, aside: [] })
     expect([nextOf.asked, kept().sending, kept('params').sending]).toEqual([[], 60, 0])
     it.settle(batch(20, 40), cursor(), { end: 60, aside: [] })
-    expect([nextOf.asked, kept().sending, cursor().sending, begin().isInDoubt]).toEqual([[40], 90, 90, true])
+    expect([nextOf.asked, kept().sending, cursor().sending, begin().isBegun]).toEqual([[40], 90, 90, true])
     nextOf.items = 0
     it.settle(batch(60, 30), cursor(), { end: 90, aside: [] })
-    expect([nextOf.asked, kept().sending, begin().isInDoubt]).toEqual([[40, 10], 90, false])
+    expect([nextOf.asked, kept().sending, begin().isBegun]).toEqual([[40, 10], 90, false])
+  })
+
+  it('within the bounds that are noted is on disk with the next commit, or when nothing more is sent', () => {
+    const { it, journal, cursor, batch, kept } = progress(new ConfirmingExporter())
+    addPoints(journal, stepsOf(1, 100))
+    it.begin('points', cursor(), { end: 90, aside: [] })
+    it.settle(batch(0, 30), cursor(), { end: 30, aside: [] })
+    expect([it.delivered, kept().delivered, kept().sending]).toEqual([30, 0, 90])
+    addPoints(journal, stepsOf(101, 101))
+    expect(kept()).toEqual({ ...nothing, position: 30, delivered: 30, sending: 90 })
+    it.settle(batch(30, 30), cursor(), { end: 60, aside: [] })
+    it.writeLate()
+    expect(kept()).toEqual({ ...nothing, position: 60, delivered: 60, sending: 90 })
+    it.settle(batch(60, 30), cursor(), { end: 90, aside: [] })
+    expect(kept()).toEqual({ ...nothing, position: 90, delivered: 90, sending: 90 })
+  })
+
+  it('is on disk at once where nobody can be asked, and so are the bounds of each batch', () => {
+    const { it, journal, cursor, batch, kept } = progress()
+    addPoints(journal, stepsOf(1, 100))
+    it.begin('points', cursor(), { end: 90, aside: [] })
+    it.begin('points', cursor(), { end: 30, aside: [] })
+    expect(kept().sending).toBe(30)
+    cursor().sending = 90
+    it.settle(batch(0, 30), cursor(), { end: 30, aside: [] })
+    expect(kept()).toMatchObject({ position: 30, delivered: 30 })
+  })
+
+  it('notes with what follows all that may be stored already, but for a part of a batch', () => {
+    const { it, journal, cursor, batch, kept, doubt, nextOf } = progress(new ConfirmingExporter())
+    addPoints(journal, stepsOf(1, 100))
+    doubt.end = 80
+    it.begin('points', cursor(), { end: 10, aside: [], isPart: true })
+    expect(kept().sending).toBe(10)
+    it.begin('points', cursor(), { end: 20, aside: [] })
+    expect(kept().sending).toBe(80)
+    it.begin('points', cursor(), { end: 10, aside: [], isPart: true })
+    it.settle(batch(0, 10), cursor(), { end: 10, aside: [], isPart: true })
+    expect([kept().sending, nextOf.asked]).toEqual([80, []])
+    it.rest()
+    expect(kept().sending).toBe(80)
+    doubt.end = 0
+    it.rest()
+    expect(kept().sending).toBe(10)
+  })
+
+  it('over rows that were set aside, over a refused one and of a part is on disk at once', () => {
+    const { it, journal, cursor, batch, kept, refuse } = progress(new ConfirmingExporter())
+    addPoints(journal, stepsOf(1, 100))
+    it.begin('points', cursor(), { end: 90, aside: [] })
+    refuse(0, refusal('too large'))
+    expect(kept()).toMatchObject({ position: 1, rejected: 1 })
+    it.settle(batch(1, 9), cursor(), { end: 10, aside: [], isPart: true })
+    expect(kept()).toMatchObject({ position: 10, delivered: 9 })
+    const row = { sequence: 12, name: 'loss', value: 1, reason: 'no' }
+    it.settle(batch(10, 9), cursor(), { end: 20, aside: [row] })
+    expect(kept()).toMatchObject({ position: 20, rejected: 2 })
   })
 
   it('stays where it was when the disk is full', () => {
@@ -148,9 +207,9 @@ describe('a batch under way', () => {
     const { it, journal, cursor, begin, kept } = progress()
     addPoints(journal, stepsOf(1, 100))
     it.begin('points', cursor(), { end: 60, aside: [] })
-    expect([kept().sending, begin().isInDoubt]).toEqual([60, true])
-    it.takeBack()
-    expect([kept().sending, begin().isInDoubt]).toEqual([0, false])
+    expect([kept().sending, begin().isBegun]).toEqual([60, true])
+    it.rest()
+    expect([kept().sending, begin().isBegun]).toEqual([0, false])
   })
 
   it('stays in doubt when the disk is full as it is taken back, which is no fault', () => {
@@ -158,7 +217,7 @@ describe('a batch under way', () => {
     addPoints(journal, stepsOf(1, 100))
     it.begin('points', cursor(), { end: 60, aside: [] })
     journal.run(`CREATE TRIGGER full BEFORE UPDATE ON cursors BEGIN SELECT RAISE(FAIL, 'disk is full'); END`)
-    it.takeBack()
+    it.rest()
     expect(kept().sending).toBe(60)
   })
 
@@ -166,7 +225,7 @@ describe('a batch under way', () => {
     const { it, journal, kept } = progress()
     journal.run('UPDATE cursors SET sending = 0, position = 0, resent = 9')
     journal.run(`CREATE TRIGGER seen AFTER UPDATE ON cursors BEGIN UPDATE cursors SET resent = 10; END`)
-    it.takeBack()
+    it.rest()
     expect(kept().resent).toBe(9)
   })
 })
@@ -342,7 +401,7 @@ describe('what the journal had to drop', () => {
     expect(said).toEqual([
       'memory: 100 points of the run ppo will not be delivered: the journal had to drop them, see journal.maxRunBytes and journal.maxBytes',
     ])
-    expect([it.hasLost, it.waiting, heard]).toEqual([true, 100, ['settled']])
+    expect([it.hasLost, it.waiting, heard]).toEqual([true, 100, ['passed 100']])
     expect(kept()).toEqual({ ...nothing, position: 100, evicted: 100, sending: 0 })
     expect(cursor()).toEqual(kept())
   })
@@ -400,10 +459,10 @@ describe('what the journal had to drop', () => {
     it.begin('points', cursor(), { end: 20, aside: [] })
     journal.drop(1)
     it.passEvicted()
-    expect(heard).toEqual([])
+    expect(heard).toEqual(['passed 10'])
     journal.drop(1)
     it.passEvicted()
-    expect(heard).toEqual(['settled'])
+    expect(heard).toEqual(['passed 10', 'passed 20'])
   })
 
   it('is told of spans as such', () => {

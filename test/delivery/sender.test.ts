@@ -87,7 +87,7 @@ function sender(exporter: MemoryExporter, doubt?: Doubt) {
     onResent: (count) => resent.push(count),
   })
   expect(it.doubt).toBe('none')
-  if (doubt !== undefined) it.doubt = doubt
+  if (doubt !== undefined) it.doubtUpTo(doubt, 3)
   return { it, told, resent, cut }
 }
 
@@ -111,7 +111,7 @@ describe('a batch', () => {
         const exporter = new Scripted()
         exporter.answers = [away]
         const { it, told } = sender(exporter)
-        expect(await after(1000, it.send('r', batch, isProbe))).toBe(away)
+        expect(await after(1000, it.send('r', batch, batch.count, isProbe))).toBe(away)
         expect(exporter.calls).toEqual(Array.from({ length: times }, () => `send ${batch.count} ${batch.kind}`))
         expect([told, it.doubt]).toEqual([Array.from({ length: times }, () => 'away'), 'none'])
       }
@@ -122,7 +122,7 @@ describe('a batch', () => {
       const exporter = Object.assign(new Scripted(), timeoutMs === undefined ? {} : { timeoutMs })
       exporter.answers = ['hang']
       const { it } = sender(exporter)
-      expect(await after((timeoutMs ?? 3000) + 100, it.send('r', texts, true))).toBe(lost)
+      expect(await after((timeoutMs ?? 3000) + 100, it.send('r', texts, 1, true))).toBe(lost)
       expect(exporter.calls).toEqual(['send 1 params', `cut after ${(timeoutMs ?? 3000) / 1000} s`])
     }
   })
@@ -131,7 +131,7 @@ describe('a batch', () => {
     const exporter = new Scripted({ canBeAsked: true })
     exporter.answers = [lost, { kind: 'ok' }]
     const { it } = sender(exporter)
-    expect(await after(1000, it.send('r', texts, false))).toEqual({ kind: 'ok' })
+    expect(await after(1000, it.send('r', texts, 1, false))).toEqual({ kind: 'ok' })
     expect([exporter.calls, it.doubt]).toEqual([['send 1 params', 'send 1 params'], 'none'])
   })
 
@@ -144,7 +144,7 @@ describe('a batch', () => {
       const exporter = new Scripted({ canBeAsked: true })
       exporter.answers = [answer]
       const { it } = sender(exporter, doubt)
-      expect(await after(0, it.send('r', batch, true))).toBe(answer)
+      expect(await after(0, it.send('r', batch, batch.count, true))).toBe(answer)
       expect(it.doubt).toBe(doubt)
     }
   })
@@ -158,7 +158,7 @@ describe('a batch', () => {
       for (const answer of [{ kind: 'ok' } as const, lost]) {
         exporter.answers = [answer]
         const { it, resent } = sender(exporter, doubt)
-        expect(await after(0, it.send('r', empty, true))).toBe(answer)
+        expect(await after(0, it.send('r', empty, 0, true))).toBe(answer)
         expect([it.doubt, resent]).toEqual([doubt, []])
       }
     expect(exporter.calls.every((call) => call.startsWith('send 0'))).toBe(true)
@@ -171,7 +171,7 @@ describe('a batch of points in doubt', () => {
     exporter.answers = [lost, { kind: 'ok' }]
     exporter.tells = [{ kind: 'missing' }]
     const { it, told } = sender(exporter)
-    expect(await after(1000, it.send('r', points, false))).toEqual({ kind: 'ok' })
+    expect(await after(1000, it.send('r', points, 3, false))).toEqual({ kind: 'ok' })
     expect(exporter.calls).toEqual(['send 3 points', 'ask r of 3 above -1,7', 'send 3 points'])
     expect([it.doubt, told]).toEqual(['none', ['lost']])
   })
@@ -179,7 +179,7 @@ describe('a batch of points in doubt', () => {
   it('is asked for by the names that the destination has for its series', async () => {
     const exporter = Object.assign(new Scripted({ canBeAsked: true }), { keyAt: (key: string) => key.toUpperCase() })
     exporter.tells = [{ kind: 'stored' }]
-    await after(0, sender(exporter, 'ask').it.send('r', points, false))
+    await after(0, sender(exporter, 'ask').it.send('r', points, 3, false))
     expect(exporter.calls).toEqual(['ask r of 3 above -1,70'])
   })
 
@@ -187,20 +187,50 @@ describe('a batch of points in doubt', () => {
     const exporter = new Scripted({ canBeAsked: true })
     exporter.tells = [{ kind: 'stored' }]
     const { it, told } = sender(exporter, 'ask')
-    expect(await after(0, it.send('r', points, false))).toEqual({ kind: 'ok' })
-    expect([exporter.calls, it.doubt, told]).toEqual([['ask r of 3 above -1,7'], 'none', []])
+    expect(await after(0, it.send('r', points, 3, false))).toEqual({ kind: 'ok' })
+    expect([exporter.calls, it.doubt, told]).toEqual([['ask r of 3 above -1,7'], 'ask', []])
+    it.passed(3)
+    expect(it.doubt).toBe('none')
+  })
+
+  it('leaves those that were to follow it in doubt where it is stored, and in none where it is missing', async () => {
+    const exporter = new Scripted({ canBeAsked: true })
+    exporter.tells = [{ kind: 'stored' }, { kind: 'missing' }]
+    exporter.answers = [lost]
+    const { it } = sender(exporter)
+    it.doubtUpTo('ask', 9)
+    await after(0, it.send('r', points, 3, true))
+    it.passed(3)
+    expect([it.doubt, it.doubtEnd]).toEqual(['ask', 9])
+    await after(0, it.send('r', points, 6, true))
+    expect([it.doubt, it.doubtEnd]).toEqual(['ask', 6])
+    expect(exporter.calls.map((call) => call.split(' ')[0])).toEqual(['ask', 'ask', 'send'])
+  })
+
+  it('that goes in pieces leaves those that were to follow it to be asked for', async () => {
+    const exporter = new Scripted({ canBeAsked: true })
+    exporter.tells = [{ kind: 'unknown' }]
+    const { it } = sender(exporter)
+    it.doubtUpTo('ask', 9)
+    await after(0, it.send('r', points, 3, true))
+    it.passed(1)
+    expect([it.doubt, it.doubtEnd]).toEqual(['pieces', 9])
+    it.passed(3)
+    expect([it.doubt, it.doubtEnd]).toEqual(['ask', 9])
+    it.passed(9)
+    expect(it.doubt).toBe('none')
   })
 
   it('goes in pieces where the destination cannot tell, and at once where nobody can be asked', async () => {
     const cannotTell = new Scripted({ canBeAsked: true })
     cannotTell.tells = [{ kind: 'unknown' }]
     const first = sender(cannotTell, 'ask')
-    expect(await after(0, first.it.send('r', points, false))).toEqual({ kind: 'pieces' })
+    expect(await after(0, first.it.send('r', points, 3, false))).toEqual({ kind: 'pieces' })
     expect([cannotTell.calls, first.it.doubt]).toEqual([['ask r of 3 above -1,7'], 'pieces'])
     const mute = new Scripted()
     mute.answers = [lost]
     const second = sender(mute)
-    expect(await after(0, second.it.send('r', points, false))).toEqual({ kind: 'pieces' })
+    expect(await after(0, second.it.send('r', points, 3, false))).toEqual({ kind: 'pieces' })
     expect([mute.calls, second.it.doubt]).toEqual([['send 3 points'], 'pieces'])
   })
 
@@ -208,31 +238,31 @@ describe('a batch of points in doubt', () => {
     const exporter = new Scripted({ canBeAsked: true })
     exporter.tells = [away]
     const { it, told } = sender(exporter, 'ask')
-    expect(await after(1000, it.send('r', points, false))).toBe(away)
+    expect(await after(1000, it.send('r', points, 3, false))).toBe(away)
     expect([exporter.calls.length, it.doubt, told]).toEqual([3, 'ask', ['away', 'away', 'away']])
     exporter.tells = [{ kind: 'missing' }]
     exporter.answers = [lost]
-    expect(await after(1000, it.send('r', points, true))).toBe(lost)
+    expect(await after(1000, it.send('r', points, 3, true))).toBe(lost)
     expect(it.doubt).toBe('ask')
   })
 
-  it('is in none any more once it is refused, or was missing and could not be sent', async () => {
+  it('is in none any more where it was missing, and is refused or could not be sent; its pieces stay so until they are passed', async () => {
     const exporter = new Scripted({ canBeAsked: true })
     exporter.tells = [{ kind: 'missing' }]
     for (const answer of [refusal, away]) {
       exporter.answers = [answer]
       const { it } = sender(exporter, 'ask')
-      expect(await after(0, it.send('r', points, true))).toBe(answer)
+      expect(await after(0, it.send('r', points, 3, true))).toBe(answer)
       expect(it.doubt).toBe('none')
     }
     exporter.answers = [refusal]
     const inPieces = sender(exporter, 'pieces').it
-    await after(0, inPieces.send('r', points, true))
-    expect(inPieces.doubt).toBe('none')
+    await after(0, inPieces.send('r', points, 3, true))
+    expect(inPieces.doubt).toBe('pieces')
     exporter.answers = [lost, refusal]
     exporter.tells = [{ kind: 'missing' }]
     const { it } = sender(exporter)
-    expect(await after(1000, it.send('r', points, false))).toBe(refusal)
+    expect(await after(1000, it.send('r', points, 3, false))).toBe(refusal)
     expect(it.doubt).toBe('none')
   })
 
@@ -244,7 +274,7 @@ describe('a batch of points in doubt', () => {
       const exporter = new Scripted({ canBeAsked: true })
       exporter.tells = ['hang', { kind: 'stored' }]
       const { it } = sender(exporter, 'ask')
-      await after(seconds * 1000 + 100, it.send('r', points, isProbe))
+      await after(seconds * 1000 + 100, it.send('r', points, 3, isProbe))
       expect(exporter.calls.slice(0, 2)).toEqual(['ask r of 3 above -1,7', `cut after ${seconds} s`])
     }
   })
@@ -267,13 +297,13 @@ describe('a batch of spans whose answer was lost', () => {
     const exporter = new Scripted()
     exporter.answers = [lost, lost, { kind: 'ok' }, { kind: 'ok' }]
     const { it, resent } = sender(exporter)
-    expect(await after(1000, it.send('r', spans, false))).toEqual({ kind: 'ok' })
+    expect(await after(1000, it.send('r', spans, 2, false))).toEqual({ kind: 'ok' })
     expect([exporter.calls, resent, it.doubt]).toEqual([
       ['send 2 spans', 'send 2 spans', 'send 2 spans'],
       [2, 2],
       'none',
     ])
-    await after(0, it.send('r', spans, false))
+    await after(0, it.send('r', spans, 2, false))
     expect(resent).toEqual([2, 2])
   })
 
@@ -281,9 +311,9 @@ describe('a batch of spans whose answer was lost', () => {
     const exporter = new Scripted()
     exporter.answers = [lost, away, { kind: 'ok' }]
     const { it, resent } = sender(exporter)
-    await after(0, it.send('r', spans, true))
+    await after(0, it.send('r', spans, 2, true))
     expect([it.doubt, resent]).toEqual(['resend', []])
-    await after(0, it.send('r', spans, true))
+    await after(0, it.send('r', spans, 2, true))
     expect([it.doubt, resent]).toEqual(['none', [2]])
   })
 })
@@ -292,7 +322,7 @@ it('a batch that is cut by the end of the process ends at once', async () => {
   const exporter = new Scripted()
   exporter.answers = ['hang']
   const { it, cut } = sender(exporter)
-  const sent = it.send('r', texts, false)
+  const sent = it.send('r', texts, 1, false)
   await turn(500)
   cut.abort()
   expect((await after(0, sent)) as { kind: string }).toMatchObject({ kind: 'retry' })

@@ -191,6 +191,14 @@ describe('an answer', () => {
       'retry',
       'does not answer like MLflow (200, Welcome to nginx!)',
     ],
+    [
+      'lists inside each other, far deeper than MLflow writes any',
+      200,
+      {},
+      `{"run":${'['.repeat(101)}${']'.repeat(101)}}`,
+      'retry',
+      'does not answer like MLflow',
+    ],
     ['a redirect', 302, { location: 'https://login.example.com/' }, '', 'retry', 'https://login.example.com/'],
     [
       'a page that is not there',
@@ -294,7 +302,7 @@ describe('a run', () => {
   it('whose metrics have steps that cannot be read has no point taken for stored', async () => {
     const fake = await FakeMlflow.start()
     const exporter = exporterFor(fake.url)
-    const deep = `${'['.repeat(20_000)}${']'.repeat(20_000)}`
+    const deep = `${'['.repeat(90)}${']'.repeat(90)}`
     const metrics = `[{"key":"a","step":"7"},{"key":"b","step":"x"},{"key":"c"},{"key":"d","step":{}},{"key":"e","step":${deep}}]`
     const run = `{"run":{"info":{"experiment_id":"1","lifecycle_stage":"active"},"data":{"metrics":${metrics}}}}`
     fake.fault = ({ path }, response) => path === 'runs/get' && (response.writeHead(200).end(run), true)

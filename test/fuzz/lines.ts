@@ -155,13 +155,22 @@ function rendered(pieces: readonly Buffer[]): { shown: Buffer; counts: Float64Ar
 
 const EVENTS = COUNTERS.indexOf('received.events')
 
+/** Colour codes and blanks of this length before an event are taken for text where they come in pieces. */
+const LONG_NOISE = 256
+// oxlint-disable-next-line no-control-regex -- the escape character is what is looked for
+const NOISE = /(?:\s|\xEF\xBB\xBF|\x1b\[[0-?]*[ -/]*[@-~])+/g
+
+const hasLongNoise = (input: Buffer): boolean =>
+  (input.toString('latin1').match(NOISE) ?? []).some(({ length }) => length >= LONG_NOISE)
+
 const consoleStream: Target = {
   name: 'console',
   share: 250,
   make: (random) => someLines(random, recordedLines),
   read: (input) => {
     const whole = rendered([input])
-    law(isDeepStrictEqual(rendered(cut(input)), whole), 'where the input is cut changes nothing that is shown')
+    if (!hasLongNoise(input))
+      law(isDeepStrictEqual(rendered(cut(input)), whole), 'where the input is cut changes nothing that is shown')
     if (whole.counts[EVENTS] === 0) law(whole.shown.equals(input), 'what is no event passes as it is')
     return 'read'
   },

@@ -103,6 +103,7 @@ const daemon = new Process({
   disk: new Disk(time, random),
   network: new Network(time, random, serve),
   settings,
+  batch: 1000,
   stateDir,
   trace: () => {},
   trainerOf: () => trainer,

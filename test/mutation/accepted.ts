@@ -22,7 +22,7 @@ export const ACCEPTED: readonly Accepted[] = [
   },
   {
     file: 'src/delivery/progress.ts',
-    line: 'if (cursor.sending === end && fresh.length === 0) return',
+    line: 'if (isNoted && fresh.length === 0) return',
     replacement: 'false',
     reason: 'the bounds that are noted already are noted again',
   },
@@ -46,12 +46,6 @@ export const ACCEPTED: readonly Accepted[] = [
   },
   {
     file: 'src/delivery/progress.ts',
-    line: 'if (cursor === undefined || !this.isInDoubt) return',
-    replacement: 'false',
-    reason: 'without a cursor nothing is in doubt',
-  },
-  {
-    file: 'src/delivery/progress.ts',
     line: 'for (let i = 0; i < batch.count; i += 1) {',
     replacement: 'i <= batch.count',
     reason: 'the step behind the last one is undefined, and no higher than anything',
@@ -70,7 +64,7 @@ export const ACCEPTED: readonly Accepted[] = [
   },
   {
     file: 'src/delivery/account.ts',
-    line: 'const higher = [...heights].filter(([key, step]) => step > this.heightOf(key))',
+    line: 'return [...heights].filter(([key, step]) => step > this.heightOf(key))',
     replacement: 'step >= this.heightOf(key)',
     reason: 'a height that is there already is written once more',
   },
@@ -99,8 +93,8 @@ export const ACCEPTED: readonly Accepted[] = [
     reason: 'it is set before anybody reads it',
   },
   {
-    file: 'src/delivery/delivery.ts',
-    line: '#splitsNaN = false',
+    file: 'src/delivery/upcoming.ts',
+    line: 'splitsNaN = false',
     replacement: 'true',
     reason: 'it is set when the run is opened, before anybody reads it',
   },

@@ -1,3 +1,4 @@
+import { basename } from 'node:path'
 import type { Mutant } from './copy.ts'
 import type { Answer } from './messages.ts'
 import { Worker } from './worker.ts'
@@ -41,14 +42,17 @@ export class Lane {
     this.#tests = new Worker(copy, 'tests.ts')
   }
 
-  /** What is cheap comes first: a few schedules, the fast tests, the other schedules, the slow tests. */
-  async judge({ id }: Mutant): Promise<Verdict> {
+  /** What is cheap or likely comes first: the part's own tests, a few schedules, the fast tests, the rest of both. */
+  async judge({ id, file }: Mutant): Promise<Verdict> {
     const schedules = this.#coverage.schedules.get(id) ?? []
-    const tests = this.#coverage.tests.get(id) ?? []
-    const isFast = (file: string): boolean => this.#coverage.ms.get(file)! < FAST_MS
+    const covering = this.#coverage.tests.get(id) ?? []
+    const own = covering.filter((test) => basename(test).startsWith(basename(file, '.ts')))
+    const tests = covering.filter((test) => !own.includes(test))
+    const isFast = (test: string): boolean => this.#coverage.ms.get(test)! < FAST_MS
     const rounds = [
+      { seeds: [], files: own.filter(isFast) },
       { seeds: schedules.slice(0, FEW), files: tests.filter(isFast) },
-      { seeds: schedules.slice(FEW), files: tests.filter((file) => !isFast(file)) },
+      { seeds: schedules.slice(FEW), files: covering.filter((test) => !isFast(test)) },
     ]
     for (const { seeds, files } of rounds) {
       const bySchedule = await (this.#coverage.loading.has(id) ? this.#playApart(id, seeds) : this.#play(id, seeds))
@@ -56,7 +60,7 @@ export class Lane {
       const byTest = await this.#test(id, files)
       if (byTest !== null) return { caught: 'tests', isCovered: true, noticed: byTest }
     }
-    return { caught: null, isCovered: schedules.length + tests.length > 0, noticed: null }
+    return { caught: null, isCovered: schedules.length + covering.length > 0, noticed: null }
   }
 
   stop(): void {

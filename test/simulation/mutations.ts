@@ -21,34 +21,34 @@ interface Mutation {
 const MUTATIONS: Readonly<Record<string, Mutation>> = {
   'the cursor advances before the answer': {
     file: 'delivery/delivery.ts',
-    from: '    const result = await this.#sender.send(runId, kept, this.#isSuspended)\n',
+    from: '    const sent = this.#sender.send(runId, kept, way.end, this.#isSuspended)\n',
     to: `    const early = { ...cursor, position: way.end, delivered: cursor.delivered + kept.count }
     this.#progress.account.moved(kept.kind, early, [], new Map())
-    const result = await this.#sender.send(runId, kept, this.#isSuspended)\n`,
+    const sent = this.#sender.send(runId, kept, way.end, this.#isSuspended)\n`,
   },
   'the cursor is committed before the rows that it passes': {
     file: 'delivery/account.ts',
-    from: '      for (const row of rejected) this.#journal.reject({ destination: this.id, kind, ...row })\n      for (const [key, step] of higher)',
+    from: '      for (const row of rejected) this.#journal.reject({ destination: this.id, kind, ...row })\n      this.#write(',
     to: `      this.#journal.run('UPDATE cursors SET position = ? WHERE destination = ? AND kind = ?', cursor.position, this.id, kind)
     })
     this.#journal.transaction(() => {
       for (const row of rejected) this.#journal.reject({ destination: this.id, kind, ...row })
-      for (const [key, step] of higher)`,
+      this.#write(`,
   },
   'the cursor is committed after the rows that it passes': {
     file: 'delivery/account.ts',
-    from: '      for (const row of rejected) this.#journal.reject({ destination: this.id, kind, ...row })\n      for (const [key, step] of higher)',
+    from: '      for (const row of rejected) this.#journal.reject({ destination: this.id, kind, ...row })\n      this.#write(',
     to: `    })
     this.#journal.transaction(() => {
       for (const row of rejected) this.#journal.reject({ destination: this.id, kind, ...row })
     })
     this.#journal.transaction(() => {
-      for (const [key, step] of higher)`,
+      this.#write(`,
   },
   'a batch whose answer was lost is sent again without asking': {
     file: 'delivery/sender.ts',
-    from: "this.doubt = exporter.confirm === undefined ? 'pieces' : 'ask'",
-    to: "this.doubt = exporter.confirm === undefined ? 'pieces' : 'none'",
+    from: "this.doubtUpTo('ask', end)",
+    to: "this.doubtUpTo('none', end)",
   },
   'a batch whose answer was lost counts as stored': {
     file: 'delivery/sender.ts',
@@ -74,13 +74,23 @@ const MUTATIONS: Readonly<Record<string, Mutation>> = {
   },
   'the bounds of a batch are not noted before it leaves': {
     file: 'delivery/progress.ts',
-    from: '    this.account.sending(kind, { ...cursor, sending: end }, fresh)\n',
+    from: '    this.account.sending(kind, { ...cursor, sending }, fresh)\n',
     to: '',
+  },
+  'the bounds of what follows are not on disk when the cursor reaches those that are': {
+    file: 'delivery/progress.ts',
+    from: 'const isWithin = kind === this.main && way.isPart !== true && way.end < cursor.sending',
+    to: 'const isWithin = kind === this.main',
+  },
+  'one batch that is stored ends the doubt about those that follow': {
+    file: 'delivery/sender.ts',
+    from: "          if (known.kind === 'stored') return { kind: 'ok' }\n",
+    to: "          if (known.kind === 'stored') this.#doubt = 'none'\n          if (known.kind === 'stored') return { kind: 'ok' }\n",
   },
   'heights are not kept over a restart': {
     file: 'delivery/account.ts',
-    from: '      for (const [key, step] of higher) this.#raise(key, step)\n      this.#journal.run(',
-    to: '      this.#journal.run(',
+    from: '    for (const [key, step] of higher) this.#raise(key, step)\n    this.#journal.run(',
+    to: '    this.#journal.run(',
   },
   'a full answer to the question counts as none': {
     file: 'exporters/mlflow/confirm.ts',
@@ -126,11 +136,6 @@ const MUTATIONS: Readonly<Record<string, Mutation>> = {
     file: 'journal/overflow.ts',
     from: "const GROWING = ['blocks', 'spans', 'rejected'] as const",
     to: "const GROWING = ['spans', 'rejected'] as const",
-  },
-  'the end is set before everything is delivered': {
-    file: 'delivery/delivery.ts',
-    from: '    if (this.#end !== null && !this.#ended && progress.isDrained) return this.#close',
-    to: '    if (this.#end !== null && !this.#ended) return this.#close',
   },
   'a run is made again without looking for it': {
     file: 'exporters/mlflow/run.ts',

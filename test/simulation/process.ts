@@ -1,6 +1,7 @@
 import type { FromDelivery, Outcome, RunMessage, RunStart, ToDelivery } from '../../src/channel/messages.ts'
 import type { Settings } from '../../src/config/settings.ts'
 import { DeliveryThread } from '../../src/delivery/thread.ts'
+import type { Exporter } from '../../src/exporters/exporter.ts'
 import { createExporters } from '../../src/exporters/index.ts'
 import { Via } from '../../src/otlp/via.ts'
 import type { Disk } from './disk.ts'
@@ -12,6 +13,10 @@ import type { Trainer } from './trainer.ts'
 /** Most time between two messages of a request: more than a commit is put off. */
 const LONGEST_GAP_MS = 100
 
+/** An exporter that takes fewer points at a time. */
+const inBatchesOf = (points: number, exporter: Exporter): Exporter =>
+  exporter.accepts.points === undefined ? exporter : { ...exporter, accepts: { ...exporter.accepts, points } }
+
 /** What processes run in. */
 export interface Surroundings {
   time: Time
@@ -19,6 +24,8 @@ export interface Surroundings {
   disk: Disk
   network: Network
   settings: Settings
+  /** Most points of a request, so that short runs are many of them. */
+  batch: number
   stateDir: string
   trace: (line: string) => void
   /** The trainer of a run that has its journal, a new one where `start` has made a new run. */
@@ -59,19 +66,20 @@ export class Process {
   #sentAt = 0
   /** What is known to be on disk, by trainer. */
   readonly acked = new Map<Trainer, { points: number; spans: number }>()
-  /** A disk has failed under a run, so that something of it was in memory only. */
-  isOverflown = false
+  /** Journals whose disk has failed and does not work again yet: something of them is in memory only. */
+  readonly #overflown = new Set<string>()
 
   constructor(surroundings: Surroundings) {
     this.#surroundings = surroundings
-    const { settings, stateDir, time, network, random } = surroundings
+    const { settings, stateDir, time, network, random, batch } = surroundings
     const via = new Via(`process${random.whole(0, 1e9)}`)
     const dispatcher = network.dispatcherOf(this.life)
     this.thread = new DeliveryThread({
       settings,
       stateDir,
       command: 'spanbridge',
-      createExporters: (trackerRun) => createExporters({ settings, via, dispatcher }, trackerRun),
+      createExporters: (trackerRun) =>
+        createExporters({ settings, via, dispatcher }, trackerRun).map((exporter) => inBatchesOf(batch, exporter)),
       onVia: () => {},
       post: (message) => this.#hear(message),
       clock: time.clockOf(this.life),
@@ -84,6 +92,10 @@ export class Process {
     this.life.alive = false
     this.#surroundings.disk.release(this.life)
     throw new Crash()
+  }
+
+  get isOverflown(): boolean {
+    return this.#overflown.size > 0
   }
 
   /** Barriers that are not passed yet. */
@@ -153,7 +165,9 @@ export class Process {
       trainer.bridged(message.waiting)
     } else if (message.kind === 'say') {
       trace(`says: ${message.text}`)
-      if (/kept in memory/.test(message.text)) this.isOverflown = true
+      const path = /^(?:the|no) journal (.*?) (?:can|is damaged)/.exec(message.text)?.[1] ?? ''
+      if (/kept in memory/.test(message.text)) this.#overflown.add(path)
+      else if (/can be written again/.test(message.text)) this.#overflown.delete(path)
     } else if (message.kind === 'finished') {
       trace(`finished ${JSON.stringify(message.outcome)}`)
       this.outcome = message.outcome

@@ -118,6 +118,7 @@ class Schedule {
       disk: this.#disk,
       network: this.#network,
       settings: this.#isSmall ? { ...settings, 'journal.maxRunBytes': SMALL_JOURNAL_BYTES } : settings,
+      batch: this.#random.of([1000, 1000, 200, 60, 20, 7]),
       stateDir: this.#stateDir,
       trace,
       trainerOf: (run, start) => this.#trainerOf(run, start),

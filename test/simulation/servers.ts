@@ -36,6 +36,10 @@ export class Servers {
   readonly #sentAt = new Map<string, number>()
   /** Rows that are stored; `'late'`: after the server had said that they were not there, which is nobody's fault. */
   readonly #stored = new Map<string, 'unasked' | 'late'>()
+  /** The status that was last asked for, by run; ... */
+  readonly #statusSent = new Map<string, string>()
+  /** ... and runs that have got one which was asked for before that: the network has carried it out late. */
+  readonly overtaken = new Set<string>()
   /** When the server last said of a run that it lacks what was sent: it was asked, or it refused it. */
   readonly #askedAt = new Map<string, number>()
   readonly #now: () => number
@@ -58,6 +62,10 @@ export class Servers {
     if (path === '/version') return { status: 200, type: 'text/plain', body: this.mlflow.version }
     const url = new URL(path, `http://${MLFLOW}`)
     if (url.searchParams.has('run_ids')) this.#askedAt.set(url.searchParams.get('run_ids')!, this.#now())
+    if (path.endsWith('runs/update')) {
+      const { run_id: run, status } = JSON.parse(body as string) as { run_id: string; status: string }
+      if (status !== this.#statusSent.get(run)) this.overtaken.add(run)
+    }
     const before = this.mlflow.repeats
     const { status, json } = this.mlflow.answer({
       path: url.pathname.replace('/api/2.0/mlflow/', ''),
@@ -83,6 +91,10 @@ export class Servers {
 
   /** A request leaves a process: points that it may know to be stored must not be in a large one. */
   sent({ host, path, body }: Request): void {
+    if (host === MLFLOW && path.endsWith('runs/update')) {
+      const { run_id: run, status } = JSON.parse(body as string) as { run_id: string; status: string }
+      this.#statusSent.set(run, status)
+    }
     if (host !== MLFLOW || !path.endsWith('runs/log-batch')) return
     const { run_id: run, metrics = [] } = JSON.parse(body as string) as { run_id: string; metrics?: StoredPoint[] }
     let again = 0

@@ -1,6 +1,7 @@
 import { request, type Dispatcher } from 'undici'
 import { withoutCredentials } from '../../config/load.ts'
 import type { Settings } from '../../config/settings.ts'
+import { isDeeperThan } from '../../otlp/json-texts.ts'
 import type { Failure } from '../exporter.ts'
 import {
   createDispatcher,
@@ -90,9 +91,10 @@ export class MlflowClient {
     return this.#ask('GET', `3.0/mlflow/traces/batchGet?${query.toString()}`, null, abort, MAX_TRACES_BYTES)
   }
 
-  /** `body` is JSON text, or what becomes it. */
-  post(path: string, body: string | object, abort: AbortSignal): Promise<Answer> {
-    return this.#ask('POST', `2.0/mlflow/${path}`, typeof body === 'string' ? body : JSON.stringify(body), abort)
+  /** `body` is JSON text, its bytes, or what becomes it. */
+  post(path: string, body: string | Buffer | object, abort: AbortSignal): Promise<Answer> {
+    const isText = typeof body === 'string' || Buffer.isBuffer(body)
+    return this.#ask('POST', `2.0/mlflow/${path}`, isText ? body : JSON.stringify(body), abort)
   }
 
   /** Whether the server is of an earlier version; one that does not say is taken for one. */
@@ -115,7 +117,7 @@ export class MlflowClient {
   async #ask(
     method: 'GET' | 'POST',
     path: string,
-    body: string | null,
+    body: string | Buffer | null,
     abort: AbortSignal,
     limit?: number,
   ): Promise<Answer> {
@@ -182,7 +184,11 @@ export class MlflowClient {
   }
 }
 
+/** An answer of one list inside the other, 120,000 deep, takes V8 100 ms and more for 240 kB; MLflow's stay below 10. */
+const MAX_NESTING = 100
+
 function parseObject(text: string): Record<string, unknown> | null {
+  if (isDeeperThan(text, MAX_NESTING)) return null
   try {
     const value: unknown = JSON.parse(text)
     return typeof value === 'object' && value !== null && !Array.isArray(value)

@@ -33,7 +33,14 @@ export function createMlflow({ settings, dispatcher }: Omit<ExporterOptions, 'vi
     experimentName: settings['mlflow.experimentName'],
   }
   const encoder = new MetricEncoder()
-  const logBatch = async (body: string, abort: AbortSignal): Promise<SendResult> => {
+  /** Bodies of batches that are sent, or will be. */
+  const bodies = new WeakMap<PointBatch, Buffer>()
+  const bodyOf = (runId: string, batch: PointBatch): Buffer => {
+    let body = bodies.get(batch)
+    if (body === undefined) bodies.set(batch, (body = Buffer.from(encoder.encode(runId, batch))))
+    return body
+  }
+  const logBatch = async (body: string | Buffer, abort: AbortSignal): Promise<SendResult> => {
     const answer = await client.post('runs/log-batch', body, abort)
     return answer.kind === 'ok' ? { kind: 'ok' } : answer
   }
@@ -41,7 +48,7 @@ export function createMlflow({ settings, dispatcher }: Omit<ExporterOptions, 'vi
   const sendPoints = async (runId: string, batch: PointBatch, abort: AbortSignal): Promise<SendResult> => {
     const refused = refusedPoint(batch)
     if (refused !== null) return { kind: 'drop', error: new Error(refused) }
-    const body = encoder.encode(runId, batch)
+    const body = bodyOf(runId, batch)
     const untold = encoder.takeUntold()
     for (let i = 0; i < untold.length; i += MAX_TAGS) {
       const entries = untold.slice(i, i + MAX_TAGS).map((original) => [originalKeyTag(original), original] as const)
@@ -77,6 +84,9 @@ export function createMlflow({ settings, dispatcher }: Omit<ExporterOptions, 'vi
       if (batch.kind === 'points') return sendPoints(runId, batch, abort)
       if (batch.kind === 'spans') return { kind: 'drop', error: new Error('spans go to MLflow by the exporter otlp') }
       return logBatch(encodeTexts(runId, batch), abort)
+    },
+    prepare: (runId, batch) => {
+      if (batch.kind === 'points' && refusedPoint(batch) === null) bodyOf(runId, batch)
     },
     confirm: (runId, batch, heightOf, abort) => confirmBatch(client, runId, batch, heightOf, abort),
     keyAt: mlflowKey,
