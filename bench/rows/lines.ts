@@ -106,7 +106,10 @@ export const family: Family = {
       const disk = `fdatasync of 4 KB: ${median(sync).toFixed(2)} ms`
       const all = <T>(values: readonly (T | null)[]): T[] => values.filter((value) => value !== null)
       const unsynced = rates(all(volatile))
-      const inMemoryRate = unsynced.length === 0 ? '' : `; journal in memory: ${Math.round(median(unsynced))} lines/s`
+      const inMemoryRate =
+        unsynced.length === 0
+          ? ''
+          : `; journal in memory: ${Math.round(median(unsynced)).toLocaleString('en-US')} lines/s`
       const collectorCpu = all(theirs).map((cpu) => (cpu * A_MILLION) / lines)
       return {
         'sink-chain': compared(rates(posted), rates(all(bare)), 'lines/s', disk + inMemoryRate),
