@@ -1,107 +1,93 @@
 /**
- * npm run bench [-- --lines 200000 --rounds 5]: fresh processes, alternating, medians with their spread.
- *
- * - pipe to a null HTTP sink, all acknowledged, and pipe to the journal alone; against bare JSON.parse of the same lines
- * - the slowest write of a trainer at 2,000 lines a second, against `cat`
+ * npm run bench: every figure of docs/performance.md, each the median of paired rounds in fresh processes, beside a baseline
+ * or a peer that ran in the same rounds. Prints a table, writes coverage/bench.json, and ends with 1 when a row failed or
+ * is below its goal.
  */
-import { execFileSync, spawn } from 'node:child_process'
-import { once } from 'node:events'
-import { mkdtempSync, readdirSync, rmSync } from 'node:fs'
-import { cpus, tmpdir } from 'node:os'
+import { mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { fileURLToPath } from 'node:url'
-import { parseArgs } from 'node:util'
-import { readStateDir } from '../src/journal/status.ts'
-import { writeLines } from './lines.ts'
+import { globs } from '../src/layer/globs.ts'
+import { writeDocs } from './harness/docs.ts'
+import { usePackage } from './harness/package.ts'
+import { endLeftovers } from './harness/processes.ts'
+import { HELP, readOptions, type Options } from './harness/options.ts'
+import { machine, readReport, resultOf, resultWithout, writeReport, type Result } from './harness/results.ts'
+import type { Bench, Family } from './harness/row.ts'
+import { tableOf } from './harness/table.ts'
+import { MissingPeer, Peers } from './peers/peers.ts'
+import { families } from './rows/index.ts'
 
-const { values } = parseArgs({
-  options: {
-    lines: { type: 'string', default: '200000' },
-    rounds: { type: 'string', default: '5' },
-    seconds: { type: 'string', default: '10' },
-  },
-})
-const LINES = Number(values.lines)
-const ROUNDS = Number(values.rounds)
-const POINTS = LINES * 7
-const here = (name: string): string => fileURLToPath(new URL(name, import.meta.url))
-const SPANBRIDGE = here('../bin/spanbridge')
-const work = mkdtempSync(join(tmpdir(), 'spanbridge-bench-'))
-const file = join(work, 'lines.jsonl')
+const say = (text: string): void => void process.stderr.write(`${text}\n`)
 
-const median = (numbers: readonly number[]): number => numbers.toSorted((a, b) => a - b)[numbers.length >> 1]!
+const temporary = (): string => mkdtempSync(join(tmpdir(), 'spanbridge-bench-'))
 
-function parseOnly(): number {
-  const out = execFileSync(process.execPath, [here('parse-only.ts'), file], { encoding: 'utf8' })
-  return (JSON.parse(out) as { linesPerSecond: number }).linesPerSecond
-}
-
-/** Lines per second of `cat FILE | spanbridge`, process start and end included; nothing may be missing at the end. */
-function bridge(flags: readonly string[]): number {
-  const stateDir = mkdtempSync(join(work, 'state-'))
-  const command = `cat ${file} | ${SPANBRIDGE} --quiet --state-dir ${stateDir} ${flags.join(' ')}`
-  const from = performance.now()
-  execFileSync('sh', ['-c', command], { stdio: ['ignore', 'ignore', 'pipe'] })
-  const seconds = (performance.now() - from) / 1000
-  const [run] = readStateDir(stateDir).runs
-  if (run!.journaled.points !== POINTS)
-    throw new Error(
-      `expected ${POINTS} points in the journal, got ${run!.journaled.points}: ${JSON.stringify(run!.dropped)}`,
+/** Measures a family. A row that fails says why, and the others go on. */
+async function measure(family: Family, wanted: ReadonlySet<string>, options: Options, peers: Peers): Promise<Result[]> {
+  const work = temporary()
+  const rows = family.rows.filter(({ id }) => wanted.has(id))
+  const bench: Bench = { rounds: options.rounds, isQuick: options.isQuick, peers, work, say }
+  const without = (row: Family['rows'][number], error: unknown): Result => {
+    const why = error instanceof Error ? error.message : String(error)
+    return resultWithout(
+      row,
+      error instanceof MissingPeer ? 'missing' : 'failed',
+      why.replaceAll(/\s+/g, ' '),
+      options.isQuick,
     )
-  for (const { points } of run!.destinations)
-    if (points.delivered !== POINTS) throw new Error(`expected ${POINTS} delivered, got ${points.delivered}`)
-  rmSync(stateDir, { recursive: true })
-  return LINES / seconds
+  }
+  try {
+    const found = await family.run(bench, new Set(rows.map(({ id }) => id)))
+    return rows.map((row) => {
+      const measured = found[row.id]
+      if (measured === undefined) return without(row, new Error('the family measured nothing of it'))
+      return measured instanceof Error ? without(row, measured) : resultOf(row, measured, options.isQuick)
+    })
+  } catch (error) {
+    return rows.map((row) => without(row, error))
+  } finally {
+    endLeftovers()
+    rmSync(work, { recursive: true, force: true })
+  }
 }
 
-function writes(command: string): { p50_us: number; p99_us: number; max_us: number } {
-  const out = execFileSync(
-    'bash',
-    ['-c', `{ python3 ${here('write-latency.py')} ${values.seconds} 2000 2>&3 | ${command} >/dev/null 2>&1; } 3>&1`],
-    { encoding: 'utf8' },
-  )
-  return JSON.parse(out) as { p50_us: number; p99_us: number; max_us: number }
+async function main(options: Options): Promise<number> {
+  const isWanted = globs(options.rows)
+  const all = families.flatMap(({ rows }) => rows)
+  const wanted = new Set(all.map(({ id }) => id).filter(isWanted))
+  if (wanted.size === 0) throw new Error(`--rows: no row is called ${options.rows.join(', ')}; --list shows them`)
+  if (options.list) {
+    for (const { id, what } of all) console.log(`${id.padEnd(22)} ${what}`)
+    return 0
+  }
+  const peers = new Peers(options.peers, say)
+  const built = temporary()
+  process.once('exit', () => rmSync(built, { recursive: true, force: true }))
+  usePackage(built)
+  const found: Result[] = []
+  for (const family of families) {
+    const names = family.rows.map(({ id }) => id).filter((id) => wanted.has(id))
+    if (names.length === 0) continue
+    const from = performance.now()
+    say(`measuring ${names.join(', ')}`)
+    const results = await measure(family, wanted, options, peers)
+    found.push(...results)
+    say(`${tableOf(results)}\n  (${((performance.now() - from) / 1000).toFixed(0)} s)`)
+    // After each family: a run that is interrupted has lost only what it had not measured.
+    const measuredNow = new Map(found.map((result) => [result.id, result]))
+    const earlier = new Map(readReport().rows.map((result) => [result.id, result]))
+    const rows = all.flatMap(({ id }) => measuredNow.get(id) ?? earlier.get(id) ?? [])
+    writeReport({ machine: machine(), rows })
+  }
+  console.log(tableOf(found))
+  if (options.writeDocs) writeDocs(readReport(), all)
+  return found.some(({ verdict }) => verdict === 'failed' || verdict === 'below') ? 1 : 0
 }
 
-await writeLines(file, LINES)
-const sink = spawn(process.execPath, [here('null-sink.ts')], { stdio: ['ignore', 'pipe', 'inherit'] })
-const url = String((await once(sink.stdout, 'data'))[0]).trim()
-const rows: Record<string, number[]> = { parse: [], sink: [], journal: [] }
 try {
-  for (let round = 0; round < ROUNDS; round += 1) {
-    const turns = [
-      () => rows['parse']!.push(parseOnly()),
-      () => rows['sink']!.push(bridge(['--mlflow-tracking-uri', url])),
-      () => rows['journal']!.push(bridge([])),
-    ]
-    for (const turn of round % 2 === 0 ? turns : turns.toReversed()) turn()
-  }
-  const ratios = (name: string): string => {
-    const pairs = rows[name]!.map((n, i) => n / rows['parse']![i]!)
-    return `${median(pairs).toFixed(2)} (${Math.min(...pairs).toFixed(2)}-${Math.max(...pairs).toFixed(2)})`
-  }
-  const rate = (name: string): string => Math.round(median(rows[name]!)).toLocaleString('en-US').padStart(10)
-  console.log(
-    `${cpus().length} x ${cpus()[0]!.model}, Node.js ${process.version}; ${LINES.toLocaleString('en-US')} lines of 8 numbers, ${ROUNDS} rounds, medians`,
-  )
-  console.log(`bare JSON.parse of the lines, split before       ${rate('parse')} lines/s   1.00`)
-  console.log(`cat | spanbridge, delivered to a null HTTP sink  ${rate('sink')} lines/s   ${ratios('sink')}`)
-  console.log(`cat | spanbridge, journal only                   ${rate('journal')} lines/s   ${ratios('journal')}`)
-
-  const state = join(work, 'latency')
-  const compared = {
-    cat: writes('cat'),
-    spanbridge: writes(`${SPANBRIDGE} --state-dir ${state} --mlflow-tracking-uri ${url}`),
-    'cat again': writes('cat'),
-  }
-  console.log(`writes of a trainer at 2,000 lines/s for ${values.seconds} s, microseconds`)
-  for (const [name, { p50_us: p50, p99_us: p99, max_us: max }] of Object.entries(compared)) {
-    console.log(
-      `  | ${name.padEnd(11)} p50 ${p50.toFixed(1).padStart(7)}  p99 ${p99.toFixed(1).padStart(8)}  slowest ${max.toFixed(0).padStart(7)}`,
-    )
-  }
-  if (readdirSync(state).length === 0) throw new Error('the bridge left no journal')
-} finally {
-  sink.kill('SIGTERM')
-  rmSync(work, { recursive: true, force: true })
+  const options = readOptions(process.argv.slice(2))
+  if (options === null) console.log(HELP)
+  else process.exitCode = await main(options)
+} catch (error) {
+  console.error(error instanceof Error ? error.message : error)
+  process.exitCode = 2
 }

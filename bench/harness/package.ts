@@ -1,0 +1,19 @@
+import { execFileSync } from 'node:child_process'
+import { cpSync, symlinkSync } from 'node:fs'
+import { join } from 'node:path'
+import { repository } from './processes.ts'
+
+/**
+ * Builds what users install into `directory`: a checkout would strip the types of each module at every start. All that is
+ * measured from here on is that package, in the processes that are started, too.
+ */
+export function usePackage(directory: string): void {
+  for (const name of ['bin', 'config', 'package.json'])
+    cpSync(join(repository, name), join(directory, name), { recursive: true })
+  symlinkSync(join(repository, 'node_modules'), join(directory, 'node_modules'))
+  const tsc = join(repository, 'node_modules/.bin/tsc')
+  execFileSync(tsc, ['-p', join(repository, 'tsconfig.build.json'), '--outDir', join(directory, 'dist')], {
+    stdio: 'inherit',
+  })
+  process.env['SPANBRIDGE_BENCH_PACKAGE'] = directory
+}
