@@ -12,7 +12,7 @@ import { lockOf, takeJournal } from './run.ts'
 const LOOK_MS = 60_000
 /** What is dropped of a journal, and given back to the file system, at a time; ... */
 const STEP_BYTES = 8 << 20
-const STEP_PAGES = 2048
+const STEP_PAGES = 1024
 /** ... with this pause in between, in which points are written and delivered. */
 const PAUSE_MS = 20
 

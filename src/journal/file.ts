@@ -41,7 +41,9 @@ export function createFile(path: string): DatabaseSync {
   if (path !== ':memory:') createPrivate(path)
   const database = new DatabaseSync(path, { timeout: BUSY_PATIENCE_MS })
   // auto_vacuum must be set before WAL, or it stays off without a word.
-  database.exec(`PRAGMA page_size = ${PAGE_BYTES}; PRAGMA auto_vacuum = INCREMENTAL; PRAGMA journal_mode = WAL; ${DURABLE}`)
+  database.exec(
+    `PRAGMA page_size = ${PAGE_BYTES}; PRAGMA auto_vacuum = INCREMENTAL; PRAGMA journal_mode = WAL; ${DURABLE}`,
+  )
   return database
 }
 

@@ -144,7 +144,7 @@ describe('the journals of a state directory that take too much', () => {
       leave(stateDir, '01B', { delivered: [] }),
       leave(stateDir, '01C'),
     ]
-    const { said, clock } = keep(stateDir, { maxBytes: 400_000 })
+    const { said, clock } = keep(stateDir, { maxBytes: 700_000 })
     expect(said).toEqual([])
     await clock.turn(WORK_MS)
     expect(said).toEqual([
@@ -153,7 +153,7 @@ describe('the journals of a state directory that take too much', () => {
       dropped('01A', '15,000 points of them were not delivered'),
     ])
     expect(paths.map((path) => isLocked(lockOf(path)))).toEqual([false, false, false])
-    expect([openFiles(stateDir), totalOf(paths) <= 400_000]).toEqual([[], true])
+    expect([openFiles(stateDir), totalOf(paths) <= 700_000]).toEqual([[], true])
   })
 
   it('to the byte do not, however old they are', async () => {
@@ -226,12 +226,12 @@ describe('the journals of a state directory that take too much', () => {
     expect(isLocked(lockOf(path))).toBe(true)
     await first.stop()
     expect([keptOf(path), isLocked(lockOf(path)), first.clock.waiting]).toEqual([1, false, 0])
-    const second = keep(stateDir, { maxBytes: 200_000 })
+    const second = keep(stateDir, { maxBytes: 300_000 })
     // One drop, and 8 MB given back at a time.
     await second.clock.turn(20)
     expect([keptOf(path), isLocked(lockOf(path))]).toEqual([0, true])
     await second.clock.turn(WORK_MS)
-    expect([second.said, sizeOf(path) < 200_000]).toEqual([[dropped('01A', 'no tracker has them')], true])
+    expect([second.said, sizeOf(path) < 300_000]).toEqual([[dropped('01A', 'no tracker has them')], true])
   })
 
   it('and of which none can be emptied are told of once, until there was room again', async () => {
@@ -243,7 +243,7 @@ describe('the journals of a state directory that take too much', () => {
       writeFileSync(big, 'no journal')
       truncateSync(big, bytes)
     }
-    grow(3e6)
+    grow(2.7e6)
     const { said, clock } = keep(stateDir, { maxBytes: 2e6 })
     await clock.turn(3 * LOOK_MS)
     const words = `the journals in ${stateDir} take 3 MB, journal.maxBytes is 2 MB, and none is left that could be emptied`
