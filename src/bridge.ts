@@ -1,6 +1,7 @@
 import { extname } from 'node:path'
 import { Worker } from 'node:worker_threads'
 import { Channel } from './channel/channel.ts'
+import { Pace } from './channel/pace.ts'
 import {
   nothingOpened,
   type EndStatus,
@@ -105,8 +106,20 @@ export class Bridge {
    */
   stream(screen: Screen): TeeSink {
     const sink = this.#main!.stream(screen)
-    const isFull = (): boolean => this.#blocks && this.#channel.isFull
-    return { ...sink, isFull, whenRoom: (then) => this.#channel.whenRoom(then) }
+    const pace = new Pace(this.#channel)
+    const isBlocked = (): boolean => this.#blocks && this.#channel.isFull
+    return {
+      ...sink,
+      push: (chunk) => {
+        sink.push(chunk)
+        pace.read(chunk.length)
+      },
+      isFull: () => isBlocked() || pace.wait >= 1,
+      whenRoom: (then) => {
+        if (isBlocked()) this.#channel.whenRoom(then)
+        else setTimeout(then, pace.wait)
+      },
+    }
   }
 
   /** Takes one OTLP request. Resolves when all of it is in the journal, with what was refused for ever. @throws Refusal */

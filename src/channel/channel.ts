@@ -73,6 +73,11 @@ export class Channel {
     return !this.#closed && this.#idle.length === 0 && this.#allocated >= this.#maxChunks
   }
 
+  /** Share of the pool that is in use. */
+  get used(): number {
+    return (this.#allocated - this.#idle.length) / this.#maxChunks
+  }
+
   /** Calls `then` once, when a buffer has come back (or the channel is closed); asked twice with the same, once. */
   whenRoom(then: () => void): void {
     this.#onRoom.add(then)
