@@ -1,3 +1,4 @@
+import { setPriority } from 'node:os'
 import { parentPort, workerData } from 'node:worker_threads'
 import type { FromDelivery, ToDelivery } from '../channel/messages.ts'
 import type { Settings } from '../config/settings.ts'
@@ -14,6 +15,17 @@ export interface WorkerData {
   command: string
   /** Tells this process from others that spans may have come through. */
   via: string
+}
+
+/**
+ * On a machine that is all in use this thread waits, not the trainer: what it has not taken yet has room in the channel.
+ * Linux has a priority for each thread; elsewhere it would be that of the process.
+ */
+const NICE = 10
+try {
+  if (process.platform === 'linux') setPriority(NICE)
+} catch {
+  // A sandbox that forbids it.
 }
 
 const { settings, stateDir, command, via: own } = workerData as WorkerData
