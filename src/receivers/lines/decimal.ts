@@ -1,6 +1,6 @@
 /*
  * Numbers of JSON, read from bytes: the double that `JSON.parse` would give, to the last bit, without a text being made.
- * 25 ns for 17 digits; cutting out the text and `Number()` take 150.
+ * 0.4 of the time of cutting out the text and `Number()`.
  */
 
 const ZERO = 48
@@ -56,7 +56,7 @@ export function readDecimal(view: DataView, at: number, into: Float64Array, plac
     const point = at
     // Zeros before the first digit that counts fill nothing.
     if (digits === 0) while (byte === ZERO) byte = view.getUint8(++at)
-    // Four digits at a time, as long as there is room for them: 25 ns instead of 45 for a number of 17.
+    // Four digits at a time, as long as there is room for them.
     for (; digits <= ONE_DOUBLE - 4 && at + 4 < view.byteLength; digits += 4, at += 4) {
       const four = fourDigits(view.getInt32(at, true))
       if (four < 0) break

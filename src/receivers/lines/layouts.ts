@@ -54,7 +54,7 @@ export class Node {
     return null
   }
 
-  /** Four bytes at a time: a line of 300 bytes is compared in 60 ns, and one by one in 250. */
+  /** Compares four bytes at a time. */
   #fits(bytes: DataView, at: number): boolean {
     const words = this.#words
     const end = at + this.literal.length
