@@ -9,6 +9,8 @@ const MAX_BATCH = 512
 const FLUSH_MS = 1000
 /** Spans that wait where the run cannot take them; beyond it the newest are dropped and counted. */
 const MAX_WAITING = 20_000
+/** Any time will do. */
+const KEPT_ALIVE_MS = 1000
 
 /**
  * A span processor of the OpenTelemetry SDK that puts the spans of this process into a run: their timeline goes where the
@@ -43,10 +45,16 @@ export class BridgeSpanProcessor implements SpanProcessor {
 
   /** Resolves when every span that has ended is in the journal, or the run cannot take it. */
   async forceFlush(): Promise<void> {
-    while (this.#waiting.length > 0 || this.#underWay !== null) {
-      const before = this.#waiting.length
-      await this.#next()
-      if (this.#waiting.length >= before && before > 0) return // it is tried again with the next span
+    // The thread keeps no process alive: a program that waits for nothing but this would be taken for one that is over.
+    const alive = setInterval(() => {}, KEPT_ALIVE_MS)
+    try {
+      while (this.#waiting.length > 0 || this.#underWay !== null) {
+        const before = this.#waiting.length
+        await this.#next()
+        if (this.#waiting.length >= before && before > 0) return // it is tried again with the next span
+      }
+    } finally {
+      clearInterval(alive)
     }
   }
 

@@ -55,6 +55,21 @@ describe('the library', () => {
     expect((await statusOf(stateDir))[0]).toMatchObject({ status: 'finished', points: 300 })
   })
 
+  it('goes on after a flush that a program waits for, though it has nothing else to do meanwhile', async () => {
+    const stateDir = temporaryDirectory()
+    const program = `import { startBridge } from 'spanbridge'
+      import { BasicTracerProvider } from '@opentelemetry/sdk-trace-base'
+      const bridge = startBridge()
+      const tracer = new BasicTracerProvider({ spanProcessors: [bridge.spanProcessor] }).getTracer('loop')
+      for (let i = 0; i < 3; i += 1) {
+        for (let k = 0; k < 5; k += 1) tracer.startSpan('update', { attributes: { step: i * 5 + k, loss: k } }).end()
+        await bridge.spanProcessor.forceFlush()
+      }`
+    const { code, stderr } = await run(program, { SPANBRIDGE_STATE_DIR: stateDir })
+    expect(code, stderr).toBe(0)
+    expect((await statusOf(stateDir))[0]).toMatchObject({ status: 'finished', journaled: { spans: 15 } })
+  })
+
   it('tells everything that is wrong with its settings', async () => {
     const program = "import { startBridge } from 'spanbridge'\nstartBridge({ settings: { runnName: 'x', quiet: 7 } })"
     const { code, stderr } = await run(program, { SPANBRIDGE_STATE_DIR: temporaryDirectory() })
