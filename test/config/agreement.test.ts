@@ -135,4 +135,11 @@ describe('the documentation', () => {
 })
 
 /** Flags of other programs that stand alone in the text. */
-const OTHERS: ReadonlySet<string> = new Set(['--allowed-hosts', '--api-key', '--journal-mb', '--kills', '--seed'])
+const OTHERS: ReadonlySet<string> = new Set([
+  '--allowed-hosts',
+  '--api-key',
+  '--journal-mb',
+  '--kills',
+  '--quick',
+  '--seed',
+])

@@ -254,8 +254,8 @@ const PROVOKED: Readonly<Record<string, (words: string) => Promise<string>>> = {
     const stateDir = temporaryDirectory()
     const running = startBridge(['--quiet', '--state-dir', stateDir, '--shutdown-deadline', '1s'])
     // More than SQLite keeps in its write-ahead log: what is overwritten is not put right at the end.
-    running.child.stdin.write(many(300_000))
-    await expect.poll(async () => (await statusOf(stateDir))[0]?.points, { timeout: 20_000 }).toBe(300_000)
+    running.child.stdin.write(many(700_000))
+    await expect.poll(async () => (await statusOf(stateDir))[0]?.points, { timeout: 20_000 }).toBe(700_000)
     const [run] = await statusOf(stateDir)
     const file = openSync(run!.journal, 'r+')
     const { size } = fstatSync(file)
@@ -281,9 +281,9 @@ const PROVOKED: Readonly<Record<string, (words: string) => Promise<string>>> = {
   },
 }
 
-/** The system takes no file beyond 100 KB from us, as a full disk does. */
+/** The system takes no file beyond 300 KB from us, as a full disk does. */
 async function onFullDisk(): Promise<string> {
-  const command = `ulimit -f 200; exec '${SPANBRIDGE}' --quiet --shutdown-deadline 1s --state-dir '${temporaryDirectory()}'`
+  const command = `ulimit -f 600; exec '${SPANBRIDGE}' --quiet --shutdown-deadline 1s --state-dir '${temporaryDirectory()}'`
   const running = start('sh', ['-c', command])
   running.child.stdin.end(many(20_000))
   return (await running.finished).stderr

@@ -441,4 +441,10 @@ describe('a batch whose answer was lost', () => {
       ),
     ).toBe(expected)
   })
+
+  it('is not there when both its ends are, and points of another series between them are not', async () => {
+    const [first, other, last] = [point(1), point(2, 'reward'), point(3)]
+    expect(await isThere([first, last], [first, other, last])).toBe('missing')
+    expect(await isThere([first, other, last], [first, other, last])).toBe('stored')
+  })
 })

@@ -12,9 +12,9 @@ const MAX_ROWS = 2500
  * lies beyond everything that its series held before. A read of one step costs 6 ms on any run; sending 1,000 stored
  * points again costs seconds on a large one.
  *
- * The last such point is asked for, and the first: what a process delivered whose memory has died with it is known to
- * nobody, and if it was the beginning of this batch, the last point is missing; if rows come again as they were, the
- * first.
+ * The last such point of a few series is asked for, and the first of all: what a process delivered whose memory has died
+ * with it is known to nobody. If it was the beginning of this batch, the last points are missing; if rows of one series come
+ * again as they were, those of others; if all do, the first.
  */
 export async function confirmBatch(
   client: MlflowClient,
@@ -68,16 +68,20 @@ async function askFor(
   return metrics.length >= rows ? { kind: 'unknown' } : { kind: 'missing' }
 }
 
-/** Indices of finite points beyond the heights of their series: the last one and the first, one where there is no other. */
+/** Series whose last point is asked for. */
+const MOST_SERIES = 4
+
+/** Places of finite points beyond the heights of their series: the last ones of some series and the first of all, each once. */
 function tellingPoints(batch: PointBatch, heightOf: (series: number) => number): number[] {
   const isTelling = (i: number): boolean =>
     Number.isFinite(batch.value[i]!) && batch.step[i]! > heightOf(batch.series[i]!)
-  let last = batch.count - 1
-  while (last >= 0 && !isTelling(last)) last -= 1
-  if (last < 0) return []
+  const lastOf = new Map<number, number>()
+  for (let i = batch.count - 1; i >= 0 && lastOf.size < MOST_SERIES; i -= 1)
+    if (!lastOf.has(batch.series[i]!) && isTelling(i)) lastOf.set(batch.series[i]!, i)
+  if (lastOf.size === 0) return []
   let first = 0
   while (!isTelling(first)) first += 1
-  return first === last ? [last] : [last, first]
+  return [...new Set([...lastOf.values(), first])]
 }
 
 /** How many points of the batch have the series and step of point `at`. */
