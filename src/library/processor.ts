@@ -22,6 +22,7 @@ export class BridgeSpanProcessor implements SpanProcessor {
   readonly #bridge: Bridge
   #waiting: ReadableSpan[] = []
   #timer: NodeJS.Timeout | null = null
+  #soon: NodeJS.Immediate | null = null
   #underWay: Promise<void> | null = null
   #isShutDown = false
 
@@ -39,7 +40,8 @@ export class BridgeSpanProcessor implements SpanProcessor {
       return
     }
     this.#waiting.push(span)
-    if (this.#waiting.length >= MAX_BATCH) void this.#next()
+    // Encoding takes longer than making the spans did, so it is left to the next turn of the loop.
+    if (this.#waiting.length >= MAX_BATCH) this.#soon ??= setImmediate(() => void this.#next())
     else this.#timer ??= setTimeout(() => void this.#next(), FLUSH_MS).unref()
   }
 
@@ -66,6 +68,8 @@ export class BridgeSpanProcessor implements SpanProcessor {
   #next(): Promise<void> {
     if (this.#timer !== null) clearTimeout(this.#timer)
     this.#timer = null
+    if (this.#soon !== null) clearImmediate(this.#soon)
+    this.#soon = null
     this.#underWay ??= this.#pass().finally(() => (this.#underWay = null))
     return this.#underWay
   }
