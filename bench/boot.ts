@@ -69,4 +69,9 @@ for (let round = 0; round < roundsOr(7); round += 1) {
     add('start-ratio', (2 * ms) / (before + bareNode()))
   }
 }
-report(rows, cat.length > 0 ? { 'slowest write into cat, ms': median(cat) } : {})
+const isCompared = cat.length > 0
+report(
+  rows,
+  isCompared ? { 'slowest write into cat, ms': median(cat) } : {},
+  isCompared ? { 'boot-write-exec-ms': cat } : {},
+)

@@ -23,10 +23,13 @@ export const wants = (row: string): boolean => values.only === undefined || valu
 
 export const median = (numbers: readonly number[]): number => numbers.toSorted((a, b) => a - b)[numbers.length >> 1]!
 
-/** Prints medians with their range, or one line of JSON. `details` are absolute figures, for people. */
-export function report(rows: Rows, details: Record<string, unknown> = {}): void {
+/**
+ * Prints medians with their range, or one line of JSON. `details` are absolute figures, for people; `theirs` are the values
+ * of the other side, in the rounds of a row.
+ */
+export function report(rows: Rows, details: Record<string, unknown> = {}, theirs: Rows = {}): void {
   if (values.json) {
-    console.log(JSON.stringify({ rows }))
+    console.log(JSON.stringify({ rows, theirs }))
     return
   }
   for (const [row, numbers] of Object.entries(rows)) {
