@@ -169,7 +169,7 @@ export class DestinationAccount {
   ahead(kind: BatchKind): number[] {
     const sql = `SELECT sequence FROM rejected JOIN cursors USING (destination, kind)
       WHERE destination = ? AND kind = ? AND sequence > position`
-    return this.#journal.all(sql, this.id, kind).map((row) => Number(row['sequence']))
+    return this.#journal.allStored(sql, this.id, kind).map((row) => Number(row['sequence']))
   }
 
   /** Rows that were refused are there now. */

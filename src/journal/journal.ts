@@ -408,6 +408,17 @@ export class RunJournal {
     return this.#rows.all(sql, ...values)
   }
 
+  /** Rows of tables that only grow: those on disk, as far as it can be read, and those that are in memory meanwhile. */
+  allStored(sql: string, ...values: SqlValue[]): Row[] {
+    const held = this.#rows.all(sql, ...values)
+    if (this.#overflow === null) return held
+    try {
+      return [...this.#disk.all(sql, ...values), ...held]
+    } catch {
+      return held
+    }
+  }
+
   run(sql: string, ...values: SqlValue[]): void {
     this.#rows.run(sql, ...values)
   }

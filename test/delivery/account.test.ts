@@ -1,8 +1,10 @@
+import { join } from 'node:path'
 import { describe, expect, it, onTestFinished } from 'vitest'
 import { accountOf, DestinationAccount, type AccountOptions, type Cursor } from '../../src/delivery/account.ts'
 import { RunJournal } from '../../src/journal/journal.ts'
 import { MemoryExporter } from '../support/memory-exporter.ts'
 import { runStart } from '../support/run-start.ts'
+import { temporaryDirectory } from '../support/spanbridge.ts'
 
 const there: AccountOptions = {
   exporter: 'memory',
@@ -256,6 +258,19 @@ describe('a cursor', () => {
     expect(account.heightOf('loss')).toBe(5)
     expect(known(journal).heightOf('loss')).toBe(5)
     expect(rejectedRows(journal)).toEqual([])
+  })
+
+  it('knows the rows ahead that are on a disk which cannot be written any more, beside those in memory', () => {
+    const journal = RunJournal.create(join(temporaryDirectory(), 'run.sqlite'), runStart())
+    onTestFinished(() => journal.close())
+    known(journal).sending('points', { ...moved, position: 0, sending: 130 }, [row(61), row(99)])
+    journal.overflow(1 << 20)
+    const account = known(journal)
+    expect(account.ahead('points')).toEqual([61, 99])
+    account.sending('points', { ...moved, position: 0, sending: 140 }, [row(131)])
+    expect(account.ahead('points')).toEqual([61, 99, 131])
+    journal.drainOverflow()
+    expect(rejectedRows(journal).map(([, , sequence]) => sequence)).toEqual([61, 99, 131])
   })
 
   it('notes how far the batch under way goes, and the rows ahead of it that are left out of that', () => {
