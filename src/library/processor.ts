@@ -74,17 +74,20 @@ export class BridgeSpanProcessor implements SpanProcessor {
     this.#timer = null
     if (this.#soon !== null) clearImmediate(this.#soon)
     this.#soon = null
-    this.#underWay ??= this.#pass().then((isTaken) => {
-      this.#underWay = null
-      if (isTaken) this.#schedule()
-      else this.#timer ??= setTimeout(() => void this.#next(), FLUSH_MS).unref()
-    })
+    this.#underWay ??= this.#pass()
     return this.#underWay
   }
 
-  /** Hands a batch over. @returns whether the run has taken it */
-  async #pass(): Promise<boolean> {
-    const spans = this.#waiting.slice(0, MAX_BATCH)
+  /** Hands a batch over; what is left then has its turn. */
+  async #pass(): Promise<void> {
+    const isTaken = await this.#handOver(this.#waiting.slice(0, MAX_BATCH))
+    this.#underWay = null
+    if (isTaken) this.#schedule()
+    else this.#timer ??= setTimeout(() => void this.#next(), FLUSH_MS).unref()
+  }
+
+  /** @returns whether the run has taken them */
+  async #handOver(spans: ReadableSpan[]): Promise<boolean> {
     if (spans.length === 0) return true
     try {
       const body = ProtobufTraceSerializer.serializeRequest(spans)!

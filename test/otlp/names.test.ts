@@ -39,7 +39,13 @@ describe('names', () => {
     const names = new Names()
     // What `Names` keeps of the names that are known from the start, one word after the other.
     const bytes = Buffer.alloc(256)
-    for (const [text, at] of [['    ', 0], ['    ', 14], ['busy_ns', 28], ['idle_ns', 42], ['level', 56]] as const) {
+    for (const [text, at] of [
+      ['    ', 0],
+      ['    ', 14],
+      ['busy_ns', 28],
+      ['idle_ns', 42],
+      ['level', 56],
+    ] as const) {
       bytes.write(text.slice(0, 4), at * 4)
       bytes.write(text.slice(-4), at * 4 + (text.length > 4 ? 4 : 0))
     }
