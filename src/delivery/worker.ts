@@ -1,4 +1,5 @@
-import { setPriority } from 'node:os'
+import { access } from 'node:fs'
+import { getPriority, setPriority } from 'node:os'
 import { parentPort, workerData } from 'node:worker_threads'
 import type { FromDelivery, ToDelivery } from '../channel/messages.ts'
 import type { Settings } from '../config/settings.ts'
@@ -19,11 +20,17 @@ export interface WorkerData {
 
 /**
  * On a machine that is all in use this thread waits, not the trainer: what it has not taken yet has room in the channel.
- * Linux has a priority for each thread; elsewhere it would be that of the process.
+ * Linux has a priority for each thread; elsewhere it would be that of the process. The pool of threads, which writes what
+ * is passed on (and reads a program's own files, where we are a library), has that of whoever needs it first: it must be
+ * there before.
  */
 const NICE = 10
+const LOWEST = 19
 try {
-  if (process.platform === 'linux') setPriority(NICE)
+  if (process.platform === 'linux') {
+    access('/', () => {})
+    setPriority(Math.min(LOWEST, getPriority() + NICE))
+  }
 } catch {
   // A sandbox that forbids it.
 }

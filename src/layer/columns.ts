@@ -8,6 +8,7 @@ import type { Layer } from './layer.ts'
 import { isClientNoise } from './noise.ts'
 import { CATEGORY_FIELDS, CONFIG_MESSAGES, type Rules } from './rules.ts'
 import { NOT_A_KEY } from './series.ts'
+import { toldOf } from './span-rules.ts'
 
 /** A name makes no key. */
 const NO_KEY = 1
@@ -244,7 +245,8 @@ export class ColumnReader {
       } else {
         // A second number is no one else's. Neither number nor text: that it is there is all that counts.
         if (kind[i] === NUMBER) this.#lastCount = -1
-        shared[field] = kind[i] === NUMBER ? value[i]! : kind[i] === TEXT ? this.#columns.textOf(i) : null
+        shared[field] =
+          kind[i] === NUMBER ? value[i]! : kind[i] === TEXT ? toldOf(this.#columns.textOf(i), this.#rules) : null
       }
     }
     this.#lastTold = number === null && Object.keys(shared).length === 0 ? null : { shared, number }

@@ -130,7 +130,7 @@ export class KnownSpans {
     const places = this.#places
     const low = ids[span]!
     const high = ids[span + 1]!
-    const hash = this.#hash(ids[at]!, low, high)
+    const hash = this.#hash(ids, at, span)
     const mask = places.length - 1
     for (let place = (hash << 1) & mask; places[place + 1] !== 0; place = (place + 2) & mask) {
       if (places[place] !== hash) continue
@@ -149,17 +149,20 @@ export class KnownSpans {
     return -1
   }
 
-  /** Ids are random, unless somebody chooses them: hence the seed. */
-  #hash(trace: number, low: number, high: number): number {
-    let hash = Math.imul(low ^ this.#seed, 0x9e37_79b1)
-    hash = Math.imul(hash ^ high ^ (hash >>> 15), 0x85eb_ca6b)
-    hash = Math.imul(hash ^ trace ^ (hash >>> 13), 0xc2b2_ae35)
-    return hash ^ (hash >>> 16)
+  /**
+   * Ids are random, unless somebody chooses them: hence the seed. Of all words, for trace ids may begin with the same ones
+   * (those of 64 bits with zeros) and span ids count from 1 in each trace.
+   */
+  #hash(ids: Int32Array, at: number, span: number): number {
+    let hash = mixed(this.#seed, ids[span]!)
+    hash = mixed(hash, ids[span + 1]!)
+    for (let i = at; i < at + SPAN; i += 1) hash = mixed(hash, ids[i]!)
+    return hash
   }
 
   #place(index: number): void {
     const own = index * WORDS
-    const hash = this.#hash(this.#words[own]!, this.#words[own + SPAN]!, this.#words[own + SPAN + 1]!)
+    const hash = this.#hash(this.#words, own, own + SPAN)
     const places = this.#places
     const mask = places.length - 1
     let place = (hash << 1) & mask
@@ -182,6 +185,11 @@ export class KnownSpans {
     }
     for (let index = 0; index < spans; index += 1) this.#place(index)
   }
+}
+
+function mixed(hash: number, word: number): number {
+  const product = Math.imul(hash ^ word, 0x9e37_79b1)
+  return product ^ (product >>> 15)
 }
 
 function copied<T extends Int32Array | Float64Array>(from: T, into: T): T {

@@ -16,6 +16,7 @@ import {
   levelOfWord,
   lightOf,
   NO_BYTES,
+  toldOf,
   type EventOf,
   type SpanLayerOptions,
   type SpanRun,
@@ -211,7 +212,8 @@ export class SpanLayer {
     if (!hasIds(ids, 0)) putDigest(ids, bytes)
     if (this.#known.has(ids, 0)) return false
     const shared: Fields = {}
-    for (const name of this.#stepFields) if (Object.hasOwn(attributes, name)) shared[name] = attributes[name]
+    for (const name of this.#stepFields)
+      if (Object.hasOwn(attributes, name)) shared[name] = toldOf(attributes[name], this.#options.rules)
     this.#known.add(ids, 0, Object.keys(shared).length === 0 ? null : { shared, number: null })
     return true
   }

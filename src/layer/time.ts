@@ -80,7 +80,8 @@ function endOfFraction(text: string): number {
     const code = text.charCodeAt(end)
     if (code < 48 || code > 57) break
   }
-  return end
+  // A point without digits makes it no date, also where the second is remembered.
+  return end === UP_TO_SECOND + 1 ? UP_TO_SECOND : end
 }
 
 /** The first three digits behind the second; later ones are cut, as the clients' own clocks do. */

@@ -40,9 +40,13 @@ export class BridgeSpanProcessor implements SpanProcessor {
       return
     }
     this.#waiting.push(span)
-    // Encoding takes longer than making the spans did, so it is left to the next turn of the loop.
+    this.#schedule()
+  }
+
+  /** Encoding takes longer than making the spans did, so it is left to the next turn of the loop. */
+  #schedule(): void {
     if (this.#waiting.length >= MAX_BATCH) this.#soon ??= setImmediate(() => void this.#next())
-    else this.#timer ??= setTimeout(() => void this.#next(), FLUSH_MS).unref()
+    else if (this.#waiting.length > 0) this.#timer ??= setTimeout(() => void this.#next(), FLUSH_MS).unref()
   }
 
   /** Resolves when every span that has ended is in the journal, or the run cannot take it. */
@@ -70,20 +74,29 @@ export class BridgeSpanProcessor implements SpanProcessor {
     this.#timer = null
     if (this.#soon !== null) clearImmediate(this.#soon)
     this.#soon = null
-    this.#underWay ??= this.#pass().finally(() => (this.#underWay = null))
+    this.#underWay ??= this.#pass()
     return this.#underWay
   }
 
+  /** Hands a batch over; what is left then has its turn. */
   async #pass(): Promise<void> {
-    const spans = this.#waiting.slice(0, MAX_BATCH)
-    if (spans.length === 0) return
+    const isTaken = await this.#handOver(this.#waiting.slice(0, MAX_BATCH))
+    this.#underWay = null
+    if (isTaken) this.#schedule()
+    else this.#timer ??= setTimeout(() => void this.#next(), FLUSH_MS).unref()
+  }
+
+  /** @returns whether the run has taken them */
+  async #handOver(spans: ReadableSpan[]): Promise<boolean> {
+    if (spans.length === 0) return true
     try {
       const body = ProtobufTraceSerializer.serializeRequest(spans)!
       await this.#bridge.takeOtlp('/v1/traces', Buffer.from(body), 'protobuf')
       this.#waiting.splice(0, spans.length)
+      return true
     } catch {
       // Full, or a disk that is: they stay, and a later flush tries again.
-      this.#timer ??= setTimeout(() => void this.#next(), FLUSH_MS).unref()
+      return false
     }
   }
 }

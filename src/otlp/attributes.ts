@@ -238,7 +238,7 @@ export class AttributeTable {
     const size = to - from
     if (size < 8) return
     if ((name + 1) * FRAME > this.#frames.length)
-      this.#frames = grown(this.#frames, new Float64Array(this.#frames.length * 2))
+      this.#frames = grown(this.#frames, new Float64Array(2 ** Math.ceil(Math.log2((name + 1) * FRAME))))
     let at = name * FRAME
     for (let i = from; i < to - 8; i += 8) this.#frames[at++] = view.getFloat64(i, true)
     this.#frames[at] = view.getFloat64(to - 8, true)

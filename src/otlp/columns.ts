@@ -33,7 +33,7 @@ export const PARENT_WORD = 6
 /** What is kept between two requests: one of many spans is rare, and must not hold its memory for ever. */
 const KEPT_BYTES = 4 << 20
 /** What one place in the columns of spans and of events takes. */
-const SPAN_BYTES = 93
+const SPAN_BYTES = 89
 const EVENT_BYTES = 20
 
 /**
@@ -137,8 +137,19 @@ export class SpanColumns {
 
   /** A span as `readTraces` gives it. */
   span(i: number): OtlpSpan {
-    const group = this.groupEnd.findIndex((end) => i < end)
+    const group = this.#groupOf(i)
     return this.#spanIn(this.groups[group]!, this.from[i]!, this.to[i]!, this.#integerText[group]!)
+  }
+
+  /** Searched by halves: there may be as many groups as spans. */
+  #groupOf(span: number): number {
+    let [from, to] = [0, this.groupEnd.length - 1]
+    while (from < to) {
+      const middle = (from + to) >> 1
+      if (span < this.groupEnd[middle]!) to = middle
+      else from = middle + 1
+    }
+    return from
   }
 
   #spanIn(group: Group, from: number, to: number, integerText: boolean): OtlpSpan {
@@ -353,8 +364,6 @@ export class SpanColumns {
 }
 
 const NO_BYTES = new Uint8Array()
-
-/** Columns that wait for the next requests. */
 
 /** Columns that wait for the next requests. */
 const MAX_IDLE = 2

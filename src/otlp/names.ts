@@ -2,8 +2,8 @@
 const LONGEST = 56
 const WORDS = LONGEST / 4
 
-/** The size of what is no name. */
-const NEVER = 255
+/** The size of what is no name: no text has it. */
+const NEVER = -1
 
 /** Most names that are numbered; whoever meets more begins anew. */
 export const MAX_NAMES = 1 << 15
@@ -38,7 +38,7 @@ export class Names {
   #list = 0
   /** Whether a KeyValue with the name can be known again as a whole: see `AttributeTable`. */
   readonly isPlain = new Uint8Array(MAX_NAMES)
-  readonly #sizes = new Uint8Array(MAX_NAMES)
+  readonly #sizes = new Int8Array(MAX_NAMES)
   #words = new Int32Array(256 * WORDS)
   /** Numbers + 1 by a hash of the bytes; a power of two of places, at most half of them taken. */
   #places = new Int32Array(1024)

@@ -56,6 +56,12 @@ describe('a timestamp', () => {
       expect(read(value)).toBeNull()
   })
 
+  it('that has a point and no digits behind it is none, also when the second is remembered', () => {
+    const reader = new TimeReader()
+    expect(reader.read('2026-11-22T05:07:39.125Z')).not.toBe(null)
+    expect(reader.read('2026-11-22T05:07:39.Z')).toBe(null)
+  })
+
   it('is remembered by the second without mixing up zones or digits', () => {
     const reader = new TimeReader()
     const second = Date.UTC(2026, 10, 22, 5, 7, 39)

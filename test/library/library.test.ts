@@ -9,11 +9,13 @@ const root = new URL('../../', import.meta.url)
 const entry = new URL('src/index.ts', root).href
 const example = readFileSync(new URL('examples/library.mjs', root), 'utf8')
 
-/** Runs a program that imports the library from the sources. */
-const run = (program: string, env: Record<string, string>) =>
-  start(
-    process.execPath,
+/** Runs a program that imports the library from the sources; `before`: a command that runs it in its turn. */
+const run = (program: string, env: Record<string, string>, before: readonly string[] = []) => {
+  const [command, ...rest] = [...before, process.execPath]
+  return start(
+    command,
     [
+      ...rest,
       '--disable-warning=ExperimentalWarning',
       '--input-type=module',
       '-e',
@@ -24,6 +26,7 @@ const run = (program: string, env: Record<string, string>) =>
       env,
     },
   ).finished
+}
 
 describe('the library', () => {
   it('puts the spans of a process into a run of its own: timeline and charts in MLflow', async () => {
@@ -69,6 +72,30 @@ describe('the library', () => {
     expect(code, stderr).toBe(0)
     expect((await statusOf(stateDir))[0]).toMatchObject({ status: 'finished', journaled: { spans: 15 } })
   })
+
+  it.runIf(process.platform === 'linux')(
+    'lowers the priority of its own thread and of no other, from wherever that is',
+    async () => {
+      const program = `import { startBridge } from 'spanbridge'
+      import { readdirSync, readFileSync } from 'node:fs'
+      import { readFile } from 'node:fs/promises'
+      const priorities = () => readdirSync('/proc/self/task').map((task) => {
+        const line = readFileSync('/proc/self/task/' + task + '/stat', 'utf8')
+        return { name: line.slice(line.indexOf('(') + 1, line.lastIndexOf(')')), nice: Number(line.slice(line.lastIndexOf(')') + 2).split(' ')[16]) }
+      })
+      const own = priorities()[0].nice
+      const bridge = startBridge()
+      const lower = () => priorities().filter(({ nice }) => nice !== own)
+      for (let i = 0; i < 300 && lower().length === 0; i += 1) await new Promise((then) => setTimeout(then, 10))
+      await readFile('/proc/self/stat')
+      console.log(JSON.stringify(lower().map(({ nice }) => nice === Math.min(19, own + 10))))
+      await bridge.finish()`
+      const env = { SPANBRIDGE_STATE_DIR: temporaryDirectory() }
+      const { code, stdout, stderr } = await run(program, env, ['nice', '-n', '5'])
+      expect(code, stderr).toBe(0)
+      expect(JSON.parse(stdout.toString())).toEqual([true])
+    },
+  )
 
   it('tells everything that is wrong with its settings', async () => {
     const program = "import { startBridge } from 'spanbridge'\nstartBridge({ settings: { runnName: 'x', quiet: 7 } })"

@@ -1,6 +1,6 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
-import { MAX_NAMES, Names } from '../../src/otlp/names.ts'
+import { MAX_NAMES, Names, SPAN_START } from '../../src/otlp/names.ts'
 
 /** The number of a text between other bytes. */
 function numberOf(names: Names, text: string | Buffer): number {
@@ -33,6 +33,26 @@ describe('names', () => {
     const none = ['', 'n'.repeat(57), '0', '17', '\uFFFD', Buffer.from([0xff]), Buffer.from([0x61, 0xc3])]
     expect(none.map((text) => numberOf(names, text))).toEqual(none.map(() => -1))
     expect(numberOf(names, 'n'.repeat(56))).toBeGreaterThan(0)
+  })
+
+  it('are never what begins a list, whatever bytes a long one has', () => {
+    const names = new Names()
+    // What `Names` keeps of the names that are known from the start, one word after the other.
+    const bytes = Buffer.alloc(256)
+    for (const [text, at] of [
+      ['    ', 0],
+      ['    ', 14],
+      ['busy_ns', 28],
+      ['idle_ns', 42],
+      ['level', 56],
+    ] as const) {
+      bytes.write(text.slice(0, 4), at * 4)
+      bytes.write(text.slice(-4), at * 4 + (text.length > 4 ? 4 : 0))
+    }
+    const long = Buffer.concat([bytes.subarray(0, 248), Buffer.alloc(7)])
+    const view = new DataView(long.buffer, long.byteOffset, long.byteLength)
+    expect(long.length).toBe(255)
+    expect(names.isSame(SPAN_START, view, 0, 255)).toBe(false)
   })
 
   it('beyond a limit have none, and the others keep theirs', () => {

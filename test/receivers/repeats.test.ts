@@ -1,5 +1,6 @@
 import fc from 'fast-check'
 import { describe, expect, it, vi } from 'vitest'
+import { Layer } from '../../src/layer/layer.ts'
 import { readDecimal } from '../../src/receivers/lines/decimal.ts'
 import { extract } from '../support/extract.ts'
 import { lineFixtures } from '../support/fixtures.ts'
@@ -136,6 +137,44 @@ describe('a line whose layout was there before', () => {
 
   it('becomes what parsing makes of it, in every recorded log', () => {
     for (const { bytes } of lineFixtures) expect(extract(bytes)).toEqual(extract(bytes, { isParsed: true }))
+  })
+
+  it('is told from one with a duration beyond 2^53, whose rounding is counted', () => {
+    const log = ['0.35', '0.36', '-9007199254740993', '100000000000000000001']
+      .map((time) => `{"timestamp":"2026-11-22T05:07:39.125Z","step":1,"time":${time}}\n`)
+      .join('')
+    expect(extract(log).counts['received.rounded_integers']).toBe(2)
+    expect(extract(log)).toEqual(extract(log, { isParsed: true }))
+  })
+
+  it('is learned in a time that does not grow with the square of its blanks', () => {
+    const blanks = ' '.repeat(300_000)
+    const log = `{${blanks}"tags":[1],"step":1,"loss":2}\n{"step":1${blanks},"tags":[1],"loss":2}\n`
+    const from = performance.now()
+    extract(log)
+    expect(performance.now() - from).toBeLessThan(2000)
+  })
+
+  const named = (name: string): string => `{"step":1,"name":"${name}","loss":2}`
+
+  it('is learned seldom where most never come again', () => {
+    const outline = vi.spyOn(Layer.prototype, 'outline')
+    try {
+      extract(Array.from({ length: 4000 }, (_, i) => `${line(1, 0.5)}\n${named(`episode ${i}`)}\n`).join(''))
+      expect(outline.mock.calls.length).toBeLessThan(256 + 8000 / 64)
+    } finally {
+      outline.mockRestore()
+    }
+  })
+
+  it('is parsed where more than 64 others have the same names beside other texts', () => {
+    const all = Array.from({ length: 100 }, (_, i) => `${named(`part ${i}`)}\n`).join('')
+    expect(parsesDuring(() => void extract(all + all + all))).toBe(100 + 2 * 36)
+  })
+
+  it('is parsed where what is the same in all is longer than 64 KiB: a log of them would fill the memory', () => {
+    const long = `${named('x'.repeat(70_000))}\n`
+    expect(parsesDuring(() => void extract(long.repeat(5)))).toBe(5)
   })
 
   it('is told from a number that is a date in one line and a duration in the next', () => {

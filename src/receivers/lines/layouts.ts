@@ -1,10 +1,15 @@
 import { MESSAGE, NO_DATE, type Leaf, type Template } from './template.ts'
 
-/** Nodes that are kept; beyond it all are forgotten, for a log that never repeats itself must not fill the memory. */
+/** Nodes that are kept, and bytes in them; beyond it all are forgotten, for a log that never repeats itself must not fill the memory. */
 const MAX_NODES = 65_536
+const MAX_BYTES = 4 << 20
+/** Bytes of a layout that is kept at all. */
+const LONGEST = 1 << 16
 
 /** Alternatives behind a value that are looked through one by one. */
 const FEW = 4
+/** The most of them that begin with the same name: more would take longer to look through than the line to parse. */
+const MOST_ALIKE = 64
 
 const QUOTE = 34
 const COLON = 58
@@ -71,21 +76,28 @@ export class Node {
 
   /** The child with this literal and kind. */
   child(literal: Uint8Array, kind: number): Node | undefined {
-    return this.#children.find((node) => node.kind === kind && Buffer.compare(node.literal, literal) === 0)
+    const alike = this.#byName === null ? this.#children : this.#byName.get(hashOfName(viewOf(literal), 0))
+    return alike?.find((node) => node.kind === kind && Buffer.compare(node.literal, literal) === 0)
   }
 
-  add(node: Node): void {
+  /** @returns whether there was room for it */
+  add(node: Node): boolean {
+    if (this.#byName !== null) return addAlike(this.#byName, node)
     this.#children.push(node)
-    if (this.#children.length <= FEW) return
-    const added = this.#byName === null ? this.#children : [node]
-    this.#byName ??= new Map()
-    for (const each of added) {
-      const hash = hashOfName(viewOf(each.literal), 0)
-      const same = this.#byName.get(hash)
-      if (same === undefined) this.#byName.set(hash, [each])
-      else same.push(each)
-    }
+    if (this.#children.length <= FEW) return true
+    this.#byName = new Map()
+    for (const each of this.#children) addAlike(this.#byName, each)
+    return true
   }
+}
+
+function addAlike(byName: Map<number, Node[]>, node: Node): boolean {
+  const hash = hashOfName(viewOf(node.literal), 0)
+  const alike = byName.get(hash)
+  if (alike === undefined) byName.set(hash, [node])
+  else if (alike.length < MOST_ALIKE) alike.push(node)
+  else return false
+  return true
 }
 
 /** Whether a value that begins with `byte` may be one of a kind. */
@@ -111,11 +123,15 @@ function hashOfName(bytes: DataView, at: number): number {
 export class LayoutTree {
   root = new Node(new Uint8Array(), 0)
   #nodes = 0
+  #bytes = 0
 
+  /** Adds a layout, unless it is too long or too many begin like it. */
   add({ literals, kinds, leaf }: Template): void {
-    if (this.#nodes > MAX_NODES) {
+    if (literals.reduce((sum, { length }) => sum + length, 0) > LONGEST) return
+    if (this.#nodes > MAX_NODES || this.#bytes > MAX_BYTES) {
       this.root = new Node(new Uint8Array(), 0)
       this.#nodes = 0
+      this.#bytes = 0
     }
     let node = this.root
     for (const [place, literal] of literals.entries()) {
@@ -125,8 +141,9 @@ export class LayoutTree {
       if (child === undefined) {
         child = new Node(literal, kind)
         if (isEnd) child.leaf = leaf
-        node.add(child)
+        if (!node.add(child)) return
         this.#nodes += 1
+        this.#bytes += literal.length
       }
       node = child
     }

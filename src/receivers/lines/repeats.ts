@@ -18,7 +18,7 @@ import {
   type Read,
 } from './template.ts'
 
-/** Layouts that may be learned before one has come again: learning one costs as much as reading ten lines. */
+/** Layouts that may be learned of which none has come again: learning one costs as much as reading some lines. */
 const MAX_CREDIT = 256
 /** One more may be after so many lines that had to be read otherwise. */
 const LINES_PER_CREDIT = 64
@@ -83,8 +83,12 @@ export class RepeatedLines {
   }
 
   #missed(): number {
-    this.#credit += 1 / LINES_PER_CREDIT
+    this.#earn(1 / LINES_PER_CREDIT)
     return -1
+  }
+
+  #earn(credit: number): void {
+    this.#credit = Math.min(MAX_CREDIT, this.#credit + credit)
   }
 
   /** Whether it is worth asking what was made of a line that was read otherwise. */
@@ -100,7 +104,8 @@ export class RepeatedLines {
   }
 
   /** The line from `from` up to `end` fits: its numbers become points. */
-  #put({ step, time, places, series }: Leaf, from: number, end: number, receivedAt: number): number {
+  #put(leaf: Leaf, from: number, end: number, receivedAt: number): number {
+    const { step, time, places, series } = leaf
     const numbers = this.#numbers
     const stepValue = numbers[step]! + 0
     if (!Number.isSafeInteger(stepValue) || end - 1 - from > MAX_LINE_BYTES) return -1
@@ -110,7 +115,8 @@ export class RepeatedLines {
     this.#counters.add(EVENTS, 1)
     this.#counters.add(NUMBERS, places.length)
     this.#counters.add(POINTS, places.length)
-    if (this.#credit < MAX_CREDIT) this.#credit += 1
+    if (!leaf.hasComeAgain) this.#earn(1)
+    leaf.hasComeAgain = true
     return end
   }
 
@@ -120,8 +126,8 @@ export class RepeatedLines {
       const end = readDecimal(bytes, at, this.#numbers, place)
       if (end < 0) return -1
       const value = this.#numbers[place]!
-      if (kind === NUMBER ? value >= BIG || value <= -BIG : (epochMs(value) !== null) !== (kind === DATE)) return -1
-      return end
+      if (kind !== NUMBER && (epochMs(value) !== null) !== (kind === DATE)) return -1
+      return kind !== DATE && (value >= BIG || value <= -BIG) ? -1 : end
     }
     if (kind > MESSAGE) return endOfWord(bytes, at)
     const end = endOfText(bytes, at)

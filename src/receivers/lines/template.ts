@@ -44,6 +44,8 @@ export interface Leaf {
   /** The numbers that become points, and their series. */
   places: readonly number[]
   series: readonly number[]
+  /** Another line of the layout has come since the first. */
+  hasComeAgain: boolean
 }
 
 /**
@@ -96,6 +98,7 @@ export function templateOf({ text, line, outline, time }: Read): Template | null
       time: time === null ? null : typeof line[time] === 'string' ? 'text' : timePlace,
       places,
       series: outline.points.map(({ series }) => series),
+      hasComeAgain: false,
     },
   }
 }
@@ -139,5 +142,8 @@ function valuesOf(text: string, line: Fields): Value[] | null {
   return TOKEN.lastIndex === text.length ? values : null
 }
 
-/** The end of an object, or a name and what follows: an object that opens, or a value. A list is none of them. */
-const TOKEN = /\s*(?:(\})|,?\s*"([^"]*)"\s*:\s*(\{|"[^"]*"|[^\s"{[\],}]+))/y
+/**
+ * The end of an object, or a name and what follows: an object that opens, or a value. A list is none of them. Blanks can
+ * be matched in one way only: a megabyte of them would take hours otherwise.
+ */
+const TOKEN = /\s*(?:(\})|(?:,\s*)?"([^"]*)"\s*:\s*(\{|"[^"]*"|[^\s"{[\],}]+))/y
