@@ -156,7 +156,7 @@ export const SETTINGS = {
   'channel.capacity': setting(
     integer(1000, 100_000_000),
     1_000_000,
-    'Points that may wait for the journal in memory, 28 bytes each.',
+    'Points that may wait for the journal in memory, 28 bytes each. While half as many do, a pipe is read at 16 MB a second at most, which no trainer writes.',
   ),
   'channel.whenFull': setting(
     oneOf('drop-newest', 'block'),

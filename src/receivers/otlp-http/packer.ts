@@ -70,7 +70,9 @@ export class SpanPacker {
     this.#nextHead += 1
     this.#heads.set(key, id)
     // Copies: the views are of a whole request.
-    this.#producer.post({ kind: 'head', id, resource: resourceHead.slice(), scope: scopeHead.slice() })
+    // Copies: of a view the whole buffer behind it would travel.
+    const [resource, scope] = [new Uint8Array(resourceHead), new Uint8Array(scopeHead)]
+    this.#producer.post({ kind: 'head', id, resource, scope })
     return id
   }
 }
