@@ -403,6 +403,19 @@ describe('a refused batch', () => {
 })
 
 describe('a journal whose disk fails', () => {
+  it('when a batch is delivered has that batch asked for, and not those that have come meanwhile', async () => {
+    const exporter = new ConfirmingExporter()
+    const { add, journal } = deliver(exporter)
+    await turn(0)
+    failDisk(journal)
+    add(60)
+    await turn(500)
+    add(60)
+    journal.run('DROP TRIGGER full')
+    await turn(1000)
+    expect([exporter.sizes, exporter.asked, exporter.stored]).toEqual([[60, 60], 1, steps(1, 120)])
+  })
+
   it('before a batch is noted leaves nothing in doubt, for it has not left, and what comes meanwhile goes with it', async () => {
     const exporter = new ConfirmingExporter()
     const { add, journal } = deliver(exporter)
