@@ -57,8 +57,9 @@ const MUTATIONS: Readonly<Record<string, Mutation>> = {
   },
   'the point that is asked for may be one of an earlier batch': {
     file: 'exporters/mlflow/confirm.ts',
-    from: 'Number.isFinite(batch.value[i]!) && batch.step[i]! > heightOf(batch.series[i]!)',
-    to: 'Number.isFinite(batch.value[i]!)',
+    from: '  const isTelling = (i: number): boolean =>\n    Number.isFinite(batch.value[i]!) && batch.step[i]! > heightOf(batch.series[i]!)\n',
+    // One point alone: those of several series, and the first, make up for it.
+    to: '  const isTelling = (i: number): boolean => Number.isFinite(batch.value[i]!)\n  if (batch.count > 0) return [batch.count - 1].filter(isTelling)\n',
   },
   'the counters are committed apart from their rows': {
     file: 'journal/journal.ts',
@@ -79,8 +80,8 @@ const MUTATIONS: Readonly<Record<string, Mutation>> = {
   },
   'the bounds of what follows are not on disk when the cursor reaches those that are': {
     file: 'delivery/progress.ts',
-    from: 'const isWithin = kind === this.main && way.isPart !== true && way.end < cursor.sending',
-    to: 'const isWithin = kind === this.main',
+    from: 'const isWithin = this.#canAsk && kind === this.main && way.isPart !== true && way.end < cursor.sending',
+    to: 'const isWithin = this.#canAsk && kind === this.main',
   },
   'one batch that is stored ends the doubt about those that follow': {
     file: 'delivery/sender.ts',
