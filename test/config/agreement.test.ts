@@ -140,6 +140,8 @@ const OTHERS: ReadonlySet<string> = new Set([
   '--api-key',
   '--journal-mb',
   '--kills',
+  '--optimize-for-size',
   '--quick',
   '--seed',
+  '--single-threaded-gc',
 ])
