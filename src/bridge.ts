@@ -114,11 +114,8 @@ export class Bridge {
         sink.push(chunk)
         pace.read(chunk.length)
       },
-      isFull: () => isBlocked() || pace.wait >= 1,
-      whenRoom: (then) => {
-        if (isBlocked()) this.#channel.whenRoom(then)
-        else setTimeout(then, pace.wait)
-      },
+      isFull: () => isBlocked() || !pace.isFree,
+      whenRoom: (then) => (isBlocked() ? this.#channel.whenRoom(then) : pace.whenFree(then)),
     }
   }
 

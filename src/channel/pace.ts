@@ -15,6 +15,7 @@ export class Pace {
   readonly #now: () => number
   /** When what has been read is due, in ms of `now`. */
   #due = 0
+  #timer: NodeJS.Timeout | null = null
 
   constructor(channel: Channel, now: () => number = () => performance.now()) {
     this.#channel = channel
@@ -30,5 +31,19 @@ export class Pace {
   /** Milliseconds to wait before more is read. */
   get wait(): number {
     return this.#channel.isClosed ? 0 : Math.max(0, this.#due - this.#now())
+  }
+
+  /** Whether so little is due that it is not worth a timer. */
+  get isFree(): boolean {
+    return this.wait < 1
+  }
+
+  /** Calls `then` once, when more may be read; asked again before that, still once. */
+  whenFree(then: () => void): void {
+    if (this.#timer !== null) return
+    this.#timer = setTimeout(() => {
+      this.#timer = null
+      then()
+    }, this.wait)
   }
 }

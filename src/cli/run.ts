@@ -6,7 +6,7 @@ import { screenOf } from './console.ts'
 import { DaemonFile } from './daemon-file.ts'
 import { Ending } from './ending.ts'
 import { EXIT, exitCodeOf } from './exit-codes.ts'
-import { listenersOf, mayLeadBack, noReceiver, openReceiver, type OtlpReceiver } from './otlp.ts'
+import { listenersOf, mayLeadBack, noReceiver, openReceiver } from './otlp.ts'
 import { newRun } from './start.ts'
 
 const NOTHING_TO_READ =
@@ -52,7 +52,7 @@ export async function run(context: Context): Promise<number> {
     onReady: ready.resolve,
   })
   const ending = new Ending(bridge)
-  const signalled = onSignal(ending, () => receiver)
+  const signalled = onSignal(ending)
   input?.tee.attach(bridge.stream(screenOf(context, 1)), (error) => {
     ending.fault()
     say(`a fault of ours, the input is only passed on from here: ${error.stack ?? error.message}`)
@@ -61,6 +61,8 @@ export async function run(context: Context): Promise<number> {
     await setImmediate() // what has come so far is read
     receiver = await openReceiver(context, via, false)
   }
+  // From a signal on nothing is received from the network, also by one that came before this was open.
+  void signalled.then(() => receiver.server?.close())
   receiver.to(bridge)
   void ready.promise.then(() => daemon.write(listenersOf(receiver)))
   if (input === null) {
@@ -103,13 +105,12 @@ async function refuse(context: Context, words: string, code: number = EXIT.usage
   return code
 }
 
-/** Resolves with the first signal that ends a run; from then on nothing is received from the network. */
-function onSignal(ending: Ending, receiver: () => OtlpReceiver): Promise<void> {
+/** Resolves with the first signal that ends a run. */
+function onSignal(ending: Ending): Promise<void> {
   return new Promise((resolve) => {
     for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
       process.on(signal, () => {
         ending.signal()
-        void receiver().server?.close()
         resolve()
       })
     }

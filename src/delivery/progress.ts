@@ -248,7 +248,8 @@ export class Progress {
       const more = doubtEnd > way.end ? doubtEnd - way.end : this.#options.nextOf(this.total - way.end)
       if (more > 0) moved.sending = way.end + more
     }
-    // A commit for each thousand points would take as long as sending them: 1.6 times as many a second without.
+    // A commit for each thousand points costs as much as sending them where the disk is slow. Without it, and with the next
+    // batch encoded meanwhile: 1.16 times as many points a second into a sink that answers at once.
     const isWithin = this.#canAsk && kind === this.main && way.isPart !== true && way.end < cursor.sending
     if (isWithin && passed.length + refused.length === 0) this.account.movedWithin(kind, moved, heights)
     else this.account.moved(kind, moved, rejected, heights)

@@ -8,8 +8,9 @@ export const APPLICATION_ID = 0x53704272
  * Points are rows of `blocks`: `data` holds `count` values, steps and times as little-endian doubles and `count` series
  * ids as uint32, column after column; `first` is the sequence number of the first point (from 1).
  * `cursors.position` is the sequence number up to which a destination is served; `sending` the end of what was under way
- * when the row was written: a batch, or some that go one after the other. `heights` is the highest step of each metric (under the destination's name for
- * it) that is delivered: a stored point beyond it tells that a batch whose answer was lost has arrived.
+ * when the row was written: a batch, or some that go one after the other. `heights` is the highest step of each metric
+ * (under the destination's name for it) that is delivered: a stored point beyond it tells that a batch whose answer was
+ * lost has arrived.
  * `spans.data` is a Span message of OTLP as it came; `span_heads` holds what stood around it: the fields of ResourceSpans
  * but for its scope_spans, and those of ScopeSpans but for its spans. `cursors.resent` counts what was sent again unasked.
  * `waiting` are numbers that wait for the spans around them: `span` (trace and span id as hex) names the span they belong

@@ -42,7 +42,6 @@ type Source = 'wrapped' | 'line'
 export class Layer {
   readonly #rules: Rules
   readonly #out: LayerOutput
-  readonly #point: LayerOutput['point']
   readonly #counters: Counters
   readonly #series: SeriesTable
   /** Name of a top-level field -> series id or the reason for none; per category, apart for wrapped and line. */
@@ -55,7 +54,6 @@ export class Layer {
   constructor(rules: Rules, out: LayerOutput, counters: Counters) {
     this.#rules = rules
     this.#out = out
-    this.#point = (series, step, time, value) => out.point(series, step, time, value)
     this.#counters = counters
     this.#series = new SeriesTable((id, key) => out.series(id, key))
     this.#slots = rules.prefixes.map(() => ({ wrapped: new Map(), line: new Map() }))
@@ -230,7 +228,7 @@ export class Layer {
           continue
         }
         if (value >= BIG || value <= -BIG) this.#big = true
-        this.#point(slot, step, time, value)
+        this.#out.point(slot, step, time, value)
         taken += 1
       } else if (typeof value !== 'object' || !isFields(value)) {
         continue
@@ -250,7 +248,7 @@ export class Layer {
     this.#counters.add(NUMBERS, 1)
     this.#counters.add(POINTS, 1)
     if (value >= BIG || value <= -BIG) this.#big = true
-    this.#point(slot, step, time, value)
+    this.#out.point(slot, step, time, value)
   }
 
   /** The numbers of an object inside an event, in the order of the line; no recursion, so no depth can end it. */

@@ -1,21 +1,9 @@
+import { ANY_VALUE, ARRAY, BOOL, BYTES, DOUBLE, INT, KEY, KEY_VALUE, KVLIST, STRING, VALUE } from './any-value.ts'
 import { BUSY, IDLE, LAST_FIXED, LEVEL, MAX_NAMES, TARGET, type Names } from './names.ts'
 import { RUST_LEVELS } from './options.ts'
 import { Texts } from './texts.ts'
 import { fromText, readInteger, readNested, type ValueNotes } from './values.ts'
-import { fieldSet, I64, LEN, tagOf, VARINT, type WireReader } from './wire.ts'
-
-const KEY = tagOf(1, LEN)
-const VALUE = tagOf(2, LEN)
-const KEY_VALUE = fieldSet(1, 2)
-
-const STRING = tagOf(1, LEN)
-const BOOL = tagOf(2, VARINT)
-const INT = tagOf(3, VARINT)
-const DOUBLE = tagOf(4, I64)
-const ARRAY = tagOf(5, LEN)
-const KVLIST = tagOf(6, LEN)
-const BYTES = tagOf(7, LEN)
-const ANY_VALUE = fieldSet(1, 2, 3, 4, 5, 6, 7)
+import type { WireReader } from './wire.ts'
 
 /** What an attribute is, as far as numbers are taken of it. */
 export const NUMBER = 0

@@ -1,18 +1,7 @@
 import { isFields, own, type Fields } from '../layer/event.ts'
-import { I64, LEN, MAX_NESTING, tagOf, VARINT, WireError } from './wire.ts'
+import { ARRAY, BOOL, BYTES, DOUBLE, INT, ITEMS, KEY, KVLIST, STRING, VALUE } from './any-value.ts'
+import { MAX_NESTING, WireError } from './wire.ts'
 import type { WireWriter } from './writer.ts'
-
-const KEY = tagOf(1, LEN)
-const VALUE = tagOf(2, LEN)
-const ITEMS = tagOf(1, LEN)
-
-const STRING = tagOf(1, LEN)
-const BOOL = tagOf(2, VARINT)
-const INT = tagOf(3, VARINT)
-const DOUBLE = tagOf(4, I64)
-const ARRAY = tagOf(5, LEN)
-const KVLIST = tagOf(6, LEN)
-const BYTES = tagOf(7, LEN)
 
 /** Writes a KeyValue of OTLP/JSON as a field `tag`. */
 export function writeKeyValue(out: WireWriter, tag: number, json: Fields, place: string, depth = 1): void {

@@ -1,22 +1,21 @@
 import type { Fields } from '../layer/event.ts'
+import {
+  ANY_VALUE,
+  ARRAY,
+  BOOL,
+  BYTES,
+  DOUBLE,
+  INT,
+  ITEMS,
+  KEY,
+  KEY_VALUE,
+  KVLIST,
+  STRING,
+  VALUE,
+} from './any-value.ts'
 import { Texts } from './texts.ts'
-import { fieldSet, I64, LEN, MAX_NESTING, tagOf, VARINT, WireReader } from './wire.ts'
+import { fieldSet, LEN, MAX_NESTING, tagOf, WireReader } from './wire.ts'
 
-const KEY = tagOf(1, LEN)
-const VALUE = tagOf(2, LEN)
-const KEY_VALUE = fieldSet(1, 2)
-
-const STRING = tagOf(1, LEN)
-const BOOL = tagOf(2, VARINT)
-const INT = tagOf(3, VARINT)
-const DOUBLE = tagOf(4, I64)
-const ARRAY = tagOf(5, LEN)
-const KVLIST = tagOf(6, LEN)
-const BYTES = tagOf(7, LEN)
-const ANY_VALUE = fieldSet(1, 2, 3, 4, 5, 6, 7)
-
-/** The one field of ArrayValue and of KeyValueList. */
-const ITEMS = tagOf(1, LEN)
 const LIST = fieldSet(1)
 
 const TWO_TO_53 = 2 ** 53

@@ -1,4 +1,4 @@
-import { expect, it } from 'vitest'
+import { expect, it, vi } from 'vitest'
 import { Channel } from '../../src/channel/channel.ts'
 import { CHUNK_POINTS } from '../../src/channel/chunk.ts'
 import { Pace } from '../../src/channel/pace.ts'
@@ -54,4 +54,26 @@ it('nobody waits any more once there is room, or nothing is taken', () => {
   pace.read(1e6)
   channel.close()
   expect(pace.wait).toBe(0)
+})
+
+it('whoever waits is called once, however often he asks', () => {
+  vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] })
+  try {
+    const { pace, take } = paced()
+    take(5)
+    expect(pace.isFree).toBe(true)
+    pace.read(160_000)
+    expect([pace.wait, pace.isFree]).toEqual([10, false])
+    const then = vi.fn()
+    for (let i = 0; i < 3; i += 1) pace.whenFree(then)
+    vi.advanceTimersByTime(9)
+    expect(then).toHaveBeenCalledTimes(0)
+    vi.advanceTimersByTime(1)
+    expect(then).toHaveBeenCalledTimes(1)
+    pace.whenFree(then)
+    vi.advanceTimersByTime(10)
+    expect(then).toHaveBeenCalledTimes(2)
+  } finally {
+    vi.useRealTimers()
+  }
 })

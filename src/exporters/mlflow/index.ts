@@ -33,11 +33,11 @@ export function createMlflow({ settings, dispatcher }: Omit<ExporterOptions, 'vi
     experimentName: settings['mlflow.experimentName'],
   }
   const encoder = new MetricEncoder()
-  /** Bodies of batches that are sent, or will be. */
-  const bodies = new WeakMap<PointBatch, Buffer>()
-  const bodyOf = (runId: string, batch: PointBatch): Buffer => {
+  /** Bodies of batches that are sent, or will be; in words why MLflow would not take one. */
+  const bodies = new WeakMap<PointBatch, Buffer | string>()
+  const bodyOf = (runId: string, batch: PointBatch): Buffer | string => {
     let body = bodies.get(batch)
-    if (body === undefined) bodies.set(batch, (body = Buffer.from(encoder.encode(runId, batch))))
+    if (body === undefined) bodies.set(batch, (body = refusedPoint(batch) ?? Buffer.from(encoder.encode(runId, batch))))
     return body
   }
   const logBatch = async (body: string | Buffer, abort: AbortSignal): Promise<SendResult> => {
@@ -46,9 +46,8 @@ export function createMlflow({ settings, dispatcher }: Omit<ExporterOptions, 'vi
   }
 
   const sendPoints = async (runId: string, batch: PointBatch, abort: AbortSignal): Promise<SendResult> => {
-    const refused = refusedPoint(batch)
-    if (refused !== null) return { kind: 'drop', error: new Error(refused) }
     const body = bodyOf(runId, batch)
+    if (typeof body === 'string') return { kind: 'drop', error: new Error(body) }
     const untold = encoder.takeUntold()
     for (let i = 0; i < untold.length; i += MAX_TAGS) {
       const entries = untold.slice(i, i + MAX_TAGS).map((original) => [originalKeyTag(original), original] as const)
@@ -86,7 +85,7 @@ export function createMlflow({ settings, dispatcher }: Omit<ExporterOptions, 'vi
       return logBatch(encodeTexts(runId, batch), abort)
     },
     prepare: (runId, batch) => {
-      if (batch.kind === 'points' && refusedPoint(batch) === null) bodyOf(runId, batch)
+      if (batch.kind === 'points') bodyOf(runId, batch)
     },
     confirm: (runId, batch, heightOf, abort) => confirmBatch(client, runId, batch, heightOf, abort),
     keyAt: mlflowKey,

@@ -69,8 +69,7 @@ export class SpanPacker {
     const id = this.#nextHead
     this.#nextHead += 1
     this.#heads.set(key, id)
-    // Copies: the views are of a whole request.
-    // Copies: of a view the whole buffer behind it would travel.
+    // Copies: of a view the whole buffer behind it, the request, would travel and be kept.
     const [resource, scope] = [new Uint8Array(resourceHead), new Uint8Array(scopeHead)]
     this.#producer.post({ kind: 'head', id, resource, scope })
     return id
