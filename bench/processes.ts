@@ -1,13 +1,14 @@
 /** Processes of the benchmarks: the launcher, pipes between commands, and what a process costs. */
 import { execFileSync, spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { cpSync, mkdtempSync, readFileSync, rmSync, symlinkSync } from 'node:fs'
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { fileURLToPath } from 'node:url'
 import { readStateDir } from '../src/journal/status.ts'
+import { usePackage } from './harness/package.ts'
+import { cpuSeconds } from './harness/processes.ts'
 
-export const here = (name: string): string => fileURLToPath(new URL(name, import.meta.url))
+export { inBench as here } from './harness/processes.ts'
 
 /**
  * The launcher of the package as it is installed: compiled, for a checkout strips the types of each module as it starts.
@@ -16,16 +17,9 @@ export const here = (name: string): string => fileURLToPath(new URL(name, import
 export const SPANBRIDGE = join(process.env['SPANBRIDGE_BENCH_PACKAGE'] ?? buildPackage(), 'bin/spanbridge')
 
 function buildPackage(): string {
-  const root = here('..')
   const directory = join(tmpdir(), `spanbridge-bench-package-${process.pid}`)
   process.on('exit', () => rmSync(directory, { recursive: true, force: true }))
-  for (const name of ['bin', 'config', 'package.json'])
-    cpSync(join(root, name), join(directory, name), { recursive: true })
-  symlinkSync(join(root, 'node_modules'), join(directory, 'node_modules'))
-  const tsc = join(root, 'node_modules/.bin/tsc')
-  execFileSync(tsc, ['-p', join(root, 'tsconfig.build.json'), '--outDir', join(directory, 'dist')], {
-    stdio: 'inherit',
-  })
+  usePackage(directory)
   return directory
 }
 
@@ -68,10 +62,7 @@ export function expectPoints(stateDir: string, points: number): void {
 
 /** Processor time of a process so far, in seconds, and its memory in megabytes. */
 export function costOf(pid: number): { cpuSeconds: number; rssMb: number; peakMb: number } {
-  const fields = readFileSync(`/proc/${pid}/stat`, 'utf8')
-    .replace(/^.*\) /, '')
-    .split(' ')
   const status = readFileSync(`/proc/${pid}/status`, 'utf8')
   const mb = (name: string): number => Number(new RegExp(`${name}:\\s+(\\d+)`).exec(status)?.[1] ?? 0) / 1024
-  return { cpuSeconds: (Number(fields[11]) + Number(fields[12])) / 100, rssMb: mb('VmRSS'), peakMb: mb('VmHWM') }
+  return { cpuSeconds: cpuSeconds(pid), rssMb: mb('VmRSS'), peakMb: mb('VmHWM') }
 }

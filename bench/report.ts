@@ -1,5 +1,8 @@
 /** What all benchmarks share: `--rounds N`, `--json`, and a line for people or for the harness. */
 import { parseArgs } from 'node:util'
+import { median } from './harness/statistics.ts'
+
+export { median }
 
 /** Row id -> a ratio or value per round. */
 export type Rows = Record<string, number[]>
@@ -20,8 +23,6 @@ export const optionOr = (name: 'seconds', fallback: string): string => values[na
 
 /** Whether the row is asked for: `--only a,b` leaves out the others. */
 export const wants = (row: string): boolean => values.only === undefined || values.only.split(',').includes(row)
-
-export const median = (numbers: readonly number[]): number => numbers.toSorted((a, b) => a - b)[numbers.length >> 1]!
 
 /**
  * Prints medians with their range, or one line of JSON. `details` are absolute figures, for people; `theirs` are the values

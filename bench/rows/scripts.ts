@@ -1,6 +1,7 @@
 import { execFile } from 'node:child_process'
 import { existsSync } from 'node:fs'
 import { promisify } from 'node:util'
+import { available } from '../harness/available.ts'
 import { inBench, repository } from '../harness/processes.ts'
 import type { Bench, Family, Measured, Row } from '../harness/row.ts'
 
@@ -185,16 +186,7 @@ async function runScript(
 ): Promise<Record<string, Measured | Error>> {
   if (!existsSync(inBench(script.name))) throw new Error(`bench/${script.name} is not there`)
   const found: Record<string, Measured | Error> = {}
-  const asked = script.rows.filter(({ id, peer }) => {
-    if (!wanted.has(id)) return false
-    try {
-      if (peer !== undefined) bench.peers.path(peer)
-      return true
-    } catch (error) {
-      found[id] = error as Error
-      return false
-    }
-  })
+  const asked = available(script.rows, bench, wanted, found)
   if (asked.length === 0) return found
   const rounds = bench.isQuick ? Math.min(bench.rounds, script.mostRounds === undefined ? 3 : 1) : bench.rounds
   const flags = ['--disable-warning=ExperimentalWarning', inBench(script.name), '--json']

@@ -3,6 +3,7 @@ import { mkdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
 import { startMlflow } from '../../test/support/mlflow.ts'
+import { available } from '../harness/available.ts'
 import { cleanEnv, demand, inBench, startDaemon, until } from '../harness/processes.ts'
 import type { Bench, Family, Measured, Row } from '../harness/row.ts'
 import { alternate, compared, median, quantile } from '../harness/statistics.ts'
@@ -245,16 +246,7 @@ export const family: Family = {
         found[P999.id] = error as Error
       }
     }
-    const clients = CLIENTS.filter(({ id, peer }) => {
-      if (!wanted.has(id)) return false
-      try {
-        if (peer !== undefined) bench.peers.path(peer)
-        return true
-      } catch (error) {
-        found[id] = error as Error
-        return false
-      }
-    })
+    const clients = available(CLIENTS, bench, wanted, found)
     const needsMlflow = clients.some(({ peer }) => peer === 'mlflow')
     const mlflow = needsMlflow ? await startMlflow() : null
     try {

@@ -63,28 +63,24 @@ def wandb_offline():
     return lambda step, values: run.log(values, step=step), run.finish
 
 
-def tensorboard_writer():
-    from tensorboard.summary import Writer
-
-    writer = Writer(work)
-
+def scalars(writer):
     def log(step, values):
         for name, value in values.items():
             writer.add_scalar(name, value, step)
 
     return log, writer.close
+
+
+def tensorboard_writer():
+    from tensorboard.summary import Writer
+
+    return scalars(Writer(work))
 
 
 def tensorboardx():
     from tensorboardX import SummaryWriter
 
-    writer = SummaryWriter(work)
-
-    def log(step, values):
-        for name, value in values.items():
-            writer.add_scalar(name, value, step)
-
-    return log, writer.close
+    return scalars(SummaryWriter(work))
 
 
 # Those are the names of the command line; a client that is not known is an error.
