@@ -81,7 +81,7 @@ export interface SeriesSummary {
   max: number | null
   nan: number
   infinite: number
-  /** Means of 32 or fewer neighbouring parts of the series, in order; null where nothing finite is. */
+  /** Middles of 32 or fewer neighbouring parts of the series, in order; null where nothing finite is. */
   sparkline: (number | null)[]
 }
 
@@ -119,6 +119,8 @@ export interface Line {
   infinite: number
   /** The places of up to 200 of those, so that marks are drawn. */
   odd: (Place & { value: Value })[]
+  /** Time of the run's first point, from which relative times are counted. */
+  origin: number
   /** Sequence number in the run up to which this holds; live points behind it follow. */
   upTo: number
 }
