@@ -45,6 +45,10 @@ const VERBS: Readonly<Record<string, { help: string; load: () => Promise<Verb> }
     help: 'Run a command and bridge its output: spanbridge exec -- python train.py',
     load: async () => (await import('./exec.ts')).exec,
   },
+  view: {
+    help: 'Show the runs on a page in the browser: spanbridge view [DIRECTORY or JOURNAL]',
+    load: async () => (await import('./view.ts')).view,
+  },
   status: {
     help: 'Show what was received, kept and delivered, per run',
     load: async () => (await import('./status.ts')).status,
@@ -71,7 +75,7 @@ const VERBS: Readonly<Record<string, { help: string; load: () => Promise<Verb> }
 const TELLS_PROBLEMS: ReadonlySet<string> = new Set(['check', 'doctor'])
 
 /** Verbs that take words, be it a command or runs. */
-const TAKE_WORDS: ReadonlySet<string> = new Set(['exec', 'sync', 'audit'])
+const TAKE_WORDS: ReadonlySet<string> = new Set(['exec', 'sync', 'audit', 'view'])
 
 /** Runs one command line. @returns the exit code */
 export async function main(argv: readonly string[], input: Input | null, ignoredSignals: string): Promise<number> {

@@ -10,6 +10,7 @@ import { Ending } from './ending.ts'
 import { EXIT, exitCodeOf } from './exit-codes.ts'
 import { findResumable } from './resume.ts'
 import { listenersOf, openReceiver, otlpEnv } from './otlp.ts'
+import { LatePage } from './late-page.ts'
 import { newRun, ulid } from './start.ts'
 
 /** When the command has ended and its outputs have not (a process that it left behind), they are read this much longer. */
@@ -51,6 +52,7 @@ export async function exec(context: Context): Promise<number> {
   }
   passOutput(child, context)
   const daemon = new DaemonFile(stateDir, start.startedAt)
+  const ready = Promise.withResolvers<void>()
   const bridge = new Bridge({
     settings: receiver.settings,
     stateDir,
@@ -64,7 +66,7 @@ export async function exec(context: Context): Promise<number> {
     mayWait: false,
     console: settings.console,
     say,
-    onReady: () => daemon.write(listenersOf(receiver)),
+    onReady: ready.resolve,
   })
   receiver.to(bridge)
   const ending = new Ending(bridge)
@@ -75,6 +77,14 @@ export async function exec(context: Context): Promise<number> {
   }
   child.stdout.attach(bridge.stream(screenOf(context, 1)), fault)
   child.stderr.attach(bridge.stream(screenOf(context, 2)), fault)
+  const page = new LatePage(context, {
+    kind: 'daemon',
+    run: start.run,
+    startedAt: start.startedAt,
+    listeners: listenersOf(receiver),
+    files: [],
+  })
+  void Promise.all([page.opened, ready.promise]).then(([it]) => daemon.write(listenersOf(receiver, it), it?.url))
   const { code, status } = await child.ended
   signals.stop()
   await readRest(child, async () => {
@@ -86,6 +96,7 @@ export async function exec(context: Context): Promise<number> {
   await receiver.server?.close()
   const outcome = await ending.finish(status)
   await bridge.close()
+  page.close()
   daemon.remove()
   return settings.strict && code === 0 ? exitCodeOf(outcome) : code
 }

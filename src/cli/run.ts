@@ -6,7 +6,9 @@ import { screenOf } from './console.ts'
 import { DaemonFile } from './daemon-file.ts'
 import { Ending } from './ending.ts'
 import { EXIT, exitCodeOf } from './exit-codes.ts'
-import { listenersOf, mayLeadBack, noReceiver, openReceiver } from './otlp.ts'
+import { listenersOf, mayLeadBack, noReceiver, openReceiver, type OtlpReceiver } from './otlp.ts'
+import { LatePage } from './late-page.ts'
+import type { ServedPage } from './page.ts'
 import { newRun } from './start.ts'
 
 const NOTHING_TO_READ =
@@ -18,7 +20,8 @@ export async function run(context: Context): Promise<number> {
   const { settings } = loaded
   const input = await inputOf(context)
   const say = (text: string): void => voice.say(text)
-  if (input === null && settings['otlpHttp.listen'] === null) return refuse(context, NOTHING_TO_READ)
+  if (input === null && settings['otlpHttp.listen'] === null && settings['web.listen'] === null)
+    return refuse(context, NOTHING_TO_READ)
   if (input !== null) show(input, context)
   const named = newRun(settings, input === null ? 'network' : 'stdin', [], directory)
   // Reads journals: loaded only if one may go on.
@@ -30,7 +33,18 @@ export async function run(context: Context): Promise<number> {
   // The HTTP server takes as long to load as all the rest: lines are read before it, unless it decides on destinations.
   const opensLater = input !== null && !mayLeadBack(settings)
   let receiver = opensLater ? noReceiver(settings) : await openReceiver(context, via, false)
-  if (receiver.problem !== null || (input === null && receiver.server === null)) {
+  const openPage = (): LatePage =>
+    new LatePage(context, {
+      kind: 'daemon',
+      run: input === null && !isGiven ? null : named.run,
+      startedAt: named.startedAt,
+      listeners: listenersOf(receiver),
+      files: [],
+    })
+  // Without a trainer to be read there is time for it, and a port that is taken may be a reason not to begin.
+  let page = input === null && receiver.problem === null ? openPage() : null
+  if (receiver.problem !== null || (input === null && lacksListener(context, receiver, (await page?.opened) ?? null))) {
+    page?.close()
     await receiver.server?.close()
     return refuse(context, receiver.problem ?? NOTHING_TO_READ, receiver.problem === null ? EXIT.noState : EXIT.usage)
   }
@@ -64,9 +78,11 @@ export async function run(context: Context): Promise<number> {
   // From a signal on nothing is received from the network, also by one that came before this was open.
   void signalled.then(() => receiver.server?.close())
   receiver.to(bridge)
-  void ready.promise.then(() => daemon.write(listenersOf(receiver)))
+  page ??= openPage()
+  void Promise.all([page.opened, ready.promise]).then(([it]) => daemon.write(listenersOf(receiver, it), it?.url))
   if (input === null) {
-    say(`receiving OTLP at http://${receiver.server!.address}; Ctrl-C ends the ${isGiven ? 'run' : 'runs'}`)
+    if (receiver.server === null) say('nothing is received; Ctrl-C ends it')
+    else say(`receiving OTLP at http://${receiver.server.address}; Ctrl-C ends the ${isGiven ? 'run' : 'runs'}`)
     await signalled
   } else {
     await input.tee.ended
@@ -74,8 +90,16 @@ export async function run(context: Context): Promise<number> {
   await receiver.server?.close()
   const outcome = await ending.finish('FINISHED')
   await bridge.close()
+  page.close()
   daemon.remove()
   return exitCodeOf(outcome)
+}
+
+/** Whether something that was to listen does not, where nothing else is to be read. */
+function lacksListener({ loaded }: Context, { server }: OtlpReceiver, page: ServedPage | null): boolean {
+  const { settings, sources } = loaded
+  const isPageAsked = settings['web.listen'] !== null && (server === null || sources['web.listen'] !== 'default')
+  return (settings['otlpHttp.listen'] !== null && server === null) || (isPageAsked && page === null)
 }
 
 /** Standard input, if it is to be read. */

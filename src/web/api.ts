@@ -81,7 +81,7 @@ export interface SeriesSummary {
   max: number | null
   nan: number
   infinite: number
-  /** Means of 32 or fewer neighbouring parts of the series, in order; null where nothing finite is. */
+  /** Middles of 32 or fewer neighbouring parts of the series, in order; null where nothing finite is. */
   sparkline: (number | null)[]
 }
 
@@ -119,6 +119,8 @@ export interface Line {
   infinite: number
   /** The places of up to 200 of those, so that marks are drawn. */
   odd: (Place & { value: Value })[]
+  /** Time of the run's first point, from which relative times are counted. */
+  origin: number
   /** Sequence number in the run up to which this holds; live points behind it follow. */
   upTo: number
 }
@@ -195,11 +197,17 @@ export interface SpanRow {
 
 /** `GET /api/v1/runs/{run}/steps?buckets=200[&from=&to=]`: how long spans of each name took, per step or range of steps. */
 export interface StepsPage {
-  /** First step of each bucket; a bucket is one step when `width` is 1. */
+  /** First step of each bucket; a bucket has `width` steps that have spans. */
   steps: number[]
   width: number
-  /** Milliseconds in each bucket, mean per step; same length as `steps`. */
+  /**
+   * Milliseconds in each bucket, mean per step that has spans, without the spans inside: they add up. Same length as
+   * `steps`; what took longest comes first.
+   */
   names: { name: string; ms: number[] }[]
+  /** Spans that were added up, the newest, of all that there are. */
+  counted: number
+  total: number
 }
 
 /** `GET /api/v1/runs/{run}/rejected?limit=100`: what destinations refused, and why, newest first. */

@@ -1,0 +1,78 @@
+import type { Socket } from 'node:net'
+import { extname } from 'node:path'
+import { Worker } from 'node:worker_threads'
+import type { FromWeb, ToWeb, WebWorkerData } from './worker.ts'
+
+/** A page that needs more is at fault: it must not take the memory of the trainer. */
+const MAX_HEAP_MB = 512
+
+export interface WebThreadOptions {
+  data: WebWorkerData
+  say: (text: string) => void
+  /** The code of the thread; default: `worker.ts` beside this file. */
+  file?: URL
+}
+
+/**
+ * The thread that serves the page: started by the first connection, and again by the next one when it has ended with a
+ * fault. It keeps no process alive, and whatever happens in it stays in it.
+ */
+export class WebThread {
+  readonly #options: WebThreadOptions
+  #worker: Worker | null = null
+  #isClosed = false
+  readonly #said = new Set<string>()
+
+  constructor(options: WebThreadOptions) {
+    this.#options = options
+  }
+
+  /** Hands a connection over, unread. */
+  take(socket: Socket): void {
+    socket.on('error', () => {}) // whoever was there has gone
+    try {
+      if (this.#isClosed) throw new Error('closed')
+      this.#worker ??= this.#start()
+      this.#worker.postMessage({ socket } satisfies ToWeb, [socket as unknown as ArrayBuffer])
+    } catch {
+      socket.destroy() // it has gone before it was taken
+    }
+  }
+
+  /** Ends all connections at once, whatever is being sent. */
+  close(): void {
+    this.#isClosed = true
+    void this.#worker?.terminate()
+    this.#worker = null
+  }
+
+  #start(): Worker {
+    const { data, file = new URL(`./worker${extname(import.meta.url)}`, import.meta.url) } = this.#options
+    const worker = new Worker(file, {
+      name: 'web',
+      workerData: data,
+      // Not the flags of this process: with the library they are somebody else's.
+      execArgv: ['--disable-warning=ExperimentalWarning'],
+      resourceLimits: { maxOldGenerationSizeMb: MAX_HEAP_MB },
+    })
+    worker.unref()
+    worker.on('message', (message: FromWeb) => this.#say(message.text, 'it goes on'))
+    worker.on('error', (error) => {
+      this.#forget(worker)
+      this.#say((error as Error).stack ?? String(error), 'the next request starts it anew')
+    })
+    worker.on('exit', () => this.#forget(worker))
+    return worker
+  }
+
+  #forget(worker: Worker): void {
+    if (this.#worker === worker) this.#worker = null
+  }
+
+  /** The same fault once. */
+  #say(text: string, then: string): void {
+    if (this.#isClosed || this.#said.has(text)) return
+    this.#said.add(text)
+    this.#options.say(`page: a fault of ours, ${then}: ${text}`)
+  }
+}
