@@ -7,8 +7,11 @@ import { view } from './state/view.ts'
 import { Charts } from './views/charts.tsx'
 import { Delivery } from './views/delivery.tsx'
 import { Empty } from './views/empty.tsx'
+import { Events } from './views/events.tsx'
 import { Keys, listenToKeys } from './views/keys.tsx'
+import { Params } from './views/params.tsx'
 import { Runs } from './views/runs.tsx'
+import { Timeline } from './views/timeline.tsx'
 import { TopBar } from './views/top-bar.tsx'
 
 const keysAreShown = signal(false)
@@ -45,6 +48,12 @@ function Part(): JSX.Element {
       return <Runs />
     case 'delivery':
       return <Delivery />
+    case 'events':
+      return <Events />
+    case 'params':
+      return <Params />
+    case 'timeline':
+      return shown.value.length > 0 ? <Timeline /> : <Empty />
     default:
       return hasCharts ? <Charts /> : <Empty />
   }

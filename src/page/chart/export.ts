@@ -6,8 +6,8 @@ import { paint } from './paint.ts'
 import { SvgPen } from './pen.ts'
 import type { Plot } from './plot.ts'
 
-/** Enough for every point of a long run. */
-const ALL = 50_000_000
+/** As wide as the server answers: up to twice as many points come as they are. */
+const WIDEST = 8192
 
 function save(name: string, content: BlobPart, type: string): void {
   const link = document.createElement('a')
@@ -77,14 +77,26 @@ export function csvOf(lines: readonly CsvLine[]): string {
 export const saveCsv = (plot: Plot, lines: readonly CsvLine[]): void =>
   save(fileName(plot, 'csv'), csvOf(lines), 'text/csv')
 
-/** Asks for all points of the runs that are shown, and saves them. @throws RequestFailed */
-export async function saveWholeCsv(plot: Plot, runs: readonly string[]): Promise<void> {
-  const query = new URLSearchParams(runs.map((run) => ['run', run]))
-  query.set('key', plot.key)
-  query.set('width', String(ALL))
+/** All points of one run, asked for in parts that are small enough to come as they are. @throws RequestFailed */
+async function wholeLine(key: string, run: string, from: number | null, to: number | null): Promise<CsvLine[]> {
+  const query = new URLSearchParams({ run, key, width: String(WIDEST) })
+  if (from !== null && to !== null) {
+    query.set('from', String(from))
+    query.set('to', String(to))
+  }
   const { lines } = await ask<Chart>(`series?${query.toString()}`)
-  saveCsv(
-    plot,
-    lines.map((line) => ({ ...line, values: line.values.map(numberOf) })),
-  )
+  const [line] = lines
+  const first = from ?? line?.steps[0]
+  const last = to ?? line?.steps.at(-1)
+  if (line === undefined || first === undefined || last === undefined) return []
+  if (line.isRaw || first === last) return [{ ...line, values: line.values.map(numberOf) }]
+  const middle = Math.floor((first + last) / 2)
+  return [...(await wholeLine(key, run, first, middle)), ...(await wholeLine(key, run, middle + 1, last))]
+}
+
+/** Saves all points of the runs that are shown. @throws RequestFailed */
+export async function saveWholeCsv(plot: Plot, runs: readonly string[]): Promise<void> {
+  const lines: CsvLine[] = []
+  for (const run of runs) lines.push(...(await wholeLine(plot.key, run, null, null)))
+  saveCsv(plot, lines)
 }

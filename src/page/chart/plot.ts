@@ -30,7 +30,7 @@ function textWidth(text: string): number {
 }
 
 /** Puts a canvas to a size in CSS pixels, as sharp as the screen, and gives it back empty. */
-function cleared(canvas: HTMLCanvasElement, width: number, height: number): CanvasRenderingContext2D {
+export function cleared(canvas: HTMLCanvasElement, width: number, height: number): CanvasRenderingContext2D {
   const ratio = Math.min(3, devicePixelRatio)
   const [w, h] = [Math.round(width * ratio), Math.round(height * ratio)]
   if (canvas.width !== w || canvas.height !== h) [canvas.width, canvas.height] = [w, h]

@@ -137,8 +137,10 @@ function noteSeries({ run, series, added }: LivePoints): void {
   store.seriesOf.set(run, known)
   const fresh = added.filter(({ key }) => !known.has(key))
   for (const one of fresh) known.set(one.key, one)
+  let missing = false
   for (const { key, steps, times, values } of series) {
     const summary = known.get(key)
+    if (summary === undefined) missing = true
     if (summary === undefined || fresh.includes(summary) || values.length === 0) continue
     summary.count += values.length
     summary.last = { step: steps.at(-1)!, time: times.at(-1)!, value: values.at(-1)! }
@@ -152,6 +154,7 @@ function noteSeries({ run, series, added }: LivePoints): void {
     }
   }
   if (fresh.length > 0) store.seriesVersion.value++
+  if (missing) void loadQuietly(run).catch(fail)
 }
 
 /** Starts listening, and goes on until the page is closed. A page that is not seen costs nothing. */
