@@ -12,7 +12,7 @@ export function Menu({ name, items }: { name: string; items: readonly MenuItem[]
   const [isOpen, setOpen] = useState(false)
   const box = useRef<HTMLDivElement>(null)
   useEffect(() => {
-    if (!isOpen) return
+    if (!isOpen) return undefined
     box.current?.querySelector<HTMLElement>('[role=menuitem]')?.focus()
     const outside = ({ target }: Event): void => {
       if (!box.current?.contains(target as Node)) setOpen(false)

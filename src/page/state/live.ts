@@ -157,14 +157,18 @@ function noteSeries({ run, series, added }: LivePoints): void {
   if (missing) void loadQuietly(run).catch(fail)
 }
 
+function rest(): void {
+  clearTimeout(retry)
+  stream?.close()
+  stream = null
+  if (connection.peek().state === 'live') connection.value = { state: 'paused' }
+}
+
 /** Starts listening, and goes on until the page is closed. A page that is not seen costs nothing. */
 export function follow(): void {
   document.addEventListener('visibilitychange', () => {
-    if (!document.hidden) return void begin()
-    clearTimeout(retry)
-    stream?.close()
-    stream = null
-    if (connection.peek().state === 'live') connection.value = { state: 'paused' }
+    if (document.hidden) rest()
+    else void begin()
   })
   let before: string | null = null
   effect(() => {

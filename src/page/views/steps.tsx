@@ -43,7 +43,7 @@ export function Steps({ run, total }: { run: string; total: number }): JSX.Eleme
     }
   }, [run, total])
   useEffect(() => {
-    if (page === null || page.steps.length === 0) return
+    if (page === null || page.steps.length === 0) return undefined
     const element = canvas.current!
     const draw = (): void => {
       if (element.clientWidth === 0) return
