@@ -1,6 +1,7 @@
 import { setImmediate } from 'node:timers/promises'
+import { isBusy } from '../journal/lock.ts'
 import type { RunHistory } from '../store/history.ts'
-import type { Store } from '../store/store.ts'
+import { UnknownRun, type Store } from '../store/store.ts'
 import type { Chart, RunChange, State } from './api.ts'
 import { readChange } from './change.ts'
 import { positionsIn, type LiveHub } from './live.ts'
@@ -163,7 +164,11 @@ function change(call: Call): unknown {
   const { store, run, body, hub } = call
   const wanted: RunChange = readChange(body)
   asked(call)
-  store.change(run, wanted)
+  try {
+    store.change(run, wanted)
+  } catch (error) {
+    throw error instanceof UnknownRun ? error : new PageRefusal(500, `page.json: ${(error as Error).message}`)
+  }
   hub.look()
   return {}
 }
@@ -175,8 +180,13 @@ function remove(call: Call): unknown {
     throw expected(`confirm to be the run, ${run}`, confirmed === undefined ? 'nothing' : `'${confirmed}'`)
   asked(call)
   const { isHeld, name, pid } = store.summary(run)
+  // To try would wait a while for the lock, and everybody else with it.
   if (isHeld) throw new PageRefusal(409, `the run ${name} is still written or delivered by process ${pid ?? 'unknown'}`)
-  store.delete(run)
+  try {
+    store.delete(run)
+  } catch (error) {
+    throw isBusy((error as Error).cause) ? new PageRefusal(409, (error as Error).message) : error
+  }
   hub.noticed({ changed: [], gone: [run] })
   return {}
 }
