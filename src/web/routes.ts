@@ -1,5 +1,6 @@
 import { setImmediate } from 'node:timers/promises'
-import { isBusy } from '../journal/lock.ts'
+import { lockOf } from '../delivery/run.ts'
+import { isBusy, isLocked } from '../journal/lock.ts'
 import type { RunHistory } from '../store/history.ts'
 import { UnknownRun, type Store } from '../store/store.ts'
 import type { Chart, RunChange, State } from './api.ts'
@@ -179,9 +180,10 @@ function remove(call: Call): unknown {
   if (confirmed !== run)
     throw expected(`confirm to be the run, ${run}`, confirmed === undefined ? 'nothing' : `'${confirmed}'`)
   asked(call)
-  const { isHeld, name, pid } = store.summary(run)
-  // To try would wait a while for the lock, and everybody else with it.
-  if (isHeld) throw new PageRefusal(409, `the run ${name} is still written or delivered by process ${pid ?? 'unknown'}`)
+  const { journal, name, pid } = store.summary(run)
+  // To take the lock would wait for it a while, and everybody else with us.
+  if (isLocked(lockOf(journal)))
+    throw new PageRefusal(409, `the run ${name} is still written or delivered by process ${pid ?? 'unknown'}`)
   try {
     store.delete(run)
   } catch (error) {

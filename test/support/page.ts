@@ -8,7 +8,7 @@ import { Store } from '../../src/store/store.ts'
 import { listenForPage } from '../../src/web/listen.ts'
 import { PageFiles } from '../../src/web/page-files.ts'
 import { PageServer } from '../../src/web/server.ts'
-import { startBridge, temporaryDirectory, type Running } from './spanbridge.ts'
+import { startBridge, temporaryDirectory, type Options, type Running } from './spanbridge.ts'
 
 export const TOKEN = 'a-token-of-the-tests-0123456789ab'
 
@@ -125,7 +125,7 @@ export function listen({ base, token }: Place, query: string, headers: Record<st
 
 /** Waits until something is so. */
 export const until = (holds: () => unknown, timeout = 20_000): Promise<void> =>
-  expect.poll(() => Boolean(holds()), { timeout, interval: 20 }).toBe(true)
+  expect.poll(async () => Boolean(await holds()), { timeout, interval: 20 }).toBe(true)
 
 /** The page's server inside this process, over the journals of a directory. */
 export async function serve(stateDir: string, host = '127.0.0.1', pageDir = join(stateDir, 'page')) {
@@ -176,8 +176,8 @@ export async function pageOf(running: Running, stateDir: string): Promise<Place>
 }
 
 /** Starts spanbridge with a page. */
-export async function startWithPage(args: readonly string[], stateDir = temporaryDirectory()) {
+export async function startWithPage(args: readonly string[], stateDir = temporaryDirectory(), options: Options = {}) {
   const [verb, ...rest] = args
-  const running = startBridge([verb!, '--state-dir', stateDir, '--web-listen', '127.0.0.1:0', ...rest])
+  const running = startBridge([verb!, '--state-dir', stateDir, '--web-listen', '127.0.0.1:0', ...rest], options)
   return { running, stateDir, ...(await pageOf(running, stateDir)) }
 }
