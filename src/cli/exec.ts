@@ -77,13 +77,10 @@ export async function exec(context: Context): Promise<number> {
   }
   child.stdout.attach(bridge.stream(screenOf(context, 1)), fault)
   child.stderr.attach(bridge.stream(screenOf(context, 2)), fault)
-  const page = new LatePage(context, {
-    kind: 'daemon',
-    run: start.run,
-    startedAt: start.startedAt,
-    listeners: listenersOf(receiver),
-    files: [],
-  })
+  const listeners = listenersOf(receiver)
+  const { run, startedAt } = start
+  // Not while the command and we both start.
+  const page = new LatePage(context, { kind: 'daemon', run, startedAt, listeners, files: [] }, ready.promise)
   void Promise.all([page.opened, ready.promise]).then(([it]) => daemon.write(listenersOf(receiver, it), it?.url))
   const { code, status } = await child.ended
   signals.stop()

@@ -1,4 +1,3 @@
-import { setImmediate } from 'node:timers/promises'
 import type { Context } from './app.ts'
 import type { PageOf, ServedPage } from './page.ts'
 
@@ -9,8 +8,9 @@ export class LatePage {
   #page: ServedPage | null = null
   #isOver = false
 
-  constructor(context: Context, what: PageOf) {
-    this.opened = this.#open(context, what)
+  /** `after`: what has to be done before time is spent on it. */
+  constructor(context: Context, what: PageOf, after: Promise<void>) {
+    this.opened = this.#open(context, what, after)
   }
 
   close(): void {
@@ -18,9 +18,10 @@ export class LatePage {
     this.#page?.close()
   }
 
-  async #open(context: Context, what: PageOf): Promise<ServedPage | null> {
+  async #open(context: Context, what: PageOf, after: Promise<void>): Promise<ServedPage | null> {
     if (context.loaded.settings['web.listen'] === null) return null
-    await setImmediate() // what has come so far is read
+    await after
+    if (this.#isOver) return null
     try {
       const { openPage } = await import('./page.ts')
       this.#page = await openPage(context, what, () => this.#isOver)

@@ -33,16 +33,20 @@ export async function run(context: Context): Promise<number> {
   // The HTTP server takes as long to load as all the rest: lines are read before it, unless it decides on destinations.
   const opensLater = input !== null && !mayLeadBack(settings)
   let receiver = opensLater ? noReceiver(settings) : await openReceiver(context, via, false)
-  const openPage = (): LatePage =>
-    new LatePage(context, {
-      kind: 'daemon',
-      run: input === null && !isGiven ? null : named.run,
-      startedAt: named.startedAt,
-      listeners: listenersOf(receiver),
-      files: [],
-    })
+  const openPage = (after: Promise<void>): LatePage =>
+    new LatePage(
+      context,
+      {
+        kind: 'daemon',
+        run: input === null && !isGiven ? null : named.run,
+        startedAt: named.startedAt,
+        listeners: listenersOf(receiver),
+        files: [],
+      },
+      after,
+    )
   // Without a trainer to be read there is time for it, and a port that is taken may be a reason not to begin.
-  let page = input === null && receiver.problem === null ? openPage() : null
+  let page = input === null && receiver.problem === null ? openPage(Promise.resolve()) : null
   if (receiver.problem !== null || (input === null && lacksListener(context, receiver, (await page?.opened) ?? null))) {
     page?.close()
     await receiver.server?.close()
@@ -78,7 +82,8 @@ export async function run(context: Context): Promise<number> {
   // From a signal on nothing is received from the network, also by one that came before this was open.
   void signalled.then(() => receiver.server?.close())
   receiver.to(bridge)
-  page ??= openPage()
+  // Not while the trainer and we both start.
+  page ??= openPage(ready.promise)
   void Promise.all([page.opened, ready.promise]).then(([it]) => daemon.write(listenersOf(receiver, it), it?.url))
   if (input === null) {
     if (receiver.server === null) say('nothing is received; Ctrl-C ends it')

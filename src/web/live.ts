@@ -25,6 +25,7 @@ interface Watched {
   /** Series that the reader knows. */
   known: Set<number>
   reloadAt: number
+  isBroken: boolean
 }
 
 interface Reader {
@@ -63,6 +64,7 @@ export class LiveHub {
       lastEvent: null,
       known: new Set<number>(),
       reloadAt: -Infinity,
+      isBroken: false,
     }))
     const reader = { stream, watched }
     stream.onClose(() => this.#leave(reader))
@@ -93,8 +95,19 @@ export class LiveHub {
     try {
       this.noticed(this.#options.store.refresh())
       this.#tellAccounts()
-      for (const reader of this.#readers) for (const watched of reader.watched) this.#tellPoints(reader, watched)
+      for (const reader of this.#readers) for (const watched of reader.watched) this.#tellRun(reader, watched)
     } catch (error) {
+      this.#options.onFault(error)
+    }
+  }
+
+  /** One that cannot be read keeps nobody from hearing of the others. */
+  #tellRun(reader: Reader, watched: Watched): void {
+    if (watched.isBroken) return
+    try {
+      this.#tellPoints(reader, watched)
+    } catch (error) {
+      watched.isBroken = true
       this.#options.onFault(error)
     }
   }

@@ -1,6 +1,8 @@
 import { setImmediate } from 'node:timers/promises'
+import { lockOf } from '../delivery/run.ts'
+import { isBusy, isLocked } from '../journal/lock.ts'
 import type { RunHistory } from '../store/history.ts'
-import type { Store } from '../store/store.ts'
+import { UnknownRun, type Store } from '../store/store.ts'
 import type { Chart, RunChange, State } from './api.ts'
 import { readChange } from './change.ts'
 import { positionsIn, type LiveHub } from './live.ts'
@@ -163,7 +165,11 @@ function change(call: Call): unknown {
   const { store, run, body, hub } = call
   const wanted: RunChange = readChange(body)
   asked(call)
-  store.change(run, wanted)
+  try {
+    store.change(run, wanted)
+  } catch (error) {
+    throw error instanceof UnknownRun ? error : new PageRefusal(500, `page.json: ${(error as Error).message}`)
+  }
   hub.look()
   return {}
 }
@@ -174,9 +180,15 @@ function remove(call: Call): unknown {
   if (confirmed !== run)
     throw expected(`confirm to be the run, ${run}`, confirmed === undefined ? 'nothing' : `'${confirmed}'`)
   asked(call)
-  const { isHeld, name, pid } = store.summary(run)
-  if (isHeld) throw new PageRefusal(409, `the run ${name} is still written or delivered by process ${pid ?? 'unknown'}`)
-  store.delete(run)
+  const { journal, name, pid } = store.summary(run)
+  // To take the lock would wait for it a while, and everybody else with us.
+  if (isLocked(lockOf(journal)))
+    throw new PageRefusal(409, `the run ${name} is still written or delivered by process ${pid ?? 'unknown'}`)
+  try {
+    store.delete(run)
+  } catch (error) {
+    throw isBusy((error as Error).cause) ? new PageRefusal(409, (error as Error).message) : error
+  }
   hub.noticed({ changed: [], gone: [run] })
   return {}
 }

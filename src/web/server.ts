@@ -1,5 +1,6 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
 import type { Socket } from 'node:net'
+import { DamagedJournal } from '../journal/damage.ts'
 import { UnknownRun, type Store } from '../store/store.ts'
 import { checkHost, checkOrigin, shownToken, typeOf, WITHOUT_TOKEN, type Guard } from './guard.ts'
 import { LiveHub } from './live.ts'
@@ -19,6 +20,7 @@ const MAX_CONNECTIONS = 64
 const HEADERS_TIMEOUT_MS = 10_000
 const REQUEST_TIMEOUT_MS = 20_000
 const IDLE_MS = 60_000
+const CHECK_MS = 2000
 
 export interface PageServerOptions {
   guard: Guard
@@ -45,15 +47,22 @@ export class PageServer {
     const { store, serving, now, onFault } = options
     const hello = () => ({ version: serving.version, now: now(), pid: serving.server.pid })
     this.#hub = new LiveHub({ store, hello, now, onFault })
-    this.#http = createServer({ maxHeaderSize: MAX_HEADER_BYTES }, (request, response) => {
-      void this.#answer(request, response)
-    })
+    this.#http = createServer(
+      { maxHeaderSize: MAX_HEADER_BYTES, connectionsCheckingInterval: CHECK_MS },
+      (request, response) => {
+        void this.#answer(request, response)
+      },
+    )
     this.#http.headersTimeout = HEADERS_TIMEOUT_MS
     this.#http.requestTimeout = REQUEST_TIMEOUT_MS
     this.#http.keepAliveTimeout = IDLE_MS
     this.#http.timeout = IDLE_MS
     // Node.js watches over time-outs of a server from this event on, which one that never listens itself does not have.
     this.#http.emit('listening')
+  }
+
+  get connections(): number {
+    return this.#sockets.size
   }
 
   /** Takes over a connection from which nothing has been read. */
@@ -68,6 +77,12 @@ export class PageServer {
     socket.once('close', () => this.#sockets.delete(socket))
     socket.setNoDelay(true)
     this.#http.emit('connection', socket)
+  }
+
+  /** Ends all connections, whatever is being sent. */
+  close(): void {
+    for (const socket of this.#sockets) socket.destroy()
+    this.#http.close()
   }
 
   async #answer(request: IncomingMessage, response: ServerResponse): Promise<void> {
@@ -151,9 +166,12 @@ export class PageServer {
   }
 }
 
+/** Null: nobody expects that. */
 function refusalOf(error: unknown): PageRefusal | null {
   if (error instanceof PageRefusal) return error
-  return error instanceof UnknownRun ? new PageRefusal(404, error.message) : null
+  if (error instanceof UnknownRun) return new PageRefusal(404, error.message)
+  const isUnreadable = error instanceof DamagedJournal || (error as { code?: string }).code === 'ERR_SQLITE_ERROR'
+  return isUnreadable ? new PageRefusal(500, `the journal cannot be read: ${(error as Error).message}`) : null
 }
 
 /** Path and query of a request line. */

@@ -6,6 +6,9 @@ import type { FromWeb, ToWeb, WebWorkerData } from './worker.ts'
 /** A page that needs more is at fault: it must not take the memory of the trainer. */
 const MAX_HEAP_MB = 512
 
+/** Faults that are said; whoever looks at a page may bring about more. */
+const MAX_FAULTS = 10
+
 export interface WebThreadOptions {
   data: WebWorkerData
   say: (text: string) => void
@@ -57,21 +60,19 @@ export class WebThread {
     })
     worker.unref()
     worker.on('message', (message: FromWeb) => this.#say(message.text, 'it goes on'))
-    worker.on('error', (error) => {
-      this.#forget(worker)
-      this.#say((error as Error).stack ?? String(error), 'the next request starts it anew')
-    })
-    worker.on('exit', () => this.#forget(worker))
+    const gone = (why: string): void => {
+      if (this.#worker !== worker) return
+      this.#worker = null
+      this.#say(why, 'the next request starts it anew')
+    }
+    worker.on('error', (error) => gone((error as Error).stack ?? String(error)))
+    worker.on('exit', (code) => gone(`exit code ${code}`))
     return worker
   }
 
-  #forget(worker: Worker): void {
-    if (this.#worker === worker) this.#worker = null
-  }
-
-  /** The same fault once. */
+  /** The same fault once, and not too many others. */
   #say(text: string, then: string): void {
-    if (this.#isClosed || this.#said.has(text)) return
+    if (this.#isClosed || this.#said.has(text) || this.#said.size >= MAX_FAULTS) return
     this.#said.add(text)
     this.#options.say(`page: a fault of ours, ${then}: ${text}`)
   }
