@@ -1,4 +1,4 @@
-import { signal } from '@preact/signals'
+import { computed, effect, signal } from '@preact/signals'
 import type { JSX } from 'preact'
 import { Notice } from './parts/notice.tsx'
 import { connection } from './state/live.ts'
@@ -12,7 +12,15 @@ import { Keys, listenToKeys } from './views/keys.tsx'
 import { Params } from './views/params.tsx'
 import { Runs } from './views/runs.tsx'
 import { Timeline } from './views/timeline.tsx'
-import { TopBar } from './views/top-bar.tsx'
+import { TAB_NAMES, TopBar } from './views/top-bar.tsx'
+
+const heading = computed(() => {
+  const titles = shown.value.map(({ title }) => title).join(', ')
+  return titles === '' ? 'Spanbridge' : `${TAB_NAMES[view.value.tab]}: ${titles}`
+})
+effect(() => {
+  document.title = shown.value.length === 0 ? 'Spanbridge' : `${heading.value} · Spanbridge`
+})
 
 const keysAreShown = signal(false)
 const showKeys = (): void => {
@@ -26,6 +34,7 @@ export function App(): JSX.Element {
     <>
       <TopBar showKeys={showKeys} />
       <main tabIndex={-1}>
+        <h1 class="unseen">{heading.value}</h1>
         <Part />
       </main>
       <Notice />

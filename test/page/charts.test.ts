@@ -1,7 +1,7 @@
 import { readFile } from 'node:fs/promises'
 import type { Page } from 'playwright-core'
 import { describe, expect, it } from 'vitest'
-import { chartsOf, lineOf, record, startWithPage, visit, type Visit } from '../support/browser.ts'
+import { chartsOf, lineOf, record, soon, startWithPage, visit, type Visit } from '../support/browser.ts'
 import { temporaryDirectory } from '../support/spanbridge.ts'
 
 const KEYS = ['loss', 'value_loss', 'entropy', 'kl', 'clip_fraction', 'grad_norm', 'lr', 'reward', 'mean_return']
@@ -11,7 +11,7 @@ const STEPS = 120
 function* trained(seed: number, odd = false): Generator<object | string> {
   for (let step = 1; step <= STEPS; step++) {
     const fields = Object.fromEntries(KEYS.map((key, i) => [key, seed + i + Math.sin(step / (9 + i))]))
-    yield { category: 'TRAINER', step, ...fields }
+    yield { timestamp: new Date(1.7e12 + seed + step * 1000).toISOString(), category: 'TRAINER', step, ...fields }
     if (!odd) continue
     if (step === 40) yield '{"category":"TRAINER","step":40,"odd":NaN}'
     else if (step === 50) yield '{"category":"TRAINER","step":50,"odd":Infinity}'
@@ -45,9 +45,9 @@ describe('the first screen', () => {
       .locator('.card')
       .evaluateAll((cards) => cards.filter((one) => one.getBoundingClientRect().bottom <= innerHeight).length)
     expect(whole).toBeGreaterThanOrEqual(9)
-    await expect.poll(() => page.locator('.legend').innerText()).toContain('newer')
+    await soon(() => page.locator('.legend').innerText()).toContain('newer')
     const last = 1 + Math.sin(STEPS / 9)
-    await expect.poll(() => card(page, 'trainer/loss').locator('.value').innerText()).toBe(last.toPrecision(4))
+    await soon(() => card(page, 'trainer/loss').locator('.value').innerText()).toBe(last.toPrecision(4))
     expect((await lineOf(page, 'trainer/loss')).steps).toEqual(Array.from({ length: STEPS }, (_, i) => i + 1))
     expect(errors).toEqual([])
     expect(foreign).toEqual([])
@@ -64,18 +64,18 @@ describe('zoom', () => {
   it('by a drag shows the same range on all charts, stays over a reload, and a double click or going back ends it', async () => {
     const { page } = await shown('one')
     await drag(page, 'trainer/loss', 0.4, 0.7)
-    await expect.poll(async () => (await chartsOf(page))['trainer/kl']!.x!.min).toBeGreaterThan(20)
+    await soon(async () => (await chartsOf(page))['trainer/kl']!.x!.min).toBeGreaterThan(20)
     const { x } = (await chartsOf(page))['trainer/loss']!
     expect((await chartsOf(page))['trainer/entropy']!.x).toEqual(x)
     await page.reload()
     await lineOf(page, 'trainer/loss')
-    await expect.poll(async () => (await chartsOf(page))['trainer/loss']?.x).toEqual(x)
+    await soon(async () => (await chartsOf(page))['trainer/loss']?.x).toEqual(x)
     await page.goBack()
-    await expect.poll(async () => (await chartsOf(page))['trainer/loss']?.x).toEqual({ min: 1, max: STEPS })
+    await soon(async () => (await chartsOf(page))['trainer/loss']?.x).toEqual({ min: 1, max: STEPS })
     await drag(page, 'trainer/loss', 0.2, 0.5)
-    await expect.poll(async () => (await chartsOf(page))['trainer/loss']!.x!.max).toBeLessThan(STEPS)
+    await soon(async () => (await chartsOf(page))['trainer/loss']!.x!.max).toBeLessThan(STEPS)
     await card(page, 'trainer/loss').locator('.overlay').dblclick()
-    await expect.poll(async () => (await chartsOf(page))['trainer/loss']?.x).toEqual({ min: 1, max: STEPS })
+    await soon(async () => (await chartsOf(page))['trainer/loss']?.x).toEqual({ min: 1, max: STEPS })
   })
 
   it('into a long run brings its points, and before that no spike is lost', async () => {
@@ -91,9 +91,9 @@ describe('zoom', () => {
     expect(line.isRaw).toBe(false)
     expect(line.max).toBe(5)
     expect(line.steps[line.values.indexOf(5)]).toBe(155_555)
-    await expect.poll(() => card(page, 'trainer/loss').innerText()).toContain('200,000 points, extremes kept')
+    await soon(() => card(page, 'trainer/loss').innerText()).toContain('200,000 points, extremes kept')
     await page.goto(`${page.url().replace(/#.*/, '')}#zoom=155500,155600`)
-    await expect.poll(async () => Object.values((await chartsOf(page))['trainer/loss']!.lines)[0]!.isRaw).toBe(true)
+    await soon(async () => Object.values((await chartsOf(page))['trainer/loss']!.lines)[0]!.isRaw).toBe(true)
     expect((await lineOf(page, 'trainer/loss')).steps).toEqual(Array.from({ length: 101 }, (_, i) => 155_500 + i))
   })
 })
@@ -103,18 +103,18 @@ describe('what a person changes', () => {
     const { page } = await shown('one')
     await page.keyboard.press('/')
     await page.keyboard.type('loss')
-    await expect.poll(() => page.locator('.card').count()).toBe(2)
+    await soon(() => page.locator('.card').count()).toBe(2)
     await page.locator('#filter').fill('/kl|lr/')
-    await expect.poll(() => page.locator('.card').count()).toBe(2)
+    await soon(() => page.locator('.card').count()).toBe(2)
     await page.locator('#filter').fill('/(/')
-    await expect.poll(() => page.locator('[role=alert]').innerText()).toContain('regular expression')
+    await soon(() => page.locator('[role=alert]').innerText()).toContain('regular expression')
     expect(await page.locator('.card').count()).toBe(10)
   })
 
   it('smooths over the line as it came, and says how much', async () => {
     const { page } = await shown('one')
     await page.getByLabel('Smoothing').fill('0.6')
-    await expect.poll(async () => (await lineOf(page, 'trainer/loss')).smoothed?.length).toBe(STEPS)
+    await soon(async () => (await lineOf(page, 'trainer/loss')).smoothed?.length).toBe(STEPS)
     const { smoothed, values } = await lineOf(page, 'trainer/loss')
     expect(values[STEPS - 1]).toBeCloseTo(Math.sin(STEPS / 9), 9)
     expect(smoothed![0]).toBeCloseTo(values[0]!, 9)
@@ -125,37 +125,40 @@ describe('what a person changes', () => {
   it('is told what a logarithmic axis and the cut of outliers do not show', async () => {
     const { page } = await shown('one')
     const notes = (): Promise<string> => card(page, 'trainer/odd').locator('footer').innerText()
-    await expect.poll(notes).toBe('1 NaN · 1 infinite')
+    await soon(notes).toBe('1 NaN · 1 infinite')
     expect((await lineOf(page, 'trainer/odd')).odd.map(({ step }) => step)).toEqual([40, 50])
     await page.getByRole('switch', { name: 'Cut outliers' }).click()
-    await expect.poll(notes).toContain('1 outlier hidden')
+    await soon(notes).toContain('1 outlier hidden')
     expect((await chartsOf(page))['trainer/odd']!.y!.max).toBeLessThan(10)
     await page.getByRole('switch', { name: 'Cut outliers' }).click()
     await page.keyboard.press('l')
     const below = Array.from({ length: STEPS }, (_, i) => i + 1).filter(
       (step) => step % 7 <= 2 && ![40, 50, 60].includes(step),
     )
-    await expect.poll(notes).toContain(`log cannot show ${below.length} points ≤ 0`)
+    await soon(notes).toContain(`log cannot show ${below.length} points ≤ 0`)
   })
 
   it('changes the axis to time and to the time since the first point', async () => {
     const { page } = await shown('one')
     await page.getByRole('button', { name: 'Relative' }).click()
-    await expect.poll(async () => (await chartsOf(page))['trainer/loss']!.x!.min).toBe(0)
+    await soon(async () => (await chartsOf(page))['trainer/loss']!.x).toEqual({ min: 0, max: (STEPS - 1) * 1000 })
     await page.getByRole('button', { name: 'Time', exact: true }).click()
-    await expect.poll(async () => (await chartsOf(page))['trainer/loss']!.x!.min).toBeGreaterThan(1e12)
+    await soon(async () => (await chartsOf(page))['trainer/loss']!.x).toEqual({
+      min: 1.7e12 + 1000,
+      max: 1.7e12 + STEPS * 1000,
+    })
   })
 
   it('pins a chart to the top, enlarges it by a key, and both stay over a reload', async () => {
     const { page } = await shown('one')
     await card(page, 'trainer/lr').locator('.plot').focus()
     await page.keyboard.press('p')
-    await expect.poll(() => page.locator('.group').first().innerText()).toContain('Pinned')
+    await soon(() => page.locator('.group').first().innerText()).toContain('Pinned')
     await card(page, 'trainer/lr').locator('.plot').focus()
     await page.keyboard.press('Enter')
-    await expect.poll(async () => (await card(page, 'trainer/lr').boundingBox())!.width).toBeGreaterThan(1200)
+    await soon(async () => (await card(page, 'trainer/lr').boundingBox())!.width).toBeGreaterThan(1200)
     await page.reload()
-    await expect.poll(async () => (await card(page, 'trainer/lr').boundingBox())?.width).toBeGreaterThan(1200)
+    await soon(async () => (await card(page, 'trainer/lr').boundingBox())?.width).toBeGreaterThan(1200)
     expect(await page.locator('.group').first().innerText()).toContain('Pinned')
   })
 
@@ -164,19 +167,17 @@ describe('what a person changes', () => {
     await page.getByRole('link', { name: 'Runs' }).click()
     await page.getByLabel('Show older on the charts').check()
     await page.getByRole('link', { name: 'Charts' }).click()
-    await expect.poll(async () => Object.keys((await chartsOf(page))['trainer/loss']?.lines ?? {}).length).toBe(2)
+    await soon(async () => Object.keys((await chartsOf(page))['trainer/loss']?.lines ?? {}).length).toBe(2)
     await card(page, 'trainer/loss')
       .locator('.overlay')
       .hover({ position: { x: 150, y: 60 } })
-    await expect.poll(() => page.locator('.tooltip tr').count()).toBe(2)
+    await soon(() => page.locator('.tooltip tr').count()).toBe(2)
     const tooltip = await page.locator('.tooltip').innerText()
     expect(tooltip).toMatch(/step \d+/)
     expect(tooltip).toContain('older')
     const step = Number(/step (\d+)/.exec(tooltip)![1])
     const kl = 1 + 3 + Math.sin(step / 12)
-    await expect
-      .poll(() => card(page, 'trainer/kl').locator('.value').innerText())
-      .toBe(kl.toPrecision(4).replace(/0+$/, ''))
+    await soon(() => card(page, 'trainer/kl').locator('.value').innerText()).toBe(kl.toPrecision(4).replace(/0+$/, ''))
   })
 })
 

@@ -40,7 +40,7 @@ describe('ticks', () => {
     expect([0.25, 0.5, 0.75].map((tick) => tickLabel(tick, 0.25))).toEqual(['0.25', '0.5', '0.75'])
     expect([1.25e6, 1.5e6].map((tick) => tickLabel(tick, 250_000))).toEqual(['1.25M', '1.5M'])
     expect([1e-4, 2e-4].map((tick) => tickLabel(tick, 1e-4))).toEqual(['1e-4', '2e-4'])
-    expect(relativeLabel(5_400_000, 1_800_000)).toBe('1:30')
+    expect(relativeLabel(5_400_000, 1_800_000)).toBe('1:30:00')
   })
 })
 

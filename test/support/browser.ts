@@ -71,6 +71,9 @@ export async function visit(url: string, options: BrowserContextOptions = {}): P
   return seen
 }
 
+/** Something will be so before long. */
+export const soon = <T>(look: () => T | Promise<T>) => expect.poll(look, { timeout: 20_000 })
+
 /** What is drawn, by key. */
 export const chartsOf = (page: Page): Promise<Record<string, ExposedChart>> =>
   page.evaluate(
@@ -81,7 +84,7 @@ export const chartsOf = (page: Page): Promise<Record<string, ExposedChart>> =>
 export async function lineOf(page: Page, key: string, points = 1): Promise<ExposedChart['lines'][string]> {
   const line = async (): Promise<ExposedChart['lines'][string] | undefined> =>
     Object.values((await chartsOf(page))[key]?.lines ?? {})[0]
-  await expect.poll(async () => (await line())?.points ?? 0, { timeout: 20_000 }).toBeGreaterThanOrEqual(points)
+  await soon(async () => (await line())?.points ?? 0).toBeGreaterThanOrEqual(points)
   return (await line())!
 }
 
@@ -95,7 +98,7 @@ export async function addressOf(running: Running, stateDir: string): Promise<str
       return null
     }
   }
-  await expect.poll(read, { timeout: 20_000 }).not.toBeNull()
+  await soon(read).not.toBeNull()
   return read()!
 }
 

@@ -63,8 +63,14 @@ function useLoaded(): void {
     const stop = effect(() => {
       const isFirst = listed.peek() === null
       void [level.value, search.value, pages.value, eventsVersion.value, shown.value.map(({ run }) => run).join()]
-      clearTimeout(timer)
-      timer = setTimeout(() => void load(), isFirst ? 0 : PAUSE_MS)
+      // What comes without end must not put it off for ever.
+      timer ??= setTimeout(
+        () => {
+          timer = undefined
+          void load()
+        },
+        isFirst ? 0 : PAUSE_MS,
+      )
     })
     return () => {
       stop()

@@ -8,7 +8,7 @@ import { server, shown } from '../state/runs.ts'
 import { TABS, type Tab } from '../state/hash.ts'
 import { choose, view } from '../state/view.ts'
 
-const NAMES: Readonly<Record<Tab, string>> = {
+export const TAB_NAMES: Readonly<Record<Tab, string>> = {
   charts: 'Charts',
   runs: 'Runs',
   timeline: 'Timeline',
@@ -39,7 +39,7 @@ export function TopBar({ showKeys }: { showKeys: () => void }): JSX.Element {
               choose({ tab })
             }}
           >
-            {NAMES[tab]}
+            {TAB_NAMES[tab]}
           </a>
         ))}
       </nav>
