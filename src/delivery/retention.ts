@@ -139,6 +139,7 @@ export class Retention {
         journal.drop(STEP_BYTES)
         await this.#pause()
       }
+      if (!this.#stopped) journal.forgetEvents()
       while (!this.#stopped && journal.vacuum(STEP_PAGES) > 0) await this.#pause()
     } finally {
       journal.close()

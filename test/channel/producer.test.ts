@@ -1,9 +1,9 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { CHUNK_POINTS, columnsOf } from '../../src/channel/chunk.ts'
-import type { ToDelivery } from '../../src/channel/messages.ts'
+import type { EventRow, ToDelivery } from '../../src/channel/messages.ts'
 import { Channel, type WhenFull } from '../../src/channel/channel.ts'
-import { COUNTERS, Counters, dropped, POINTS } from '../../src/telemetry/counters.ts'
+import { COUNTERS, Counters, dropped, EVENTS_CHANNEL_FULL, EVENTS_OF, POINTS } from '../../src/telemetry/counters.ts'
 
 /** A port that keeps what it is sent; `giveBack` returns buffers as the journal does. */
 function channel(capacity: number, whenFull: WhenFull) {
@@ -113,5 +113,79 @@ describe('the channel', () => {
     producer.post({ kind: 'end', status: 'FINISHED', time: 0 })
     expect(sent).toEqual([])
     expect(counters.values[dropped('channel_full')]).toBe(1)
+  })
+})
+
+const MB = 1 << 20
+
+/** An event of some 2 MB; `put` gives as many to a producer, and `made` how many of them were made. */
+function events(producer: ReturnType<typeof channel>['producer']) {
+  const row: EventRow = { time: 1, level: 'ERROR', target: '', message: 'x'.repeat(MB), step: null, fields: '{}' }
+  const found = {
+    made: 0,
+    put: (count: number): void => {
+      for (let i = 0; i < count; i += 1)
+        producer.event('ERROR', () => {
+          found.made += 1
+          return row
+        })
+    },
+  }
+  return found
+}
+
+const eventsOf = (sent: readonly ToDelivery[]): number =>
+  sent.reduce((sum, message) => sum + (message.kind === 'events' ? message.events.length : 0), 0)
+
+const barrierOf = (sent: readonly ToDelivery[]): number =>
+  sent.findLast((message) => message.kind === 'barrier')?.id ?? 0
+
+describe('events in the channel', () => {
+  it('take 8 MB until they are committed; beyond that they are counted, and not even made', async () => {
+    const { sent, shared, producer, counters } = channel(2000, 'drop-newest')
+    const found = events(producer)
+    const { put } = found
+    put(5)
+    expect([shared.isFull, shared.takesEvents, found.made]).toEqual([true, false, 4])
+    expect([counters.values[EVENTS_OF.ERROR], counters.values[EVENTS_CHANNEL_FULL]]).toEqual([1, 1])
+    producer.flush()
+    expect(eventsOf(sent)).toBe(4)
+    const room = Promise.withResolvers<void>()
+    shared.whenRoom(room.resolve)
+    shared.committed(barrierOf(sent), true)
+    await room.promise
+    expect([shared.isFull, shared.takesEvents]).toEqual([false, true])
+    put(1)
+    producer.flush()
+    expect(eventsOf(sent)).toBe(5)
+  })
+
+  it.each<[string, WhenFull]>([
+    ['a file, which is read later', 'block'],
+    ['a request, which is taken whole', 'drop-newest'],
+  ])('of %s are never dropped, and nothing more is read meanwhile', (_, whenFull) => {
+    const { sent, shared, producer, counters } = channel(2000, whenFull)
+    const { put } = events(producer)
+    if (whenFull === 'block') put(6)
+    else shared.whole(() => put(6))
+    producer.flush()
+    expect([eventsOf(sent), counters.values[EVENTS_CHANNEL_FULL], shared.isFull]).toEqual([6, 0, true])
+  })
+
+  it('leave by themselves, without a chunk before it is full', async () => {
+    const { sent, producer } = channel(2000, 'drop-newest')
+    events(producer).put(1)
+    producer.touch()
+    await expect.poll(() => eventsOf(sent)).toBe(1)
+    expect(sent.map(({ kind }) => kind)).toEqual(['events', 'barrier'])
+  })
+
+  it('of a closed channel are counted', () => {
+    const { sent, shared, producer, counters } = channel(2000, 'drop-newest')
+    events(producer).put(1)
+    shared.close()
+    events(producer).put(1)
+    producer.flush()
+    expect([sent, counters.values[EVENTS_CHANNEL_FULL]]).toEqual([[], 1])
   })
 })
