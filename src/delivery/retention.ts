@@ -128,7 +128,7 @@ export class Retention {
     this.#isLimitSaid = total > maxBytes
   }
 
-  /** Drops the points and spans of a journal, a piece at a time. @returns the bytes that it has given back */
+  /** Drops the points, spans and events of a journal, a piece at a time. @returns the bytes that it has given back */
   async #empty({ status, bytes, hasRows: isNews }: Found): Promise<number> {
     if (!isNews && bytes < EMPTY_BYTES) return 0
     const taken = this.#take(status.journal)

@@ -85,7 +85,8 @@ const sizeOf = ({ name, text }: Entry): number => Buffer.byteLength(JSON.stringi
 function fieldsText(event: TracingEvent, written: AsWritten): string {
   const all = [...ownFields(event, written)]
   const entries = all.slice(0, MAX_NAMES).map(([name, value]) => ({ name, value, text: jsonText(name, value) }))
-  let room = MAX_FIELDS - '{}'.length
+  // Each has a comma behind it, and the last one the other brace.
+  let room = MAX_FIELDS - '{'.length
   if (all.length === entries.length && entries.reduce((sum, entry) => sum + sizeOf(entry), 0) <= room)
     return `{${entries.map(memberOf).join(',')}}`
   room -= CUT_MARK.length
@@ -137,12 +138,13 @@ function* ownFields(event: TracingEvent, written: AsWritten): Generator<[name: s
 }
 
 function isOfFormat({ wrapperNames }: TracingEvent, line: Fields, name: string): boolean {
-  if (TRACES[name]?.(line) === true) return false
+  if (Object.hasOwn(WORTH_KEEPING, name) && WORTH_KEEPING[name]!(line)) return false
   return LEVEL_NAMES.has(name) || isNoParam(name, line) || (wrapperNames.includes(name) && isFields(line[name]))
 }
 
-/** Where loggers put the trace of an exception under names that are else their own: zap, and loguru behind its text. */
-const TRACES: Readonly<Record<string, (line: Fields) => boolean>> = {
+/** What is no param, but tells what has happened: zap's trace, and that of loguru, which stands behind its text. */
+const WORTH_KEEPING: Readonly<Record<string, (line: Fields) => boolean>> = {
   stacktrace: () => true,
-  text: ({ record }) => isFields(record) && isFields(record['exception']),
+  event: () => true,
+  text: ({ record }) => !isFields(record) || isFields(record['exception']),
 }
