@@ -1,5 +1,5 @@
 import type { Counters } from '../telemetry/counters.ts'
-import { dropped, EVENTS_CHANNEL_FULL, EVENTS_OF } from '../telemetry/counters.ts'
+import { dropped, EVENTS_CHANNEL_FULL, EVENTS_OF, NUMBERS, POINTS } from '../telemetry/counters.ts'
 import type { Channel } from './channel.ts'
 import { CHUNK_POINTS, columnsOf, type Columns } from './chunk.ts'
 import type { EventLevel, EventRow, PackedSpans, RunMessage } from './messages.ts'
@@ -105,7 +105,7 @@ export class ChannelProducer {
   flush(): void {
     if (this.#channel.isClosed) return
     if (this.#events.length > 0) this.#sendEvents()
-    const counts = this.#counters.take()
+    const counts = this.#takeCounts()
     if (this.#buffer !== null && this.#count > 0) {
       const buffer = this.#buffer
       this.#channel.send({ kind: 'points', run: this.run, buffer, count: this.#count, counts }, [buffer])
@@ -123,6 +123,20 @@ export class ChannelProducer {
     this.#columns = null
     this.#count = 0
     this.#events = []
+  }
+
+  /**
+   * The counts that go with the open chunk, or alone. It may be full in the middle of an event whose points are not counted
+   * yet: they are now, and taken off what comes, so that whatever is committed adds up, also where the process dies then.
+   */
+  #takeCounts(): Float64Array | null {
+    const { values } = this.#counters
+    const ahead = this.#count + values[CHANNEL_FULL]! - values[POINTS]!
+    if (ahead === 0) return this.#counters.take()
+    for (const counter of [NUMBERS, POINTS]) this.#counters.add(counter, ahead)
+    const counts = this.#counters.take()
+    for (const counter of [NUMBERS, POINTS]) this.#counters.add(counter, -ahead)
+    return counts
   }
 
   #sendEvents(): void {

@@ -3,7 +3,19 @@ import { describe, expect, it } from 'vitest'
 import { CHUNK_POINTS, columnsOf } from '../../src/channel/chunk.ts'
 import type { EventRow, ToDelivery } from '../../src/channel/messages.ts'
 import { Channel, type WhenFull } from '../../src/channel/channel.ts'
-import { COUNTERS, Counters, dropped, EVENTS_CHANNEL_FULL, EVENTS_OF, POINTS } from '../../src/telemetry/counters.ts'
+import {
+  COUNTERS,
+  Counters,
+  dropped,
+  EVENTS_CHANNEL_FULL,
+  EVENTS_OF,
+  NUMBERS,
+  POINTS,
+  skipped,
+} from '../../src/telemetry/counters.ts'
+
+const NO_STEP = skipped('no_step')
+const CHANNEL_FULL = dropped('channel_full')
 
 /** A port that keeps what it is sent; `giveBack` returns buffers as the journal does. */
 function channel(capacity: number, whenFull: WhenFull) {
@@ -82,6 +94,33 @@ describe('the channel', () => {
           if (whenFull === 'block') expect(got.dropped).toBe(0)
         },
       ),
+      { numRuns: 60 },
+    )
+  })
+
+  it('sends counts that add up with each chunk, though it is full in the middle of an event that is counted behind it', () => {
+    fc.assert(
+      fc.property(fc.array(fc.integer({ min: 1, max: 1500 }), { maxLength: 20 }), fc.boolean(), (events, isFlushed) => {
+        const { sent, producer, counters } = channel(3000, 'drop-newest')
+        for (const points of events) {
+          for (let i = 0; i < points; i += 1) producer.offer(0, i, i, i)
+          counters.add(NUMBERS, points + 1)
+          counters.add(POINTS, points)
+          counters.add(NO_STEP, 1)
+          if (isFlushed) producer.flush()
+        }
+        producer.flush()
+        const sums = new Float64Array(COUNTERS.length)
+        for (const message of sent) {
+          if (message.kind !== 'points' && message.kind !== 'counts') continue
+          const { counts } = message
+          expect(counts![POINTS]).toBe((message.kind === 'points' ? message.count : 0) + counts![CHANNEL_FULL]!)
+          expect(counts![NUMBERS]).toBe(counts![POINTS]! + counts![NO_STEP]!)
+          counts!.forEach((n, i) => (sums[i]! += n))
+        }
+        const all = events.reduce((sum, points) => sum + points, 0)
+        expect([sums[POINTS], sums[NUMBERS], sums[NO_STEP]]).toEqual([all, all + events.length, events.length])
+      }),
       { numRuns: 60 },
     )
   })
