@@ -4,7 +4,7 @@ import { isFields, type AsWritten, type Fields, type TracingEvent } from './even
 import { isShadowed, prefixOf, stepOf } from './fields.ts'
 import { LEVEL_FIELDS } from './level.ts'
 import { isClientNoise, isNoParam } from './noise.ts'
-import { jsonText, withoutSecrets } from './params.ts'
+import { jsonText, TOO_DEEP, withoutSecrets } from './params.ts'
 import type { Rules } from './rules.ts'
 
 /** Bytes of UTF-8 that are kept of each text of an event; the JSON of its fields may have as many as a message. */
@@ -84,7 +84,7 @@ const sizeOf = ({ name, text }: Entry): number => Buffer.byteLength(JSON.stringi
 /** The event's own fields as JSON. Where they are too long, those go first that are short; each has its share. */
 function fieldsText(event: TracingEvent, written: AsWritten): string {
   const all = [...ownFields(event, written)]
-  const entries = all.slice(0, MAX_NAMES).map(([name, value]) => ({ name, value, text: jsonText(name, value) }))
+  const entries = all.slice(0, MAX_NAMES).map(([name, value]) => ({ name, value, text: memberText(name, value) }))
   // Each has a comma behind it, and the last one the other brace.
   let room = MAX_FIELDS - '{'.length
   if (all.length === entries.length && entries.reduce((sum, entry) => sum + sizeOf(entry), 0) <= room)
@@ -100,6 +100,11 @@ function fieldsText(event: TracingEvent, written: AsWritten): string {
   }
   const members = entries.flatMap((entry) => kept.get(entry) ?? [])
   return `{${members.join(',')}${CUT_MARK.slice(members.length === 0 ? 1 : 0)}}`
+}
+
+function memberText(name: string, value: unknown): string {
+  const text = jsonText(name, value)
+  return text === TOO_DEEP ? JSON.stringify(text) : text
 }
 
 const memberOf = ({ name, text }: Entry): string => `${JSON.stringify(name)}:${text}`
