@@ -63,7 +63,7 @@ const spanLine = ({ spanAccount, journaled }: RunStatus): string =>
 const eventLine = ({ eventAccount: { received, journaled, notKept, dropped } }: RunStatus): string => {
   const lost = Object.values(dropped).reduce((sum, n) => sum + n, 0)
   return (
-    `  WARN, ERROR ${number(received)} events = ${number(journaled)} journaled` +
+    `  events     ${number(received)} of level WARN or ERROR = ${number(journaled)} journaled` +
     `${notKept === 0 ? '' : ` (${number(notKept)} not kept)`}${lost === 0 ? '' : ` + ${number(lost)} dropped`}`
   )
 }

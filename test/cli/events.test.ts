@@ -40,7 +40,7 @@ describe('events of level WARN and ERROR', () => {
       }
       expect(rowsOf(run!.journal)).toEqual(Array.from({ length: 200 }, row))
       const { stdout } = await spanbridge(['status', '--state-dir', stateDir])
-      expect(stdout.toString()).toContain('WARN, ERROR 200 events = 200 journaled\n')
+      expect(stdout.toString()).toContain('events     200 of level WARN or ERROR = 200 journaled\n')
     },
   )
 

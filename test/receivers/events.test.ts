@@ -203,6 +203,7 @@ describe('a line of level ERROR that is too long', () => {
       level: 'ERROR',
       message: `password=${secret}`,
       deep: [{ password: secret, x: 'x'.repeat(5000) }],
+      note: `https://me:hunter2@h ${'x'.repeat(5000)}`,
     })
     expect(JSON.stringify(row)).not.toContain('hunter2')
   })
