@@ -65,8 +65,10 @@ describe('events of level WARN and above', () => {
 
   it('keep their numbers when a commit fails and is tried again', () => {
     const journal = createJournal()
-    journal.run(`CREATE TRIGGER full BEFORE INSERT ON events BEGIN SELECT RAISE(FAIL, 'disk is full'); END`)
+    journal.run(`CREATE TRIGGER full BEFORE INSERT ON params BEGIN SELECT RAISE(FAIL, 'disk is full'); END`)
     journal.addEvents(rows(1, 2))
+    // What comes behind the events fails.
+    journal.addParams([['a', 'b']])
     expect(() => journal.commit()).toThrow('disk is full')
     expect([journal.events, journal.isDirty]).toEqual([0, true])
     journal.run('DROP TRIGGER full')
