@@ -34,9 +34,15 @@ export function checkHost(request: IncomingMessage, { host }: Guard): void {
   throw new PageRefusal(403, `expected a Host header of this machine (127.0.0.1 or localhost), got '${shown}'`)
 }
 
+/** The port that a browser knows, which is another one through a tunnel: its cookies are told apart by that. */
+export const portOf = (request: IncomingMessage, { port }: Guard): number =>
+  Number(/:(\d{1,5})$/.exec(request.headers.host ?? '')?.[1] ?? port)
+
 /** @returns how the token was shown; null: not at all, or a wrong one */
-export function shownToken(request: IncomingMessage, { token, port }: Guard): 'bearer' | 'cookie' | null {
+export function shownToken(request: IncomingMessage, guard: Guard): 'bearer' | 'cookie' | null {
   const { authorization, cookie } = request.headers
+  const { token } = guard
+  const port = portOf(request, guard)
   if (authorization !== undefined) return isSame(authorization, `Bearer ${token}`) ? 'bearer' : null
   const name = `${cookieName(port)}=`
   const wanted = cookieValue(token, port)
@@ -55,7 +61,7 @@ export function checkOrigin(request: IncomingMessage, by: 'bearer' | 'cookie'): 
   const site = request.headers['sec-fetch-site']
   const isOurs = site === undefined || site === 'same-origin' || site === 'none'
   const { origin, host } = request.headers
-  const isElsewhere = origin !== undefined && origin !== `http://${host}`
+  const isElsewhere = origin !== undefined && origin.replace(/^https?:\/\//, '') !== host
   if (!isOurs || (isElsewhere && !READS.has(request.method!)))
     throw new PageRefusal(403, `expected a request of the page itself, got one of ${origin ?? `another (${site})`}`)
   if (READS.has(request.method!) || by === 'bearer' || site === 'same-origin') return

@@ -13,8 +13,8 @@ const MAX_POINTS = 10_000
 const MAX_EVENTS = 200
 /** Numbers of one run are read this long at a time, so that others have their turn. */
 const READ_MS = 20
-/** A page asks for the state and then begins to listen: what changed in between it hears of. */
-const JUST_MS = 10_000
+/** A page asks for the state, for its charts, and then begins to listen: what changed in between it hears of. */
+const BETWEEN_MS = 60_000
 
 /** A run whose points somebody wants. */
 interface Watched {
@@ -49,19 +49,23 @@ export class LiveHub {
   #timer: NodeJS.Timeout | null = null
   #changed = new Set<string>()
   #gone = new Set<string>()
+  /** When each was noticed, in monotonic milliseconds. */
   readonly #changedAt = new Map<string, number>()
+  readonly #goneAt = new Map<string, number>()
+  /** When the state was asked for lately. */
+  #statesAt: number[] = []
   #accountsAt = -Infinity
 
   constructor(options: LiveOptions) {
     this.#options = options
   }
 
-  /** `after`, in the order of the runs, are sequence numbers; null or none: from now on. */
-  join(stream: EventStream, runs: readonly string[], after: readonly (number | null)[]): void {
+  /** `after`, in the order of the runs, tells how far each is known; what is missing there: from now on. */
+  join(stream: EventStream, runs: readonly string[], after: readonly Position[]): void {
     const watched = runs.map((run, i) => ({
       run,
-      after: after[i] ?? null,
-      lastEvent: null,
+      after: after[i]?.point ?? null,
+      lastEvent: after[i]?.event ?? null,
       known: new Set<number>(),
       reloadAt: -Infinity,
       isBroken: false,
@@ -69,25 +73,32 @@ export class LiveHub {
     const reader = { stream, watched }
     stream.onClose(() => this.#leave(reader))
     stream.send('hello', this.#options.hello())
-    const since = performance.now() - JUST_MS
-    const justChanged = [...this.#changedAt].filter(([, at]) => at > since).map(([run]) => run)
-    if (this.#readers.size > 0 && justChanged.length > 0) this.#sendAccounts([reader], justChanged, [])
+    this.#tellSinceState(reader)
     this.#readers.add(reader)
     this.#timer ??= setInterval(() => this.look(), LOOK_MS)
     this.look()
   }
 
+  /** Somebody has got the state as it is now. */
+  stateAsked(): void {
+    const now = performance.now()
+    this.#statesAt = [...this.#statesAt.filter((at) => at > now - BETWEEN_MS), now]
+  }
+
   /** What others have found when they looked: each change is told of once. */
   noticed({ changed, gone }: { changed: readonly string[]; gone: readonly string[] }): void {
+    const now = performance.now()
     for (const run of changed) {
-      this.#changed.add(run)
+      this.#goneAt.delete(run)
+      this.#changedAt.set(run, now)
       this.#gone.delete(run)
-      this.#changedAt.set(run, performance.now())
+      if (this.#readers.size > 0) this.#changed.add(run)
     }
     for (const run of gone) {
-      this.#gone.add(run)
-      this.#changed.delete(run)
       this.#changedAt.delete(run)
+      this.#goneAt.set(run, now)
+      this.#changed.delete(run)
+      if (this.#readers.size > 0) this.#gone.add(run)
     }
   }
 
@@ -117,6 +128,15 @@ export class LiveHub {
     if (this.#readers.size > 0 || this.#timer === null) return
     clearInterval(this.#timer)
     this.#timer = null
+  }
+
+  /** Which state a reader has is not known: the oldest that it may be is assumed. */
+  #tellSinceState(reader: Reader): void {
+    const since = this.#statesAt.find((at) => at > performance.now() - BETWEEN_MS) ?? Infinity
+    const behind = (times: ReadonlyMap<string, number>): string[] =>
+      [...times].filter(([, at]) => at > since).map(([run]) => run)
+    const [changed, gone] = [behind(this.#changedAt), behind(this.#goneAt)]
+    if (changed.length + gone.length > 0) this.#sendAccounts([reader], changed, gone)
   }
 
   #tellAccounts(): void {
@@ -174,7 +194,7 @@ export class LiveHub {
     reader.stream.send('reload', data, positionsOf(reader))
   }
 
-  #tellEvents({ stream }: Reader, watched: Watched, history: RunHistory): void {
+  #tellEvents(reader: Reader, watched: Watched, history: RunHistory): void {
     if (watched.lastEvent === null) {
       watched.lastEvent = history.events({ limit: 1 }).rows[0]?.sequence ?? 0
       return
@@ -183,7 +203,7 @@ export class LiveHub {
     if (rows.length === 0) return
     watched.lastEvent = rows.at(-1)!.sequence
     const data: Live['events'] = { run: watched.run, rows }
-    stream.send('events', data)
+    reader.stream.send('events', data, positionsOf(reader))
   }
 
   /** Null: it is gone, or cannot be read. */
@@ -196,12 +216,21 @@ export class LiveHub {
   }
 }
 
+/** How far a reader has got in one run: sequence numbers of the last point and event, null where it has not said. */
+export interface Position {
+  point: number | null
+  event: number | null
+}
+
 /** How far a reader has got, in the order of its runs; it shows that when it comes again. */
-const positionsOf = ({ watched }: Reader): string => watched.map(({ after }) => after ?? '').join(',')
+const positionsOf = ({ watched }: Reader): string =>
+  watched.map(({ after, lastEvent }) => `${after ?? ''}:${lastEvent ?? ''}`).join(',')
 
 /** The other way round. Null: that was not written by us. */
-export function positionsIn(id: string | undefined, count: number): (number | null)[] | null {
-  const parts = (id ?? '').split(',')
-  if (id === undefined || parts.length !== count || !parts.every((part) => /^\d*$/.test(part))) return null
-  return parts.map((part) => (part === '' ? null : Number(part)))
+export function positionsIn(id: string | undefined, count: number): Position[] | null {
+  const parts = (id ?? '').split(',').map((part) => /^(\d*):(\d*)$/.exec(part))
+  if (id === undefined || parts.length !== count || parts.includes(null)) return null
+  const numberIn = (text: string | undefined): number | null =>
+    text === undefined || text === '' ? null : Number(text)
+  return parts.map((part) => ({ point: numberIn(part![1]), event: numberIn(part![2]) }))
 }

@@ -80,7 +80,8 @@ async function caughtUp({ store, isGone }: Call, run: string): Promise<RunHistor
 
 function state(call: Call): State {
   asked(call)
-  const { store, serving, now } = call
+  const { store, hub, serving, now } = call
+  hub.stateAsked()
   return { ...serving, now: now(), runs: store.runs(), unreadable: store.unreadable() }
 }
 
@@ -118,7 +119,7 @@ function live(call: Call): undefined {
     throw expected('an after for each run, or none', `${after.length} for ${runs.length} runs`)
   asked(call)
   for (const run of runs) store.summary(run)
-  hub.join(stream(), runs, positionsIn(lastEventId, runs.length) ?? after)
+  hub.join(stream(), runs, positionsIn(lastEventId, runs.length) ?? after.map((point) => ({ point, event: null })))
   return undefined
 }
 

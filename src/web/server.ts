@@ -2,7 +2,7 @@ import { createServer, type IncomingMessage, type Server, type ServerResponse } 
 import type { Socket } from 'node:net'
 import { DamagedJournal } from '../journal/damage.ts'
 import { UnknownRun, type Store } from '../store/store.ts'
-import { checkHost, checkOrigin, shownToken, typeOf, WITHOUT_TOKEN, type Guard } from './guard.ts'
+import { checkHost, checkOrigin, portOf, shownToken, typeOf, WITHOUT_TOKEN, type Guard } from './guard.ts'
 import { LiveHub } from './live.ts'
 import type { PageFiles } from './page-files.ts'
 import { Query } from './query.ts'
@@ -124,7 +124,8 @@ export class PageServer {
 
   /** `/?token=T`: the token becomes a cookie and leaves the address. */
   #letIn(search: string, response: ServerResponse): void {
-    const { token, port } = this.#options.guard
+    const { token } = this.#options.guard
+    const port = portOf(response.req, this.#options.guard)
     const params = new URLSearchParams(search)
     if (!isSame(params.getAll('token').join(','), token)) throw new PageRefusal(401, WITHOUT_TOKEN)
     params.delete('token')

@@ -18,11 +18,12 @@ export class EventStream {
       'cache-control': 'no-store',
       'x-accel-buffering': 'no',
     })
-    response.write(`retry: ${RETRY_MS}\n\n`)
+    if (response.req.method === 'HEAD') response.end()
+    else response.write(`retry: ${RETRY_MS}\n\n`)
   }
 
   get isOpen(): boolean {
-    return !this.#response.destroyed
+    return !this.#response.destroyed && !this.#response.writableEnded
   }
 
   onClose(then: () => void): void {

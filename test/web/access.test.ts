@@ -29,6 +29,19 @@ it('the address with the token lets a browser in, and the token leaves the addre
   expect((await get(place, '/api/v1/state', { bare: true, headers: { cookie: cookie! } })).status).toBe(200)
 })
 
+it('through a tunnel the cookie is that of the port at which the browser is', async () => {
+  const place = await withPage()
+  const host = 'localhost:8080'
+  const { headers } = await get(place, `/?token=${TOKEN}`, { bare: true, headers: { host } })
+  const cookie = String(headers['set-cookie']).split(';')[0]!
+  expect(cookie).toBe(`${cookieName(8080)}=${cookieValue(TOKEN, 8080)}`)
+  const own = { cookie, host, origin: `http://${host}`, 'sec-fetch-site': 'same-origin' }
+  const sent = { method: 'PATCH', bare: true, body: '{"archived":true}' } as const
+  expect((await get(place, '/', { bare: true, headers: own })).status).toBe(200)
+  const json = { 'content-type': 'application/json' }
+  expect((await get(place, '/api/v1/runs/01A', { ...sent, headers: { ...own, ...json } })).status).toBe(200)
+})
+
 it('without the token nothing is shown, and one sentence tells where it is', async () => {
   const place = await withPage()
   const paths = [

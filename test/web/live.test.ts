@@ -28,7 +28,7 @@ it('says hello first, then what changes: accounts of all runs, points of those t
   new FilledJournal({ run: '01B' }, join(stateDir, '01B.sqlite')).points([{ step: 1 }])
   await until(() => live.of('points').length)
   const [{ data, id }] = live.of('points') as [any]
-  expect(id).toBe('3')
+  expect(id).toBe('3:0')
   expect(data).toMatchObject({
     run: '01A',
     upTo: 3,
@@ -73,6 +73,31 @@ it('a reader that comes again misses nothing and hears nothing twice', async () 
   const again = listen(place, '?run=01A&after=1', { 'last-event-id': first.of('points')[0]!.id! })
   await until(() => again.of('points').length)
   expect(again.of('points')[0]!.data.series[0].steps).toEqual([4, 5, 6])
+})
+
+it('a page hears of what changed after it asked for the state and before it listened, and of nothing else', async () => {
+  const { filled, stateDir, ...place } = await withRun()
+  const other = new FilledJournal({ run: '01B' }, join(stateDir, '01B.sqlite'))
+  other.points(times(1))
+  // What the list shows of each run is read.
+  while (place.store.refresh().changed.length > 0);
+  await get(place, '/api/v1/state')
+  const unchanged = listen(place, '')
+  await until(() => unchanged.of('hello').length)
+  unchanged.close()
+  await until(() => place.server.connections === 0)
+  filled.points(times(1))
+  await get(place, '/api/v1/runs/01A')
+  const live = listen(place, '')
+  await until(() => live.of('runs').length)
+  expect(live.of('runs')[0]!.data.changed.map(({ run }: { run: string }) => run)).toEqual(['01A'])
+  expect(unchanged.of('runs')).toEqual([])
+})
+
+it('HEAD is answered at once', async () => {
+  const { filled: _, ...place } = await withRun()
+  const { status, headers } = await get(place, '/api/v1/live', { method: 'HEAD' })
+  expect([status, headers['content-type']]).toEqual([200, 'text/event-stream; charset=utf-8'])
 })
 
 it('without a position points are sent from now on; an odd one that comes back is passed over', async () => {
