@@ -107,7 +107,14 @@ export async function startWithPage(
   [verb, ...rest]: readonly string[],
   { stateDir = temporaryDirectory(), port = 0 }: { stateDir?: string; port?: number } = {},
 ): Promise<{ running: Running; stateDir: string; url: string }> {
-  const running = start(SPANBRIDGE, [verb!, '--state-dir', stateDir, '--web-listen', `127.0.0.1:${port}`, ...rest])
+  const running = start(SPANBRIDGE, [
+    verb ?? 'run',
+    '--state-dir',
+    stateDir,
+    '--web-listen',
+    `127.0.0.1:${port}`,
+    ...rest,
+  ])
   return { running, stateDir, url: await addressOf(running, stateDir) }
 }
 
