@@ -57,7 +57,7 @@ describe('values', () => {
     expect([Number.NaN, Infinity, -Infinity].map((value) => shortValue(value))).toEqual(['NaN', '+∞', '−∞'])
   })
   it('of time have the two units that matter', () => {
-    expect([420, 12_000, 185_000, 7_800_000].map(duration)).toEqual(['0.42 s', '12 s', '3 min 05 s', '2 h 10 min'])
+    expect([420, 12_000, 185_000, 7_800_000].map(duration)).toEqual(['420 ms', '12 s', '3 min 05 s', '2 h 10 min'])
   })
 })
 
@@ -106,13 +106,13 @@ describe('the address', () => {
       marks: false,
       zoom: [-5, 1e6] as const,
       large: 'trainer/a,b',
-      step: 0,
+      mark: { run: 'A', time: 1.7e12, step: 0 },
     }
     expect(readHash(`#${writeHash(view)}`)).toEqual(view)
     expect(writeHash(START)).toBe('')
   })
   it('is as at the start where it makes no sense', () => {
-    expect(readHash('#tab=x&axis=y&zoom=3,1&smooth=NaN&step=')).toEqual(START)
+    expect(readHash('#tab=x&axis=y&zoom=3,1&smooth=NaN&mark=,5')).toEqual(START)
   })
 })
 

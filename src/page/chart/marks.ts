@@ -1,22 +1,32 @@
 import type { Axis } from '../../web/api.ts'
 import { eventsOf } from '../state/events.ts'
+import type { Mark } from '../state/hash.ts'
 import { startOf } from '../state/runs.ts'
-import type { SceneOptions } from './scene.ts'
+import { nearest } from './nearest.ts'
+import type { DrawnLine, SceneOptions } from './scene.ts'
 
-/** Events of the runs that are shown, as marks at the foot of charts; and the step that was jumped to. */
+/** Where a line was at a moment: series of one run may count different things as steps, and share only the time. */
+function placeAt(axis: Axis, line: DrawnLine, time: number): number | null {
+  if (axis === 'time') return time
+  if (axis === 'relative') return time - startOf(line.run)
+  return line.steps[nearest(line.times, time)] ?? null
+}
+
+/** Events of the runs that are shown, as marks at the foot of a chart; and the moment that was jumped to. */
 export function marksOf(
-  runs: readonly string[],
+  lines: readonly DrawnLine[],
   axis: Axis,
   withEvents: boolean,
-  step: number | null,
+  mark: Mark | null,
 ): SceneOptions['marks'] {
   const marks: SceneOptions['marks'][number][] = []
-  if (step !== null && axis === 'step') marks.push({ at: step, kind: 'place' })
-  for (const run of withEvents ? runs : []) {
-    for (const row of eventsOf(run)) {
-      const at = axis === 'step' ? row.step : axis === 'time' ? row.time : row.time - startOf(run)
-      if (at !== null) marks.push({ at, kind: row.level })
+  for (const line of lines) {
+    for (const { time, level } of withEvents ? eventsOf(line.run) : []) {
+      const at = placeAt(axis, line, time)
+      if (at !== null) marks.push({ at, kind: level })
     }
+    const at = mark?.run === line.run ? placeAt(axis, line, mark.time) : null
+    if (at !== null) marks.push({ at, kind: 'place' })
   }
   return marks
 }

@@ -6,6 +6,7 @@ import { count, counted } from './format.ts'
 import { FONT_SIZE, frameOf, paint, scalesOf, ticksOf, type Frame, type Ticks } from './paint.ts'
 import { buildScene, type Scene } from './scene.ts'
 import { marksOf } from './marks.ts'
+import { nearest } from './nearest.ts'
 
 /** What a card says beside its picture. */
 export interface PlotNote {
@@ -79,7 +80,7 @@ export class Plot {
   /** Asks for what is missing, and draws what is there. */
   draw(): void {
     if (!this.isSeen || this.width === 0 || document.hidden) return
-    const { axis, zoom, smoothing, log, clip, marks, step } = view.peek()
+    const { axis, zoom, smoothing, log, clip, marks, mark } = view.peek()
     const runs = shown.peek().map(({ run }) => run)
     const lines = linesOf(this.key)
     lines.want({ runs: runs.filter((run) => seriesOf.get(run)?.has(this.key)), axis, zoom, width: this.width - 50 })
@@ -92,7 +93,7 @@ export class Plot {
       log,
       clip,
       looks: looks.peek(),
-      marks: marksOf(runs, axis, marks, step),
+      marks: marksOf(drawn, axis, marks, mark),
       thresholds: first?.thresholds ?? null,
     })
     this.ticks = ticksOf(this.scene, this.width, this.height)
@@ -188,17 +189,4 @@ export class Plot {
       ]
     })
   }
-}
-
-/** Index of the place that is nearest, in places that are in order; -1 without any. */
-export function nearest(places: readonly number[], wanted: number): number {
-  let low = 0
-  let high = places.length - 1
-  while (low < high) {
-    const middle = (low + high) >> 1
-    if (places[middle]! < wanted) low = middle + 1
-    else high = middle
-  }
-  const below = low - 1
-  return below >= 0 && wanted - places[below]! <= places[low]! - wanted ? below : places.length === 0 ? -1 : low
 }

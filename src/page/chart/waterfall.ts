@@ -119,7 +119,7 @@ function paintSpan(
   pen.globalAlpha = 0.24
   pen.fillRect(x, y, width, ROW - 3)
   pen.globalAlpha = 1
-  pen.fillRect(x, y, Math.min(2.5, width), ROW - 3)
+  pen.fillRect(x, y, Math.min(2.5, width / 3), ROW - 3)
   if (view.selected === idOf(span)) {
     pen.strokeStyle = theme.text
     pen.lineWidth = 2

@@ -1,4 +1,5 @@
 import type { JSX } from 'preact'
+import { connection } from '../state/live.ts'
 
 const SHAPES: Readonly<Record<string, string>> = {
   running: 'M5 3.2v9.6L13 8z',
@@ -9,10 +10,14 @@ const SHAPES: Readonly<Record<string, string>> = {
 }
 
 /** What became of a run: a word and a shape, so that it does not hang on the colour. */
-export function Status({ status, short = false }: { status: string; short?: boolean }): JSX.Element {
+export function Status(props: { status: string; short?: boolean }): JSX.Element {
+  const { short = false } = props
+  // Nobody knows what became of a run since its daemon went silent.
+  const isStale = connection.value.state === 'gone' && props.status === 'running'
+  const status = isStale ? 'was running' : props.status
   const isFilled = status === 'running' || status === 'killed'
   return (
-    <span class={`status ${status}`} title={short ? status : undefined}>
+    <span class={`status ${isStale ? '' : status}`} title={short ? status : undefined}>
       <svg class="icon" viewBox="0 0 16 16" aria-hidden="true">
         <path d={SHAPES[status] ?? SHAPES['interrupted']} fill={isFilled ? 'currentColor' : 'none'} />
       </svg>

@@ -20,7 +20,16 @@ export interface View {
   zoom: readonly [number, number] | null
   /** Key of the chart that has the whole width. */
   large: string | null
-  /** Step that was jumped to. */
+  /** What was jumped to. */
+  mark: Mark | null
+}
+
+/** A moment of a run. Charts show it where the run was then: their steps may count different things. */
+export interface Mark {
+  run: string
+  /** UTC ms. */
+  time: number
+  /** Its own step, for people. */
   step: number | null
 }
 
@@ -35,7 +44,7 @@ export const START: View = {
   marks: true,
   zoom: null,
   large: null,
-  step: null,
+  mark: null,
 }
 
 const AXES: readonly Axis[] = ['step', 'time', 'relative']
@@ -58,8 +67,14 @@ export function readHash(hash: string): View {
     marks: given.get('marks') !== 'off',
     zoom: from != null && to != null && from < to ? [from, to] : null,
     large: given.get('large'),
-    step: numberOf(given.get('step')),
+    mark: readMark(given.get('mark')),
   }
+}
+
+function readMark(text: string | null): Mark | null {
+  const [run = '', at, step] = (text ?? '').split(',')
+  const time = numberOf(at)
+  return run === '' || time === null ? null : { run, time, step: numberOf(step) }
 }
 
 /** The shortest hash that says it. */
@@ -75,6 +90,6 @@ export function writeHash(view: View): string {
   if (!view.marks) parts.push(['marks', 'off'])
   if (view.zoom !== null) parts.push(['zoom', view.zoom.join(',')])
   if (view.large !== null) parts.push(['large', view.large])
-  if (view.step !== null) parts.push(['step', String(view.step)])
+  if (view.mark !== null) parts.push(['mark', [view.mark.run, view.mark.time, view.mark.step ?? ''].join(',')])
   return parts.map(([name, value]) => (value === '' ? name : `${name}=${encodeURIComponent(value)}`)).join('&')
 }

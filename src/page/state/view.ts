@@ -5,7 +5,7 @@ import { readHash, writeHash, type View } from './hash.ts'
 export const view = signal<View>(readHash(location.hash))
 
 /** Each of these is a place to come back to; the rest replaces the address. */
-const PLACES: readonly (keyof View)[] = ['tab', 'runs', 'zoom', 'large', 'step', 'axis']
+const PLACES: readonly (keyof View)[] = ['tab', 'runs', 'zoom', 'large', 'mark', 'axis']
 
 /** Changes the choice, and the address with it. */
 export function choose(change: Partial<View>): void {

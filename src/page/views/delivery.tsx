@@ -55,10 +55,12 @@ function Lead({ run }: { run: RunSummary }): JSX.Element {
       {on.length === 0
         ? 'No tracker is set for this run: its points are on this machine, and shown here.'
         : pending === 0
-          ? `All that is on disk has been dealt with: nothing is pending.`
-          : isSuspended
-            ? `${counted(pending, 'point')} pending: a tracker does not answer. They are safe on disk and are sent as soon as it does.`
-            : `${counted(pending, 'point')} pending; they are on disk and on their way.`}
+          ? 'All that is on disk has been dealt with: nothing is pending.'
+          : !run.isHeld
+            ? `${counted(pending, 'point')} pending, safe on disk. No process delivers this run now: spanbridge sync does.`
+            : isSuspended
+              ? `${counted(pending, 'point')} pending: a tracker does not answer. They are safe on disk and are sent as soon as it does.`
+              : `${counted(pending, 'point')} pending; they are on disk and on their way.`}
       {pace !== null && <span class="muted"> {shortValue(Math.round(pace))} points a second come in.</span>}
     </p>
   )
@@ -94,6 +96,14 @@ const STATES: Readonly<Record<string, string>> = {
   disabled: 'switched off for this run',
 }
 
+/** Of a run that no process holds, only the past is known. */
+const stateOf = ({ state, points, spans, params, tags }: Destination, isHeld: boolean): string => {
+  if (isHeld || state === 'disabled') return STATES[state] ?? state
+  if (state === 'suspended') return 'did not answer when it was last tried'
+  const pending = points.pending + (spans?.pending ?? 0) + params.pending + tags.pending
+  return pending === 0 ? 'has got everything that it takes' : 'has not got everything yet'
+}
+
 function Destinations({ run }: { run: RunSummary }): JSX.Element {
   return (
     <div class="destinations">
@@ -110,7 +120,7 @@ function Destinations({ run }: { run: RunSummary }): JSX.Element {
           </header>
           <p class="state">
             <span class="mark" aria-hidden="true" />
-            {STATES[destination.state] ?? destination.state}
+            {stateOf(destination, run.isHeld)}
           </p>
           {destination.lastError !== null && <p class="problem">Last error: {destination.lastError}</p>}
           <Account destination={destination} />

@@ -133,20 +133,16 @@ export function Events(): JSX.Element {
 function Event({ run, row }: { run: string; row: EventRow }): JSX.Element {
   const look = shown.value.length > 1 ? looks.value.get(run) : undefined
   const fields = Object.entries(row.fields)
-  const jump = (): void => choose({ tab: 'charts', step: row.step, axis: 'step', zoom: null })
+  const jump = (): void => choose({ tab: 'charts', mark: { run, time: row.time, step: row.step }, zoom: null })
   return (
     <li class={row.level === 'ERROR' ? 'error' : 'warning'}>
       <span class="level">{row.level === 'ERROR' ? '✕ ERROR' : '▲ WARN'}</span>
       <time dateTime={new Date(row.time).toISOString()} title={dayAndTime(row.time)}>
         {clock(row.time)}
       </time>
-      {row.step === null ? (
-        <span class="muted">no step</span>
-      ) : (
-        <button type="button" class="link" onClick={jump}>
-          step {count(row.step)}
-        </button>
-      )}
+      <button type="button" class="link" onClick={jump}>
+        {row.step === null ? 'on the charts' : `step ${count(row.step)}`}
+      </button>
       <div>
         <p>
           {look !== undefined && <Swatch color={look.color} dash={look.dash} />} {row.message}{' '}

@@ -241,7 +241,7 @@ function Title({ run }: { run: RunSummary }): JSX.Element {
           type="button"
           class="link"
           title={`${run.run}\n${run.command.join(' ')}`}
-          onClick={() => choose({ runs: [run.run], tab: 'charts', zoom: null, step: null })}
+          onClick={() => choose({ runs: [run.run], tab: 'charts', zoom: null, mark: null })}
         >
           {run.title}
         </button>

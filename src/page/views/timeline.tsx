@@ -322,11 +322,14 @@ function Detail({ span }: { span: SpanRow }): JSX.Element {
           <Fact key={name} name={name} text={String(value)} />
         ))}
       </dl>
-      {span.step !== null && (
-        <button type="button" onClick={() => choose({ tab: 'charts', step: span.step, axis: 'step', zoom: null })}>
-          Show step {count(span.step)} on the charts
-        </button>
-      )}
+      <button
+        type="button"
+        onClick={() =>
+          choose({ tab: 'charts', mark: { run: run() ?? '', time: Math.round(span.end), step: span.step }, zoom: null })
+        }
+      >
+        Show {span.step === null ? 'its end' : `step ${count(span.step)}`} on the charts
+      </button>
     </section>
   )
 }

@@ -1,6 +1,6 @@
 import type { JSX } from 'preact'
 import type { Axis } from '../../web/api.ts'
-import { relativeLabel, tickLabel, clock } from '../chart/format.ts'
+import { clock, count, relativeLabel, tickLabel } from '../chart/format.ts'
 import { Icon } from '../parts/icons.tsx'
 import { Status } from '../parts/status.tsx'
 import { looks, newcomer, shown } from '../state/runs.ts'
@@ -15,7 +15,7 @@ const AXES: readonly [Axis, string, string][] = [
 
 /** All that changes the charts, in one row. */
 export function Toolbar(props: { matching: number; all: number; error: string | null }): JSX.Element {
-  const { axis, smoothing, log, clip, marks, filter, zoom, step } = view.value
+  const { axis, smoothing, log, clip, marks, filter, zoom, mark } = view.value
   return (
     <div class="toolbar" role="toolbar" aria-label="Charts">
       <Legend />
@@ -84,9 +84,9 @@ export function Toolbar(props: { matching: number; all: number; error: string | 
           {zoomText(axis, zoom)} <Icon name="close" />
         </button>
       )}
-      {step !== null && (
-        <button type="button" class="chip" title="Take the mark away" onClick={() => choose({ step: null })}>
-          Mark at step {tickLabel(step, 1)} <Icon name="close" />
+      {mark !== null && (
+        <button type="button" class="chip" title="Take the mark away" onClick={() => choose({ mark: null })}>
+          Mark at {mark.step === null ? clock(mark.time) : `step ${count(mark.step)}`} <Icon name="close" />
         </button>
       )}
     </div>
@@ -134,7 +134,7 @@ function Legend(): JSX.Element {
       })}
       {fresh !== null && (
         <li>
-          <button type="button" class="chip" onClick={() => choose({ runs: [fresh.run], zoom: null, step: null })}>
+          <button type="button" class="chip" onClick={() => choose({ runs: [fresh.run], zoom: null, mark: null })}>
             {fresh.title} has begun: show it
           </button>
         </li>
