@@ -130,9 +130,11 @@ const viewCommand = ({ command, loaded, stateDir }: Context): string =>
 
 function openInBrowser(url: string, say: (text: string) => void): void {
   const opener = process.platform === 'darwin' ? 'open' : 'xdg-open'
+  const fail = (why: string): void => say(`page: '${opener}' has opened no browser (${why}); open the address by hand`)
   const child = spawn(opener, [url], { stdio: 'ignore', detached: true })
-  child.on('error', (error) =>
-    say(`page: '${opener}' cannot open a browser (${error.message}); open the address by hand`),
-  )
+  child.on('error', ({ message }) => fail(message))
+  child.on('exit', (code) => {
+    if (code !== 0) fail(`exit code ${code}`)
+  })
   child.unref()
 }
