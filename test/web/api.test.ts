@@ -1,4 +1,4 @@
-import { existsSync, writeFileSync } from 'node:fs'
+import { existsSync, statSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { beforeEach, describe, expect, it } from 'vitest'
 import { lockOf } from '../../src/delivery/run.ts'
@@ -201,6 +201,7 @@ describe('a change', () => {
     expect(await patch({ title: ' The good one ', archived: true })).toMatchObject({ status: 200, json: {} })
     const run = async (): Promise<Schema> => (await api('/runs/01A')).json.run as Schema
     expect(await run()).toMatchObject({ name: 'ppo', title: 'The good one', archived: true })
+    expect(statSync(join(stateDir, 'page.json')).mode & 0o777).toBe(0o600)
     await patch({ title: null })
     expect(await run()).toMatchObject({ title: 'ppo', archived: true })
   })

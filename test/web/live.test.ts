@@ -71,14 +71,14 @@ it('warnings that come are heard, also by a reader that comes again', async () =
 })
 
 it('sends nothing while nothing changes', async () => {
-  const { filled, ...place } = await withRun()
+  const { filled, stateDir, ...place } = await withRun()
   await get(place, '/api/v1/state')
   const live = listen(place, '?run=01A&after=1')
   await until(() => live.of('hello').length)
   const second = listen(place, '?run=01A&after=1')
   await until(() => second.of('hello').length)
   filled.points(times(1))
-  await until(() => live.of('runs').some(({ data }) => data.changed[0]?.points === 2) && live.of('points').length)
+  await until(() => live.of('runs').some(({ data }) => data.changed[0]?.lastStep === 2) && live.of('points').length)
   const bytes = live.bytes()
   // Another listener makes the journals be looked at in between.
   const third = listen(place, '')
@@ -86,6 +86,12 @@ it('sends nothing while nothing changes', async () => {
   await get(place, '/api/v1/runs/01A')
   await get(place, '/api/v1/state')
   expect(live.bytes()).toBe(bytes)
+  // Nor is what was told told again, when something else is.
+  new FilledJournal({ run: '01B' }, join(stateDir, '01B.sqlite')).points(times(1))
+  const told = live.of('runs').length
+  await until(() => live.of('runs').length > told)
+  for (const { data } of live.of('runs').slice(told))
+    expect(data.changed.map(({ run }: { run: string }) => run)).toEqual(['01B'])
 })
 
 it('a reader that comes again misses nothing and hears nothing twice', async () => {
