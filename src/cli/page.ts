@@ -1,4 +1,5 @@
 import { spawn } from 'node:child_process'
+import { isLoopback } from '../config/loopback.ts'
 import { listenForPage, type WebListener } from '../web/listen.ts'
 import { testLine } from '../web/test-line.ts'
 import { WebThread } from '../web/thread.ts'
@@ -84,6 +85,8 @@ export async function openPage(
   })
   const isMoved = listen.port !== 0 && port !== listen.port
   voice.say(`page: ${url}${isMoved ? ` (${wanted} is taken)` : ''}`)
+  if (!isLoopback(listen.host))
+    voice.say(`page: others can reach ${address}; what it shows, and its token, travel readable`)
   if (loaded.settings['web.open']) openInBrowser(url, (text) => voice.say(text))
   return {
     address,
@@ -130,9 +133,11 @@ const viewCommand = ({ command, loaded, stateDir }: Context): string =>
 
 function openInBrowser(url: string, say: (text: string) => void): void {
   const opener = process.platform === 'darwin' ? 'open' : 'xdg-open'
+  const fail = (why: string): void => say(`page: '${opener}' has opened no browser (${why}); open the address by hand`)
   const child = spawn(opener, [url], { stdio: 'ignore', detached: true })
-  child.on('error', (error) =>
-    say(`page: '${opener}' cannot open a browser (${error.message}); open the address by hand`),
-  )
+  child.on('error', ({ message }) => fail(message))
+  child.on('exit', (code) => {
+    if (code !== 0) fail(`exit code ${code}`)
+  })
   child.unref()
 }

@@ -149,7 +149,7 @@ export class LiveHub {
 
   #sendAccounts(readers: readonly Reader[], runs: readonly string[], gone: readonly string[]): void {
     const { store, now } = this.#options
-    const changed = store.runs().filter(({ run }) => runs.includes(run))
+    const changed = runs.map((run) => store.summary(run))
     const data: Live['runs'] = { now: now(), changed, gone: [...gone] }
     for (const { stream } of readers) stream.send('runs', data)
   }

@@ -33,8 +33,11 @@ export class EventStream {
   /** `id`: what the reader shows when it comes again. */
   send(name: string, data: unknown, id: string | null = null): void {
     if (!this.isOpen) return
+    if (this.#response.writableLength > MAX_UNSENT_BYTES) {
+      this.#response.destroy()
+      return
+    }
     // JSON has no line breaks of its own.
     this.#response.write(`${id === null ? '' : `id: ${id}\n`}event: ${name}\ndata: ${JSON.stringify(data)}\n\n`)
-    if (this.#response.writableLength > MAX_UNSENT_BYTES) this.#response.destroy()
   }
 }

@@ -1,33 +1,15 @@
-import { existsSync, readFileSync, writeFileSync } from 'node:fs'
+import { existsSync, statSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { Ajv2020, type ValidateFunction } from 'ajv/dist/2020.js'
 import { beforeEach, describe, expect, it } from 'vitest'
 import { lockOf } from '../../src/delivery/run.ts'
 import { JournalLock } from '../../src/journal/lock.ts'
 import { ROUTES } from '../../src/web/routes.ts'
 import { FilledJournal } from '../support/filled-journal.ts'
+import { expectFits, openapi } from '../support/openapi.ts'
 import { get, serve, type Answer } from '../support/page.ts'
 import { temporaryDirectory } from '../support/spanbridge.ts'
 
 type Schema = Record<string, any>
-const openapi = JSON.parse(readFileSync(new URL('../../docs/openapi.json', import.meta.url), 'utf8')) as Schema
-
-/** What is described is all that there is: a key that the description lacks is a mistake. */
-function closed(schema: any): any {
-  if (Array.isArray(schema)) return schema.map(closed)
-  if (typeof schema !== 'object' || schema === null) return schema
-  const inner = Object.fromEntries(Object.entries(schema).map(([key, value]) => [key, closed(value)]))
-  return 'properties' in inner && inner['type'] === 'object' ? { additionalProperties: false, ...inner } : inner
-}
-
-const ajv = new Ajv2020({ strict: false, allErrors: true })
-ajv.addSchema({ $id: 'api', components: closed(openapi['components']) })
-const validators = new Map<string, ValidateFunction>()
-function expectFits(name: string, value: unknown): void {
-  const validate = validators.get(name) ?? ajv.compile({ $ref: `api#/components/schemas/${name}` })
-  validators.set(name, validate)
-  expect(validate(value), `${name}: ${JSON.stringify(validate.errors?.slice(0, 3))}`).toBe(true)
-}
 
 /** A run with everything in it that can be shown. */
 function fill(stateDir: string, run: string): FilledJournal {
@@ -44,6 +26,7 @@ function fill(stateDir: string, run: string): FilledJournal {
     { key: 'trainer/span/update/duration_ms', step: 1, time: 1000, value: 5 },
   ])
   filled.destination()
+  filled.events(3)
   return filled
 }
 
@@ -218,6 +201,7 @@ describe('a change', () => {
     expect(await patch({ title: ' The good one ', archived: true })).toMatchObject({ status: 200, json: {} })
     const run = async (): Promise<Schema> => (await api('/runs/01A')).json.run as Schema
     expect(await run()).toMatchObject({ name: 'ppo', title: 'The good one', archived: true })
+    expect(statSync(join(stateDir, 'page.json')).mode & 0o777).toBe(0o600)
     await patch({ title: null })
     expect(await run()).toMatchObject({ title: 'ppo', archived: true })
   })

@@ -1,4 +1,4 @@
-import { existsSync, readdirSync, writeFileSync } from 'node:fs'
+import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { createServer, type AddressInfo } from 'node:net'
 import { join } from 'node:path'
 import { describe, expect, it, onTestFinished } from 'vitest'
@@ -220,6 +220,23 @@ describe('view', () => {
     await until(() => live.of('points').length)
     await stop(running, 'SIGKILL')
     await until(() => live.of('runs').some(({ data }) => data.changed[0]?.status === 'interrupted'))
+  })
+
+  it('opens a browser when it is told to, and says so where there is none', async () => {
+    const directory = temporaryDirectory()
+    const opener = (script: string): void => {
+      for (const name of ['xdg-open', 'open'])
+        writeFileSync(join(directory, name), `#!/bin/sh\n${script}\n`, { mode: 0o755 })
+    }
+    const env = { PATH: `${directory}:${process.env['PATH']}` }
+    opener(`echo "$1" > '${join(directory, 'opened')}'`)
+    const opened = await startWithPage(['view', '--open'], temporaryDirectory(), { env })
+    await until(() => existsSync(join(directory, 'opened')))
+    await until(() => readFileSync(join(directory, 'opened'), 'utf8') === `${opened.base}/?token=${opened.token}\n`)
+    opener('exit 3')
+    const without = await startWithPage(['view', '--open'], temporaryDirectory(), { env })
+    await without.running.seen('has opened no browser (exit code 3); open the address by hand')
+    expect((await get(without, '/api/v1/state')).status).toBe(200)
   })
 
   it('says what it expected', async () => {

@@ -3,6 +3,7 @@ import { connect } from 'node:net'
 import { join } from 'node:path'
 import { expect, it } from 'vitest'
 import { FilledJournal } from '../support/filled-journal.ts'
+import { expectFits } from '../support/openapi.ts'
 import { get, listen, serve, TOKEN, until } from '../support/page.ts'
 import { temporaryDirectory } from '../support/spanbridge.ts'
 
@@ -42,17 +43,42 @@ it('says hello first, then what changes: accounts of all runs, points of those t
     live.of('runs').some((event) => event.data.changed.some(({ run }: { run: string }) => run === '01B')),
   )
   expect(live.of('points')).toHaveLength(1)
+  for (const { name, data } of live.heard) expectFits(SCHEMAS[name]!, data)
+})
+
+const SCHEMAS: Readonly<Record<string, string>> = {
+  hello: 'LiveHello',
+  runs: 'LiveRuns',
+  points: 'LivePoints',
+  reload: 'LiveReload',
+  events: 'LiveEvents',
+}
+
+it('warnings that come are heard, also by a reader that comes again', async () => {
+  const { filled, ...place } = await withRun()
+  filled.events(2)
+  const first = listen(place, '?run=01A&after=1')
+  await until(() => first.of('hello').length)
+  filled.events(1)
+  await until(() => first.of('events').length)
+  expectFits('LiveEvents', first.of('events')[0]!.data)
+  expect(first.of('events')[0]!.data.rows.map(({ sequence }: { sequence: number }) => sequence)).toEqual([3])
+  first.close()
+  filled.events(2)
+  const again = listen(place, '?run=01A&after=1', { 'last-event-id': first.of('events')[0]!.id! })
+  await until(() => again.of('events').length)
+  expect(again.of('events')[0]!.data.rows.map(({ sequence }: { sequence: number }) => sequence)).toEqual([4, 5])
 })
 
 it('sends nothing while nothing changes', async () => {
-  const { filled, ...place } = await withRun()
+  const { filled, stateDir, ...place } = await withRun()
   await get(place, '/api/v1/state')
   const live = listen(place, '?run=01A&after=1')
   await until(() => live.of('hello').length)
   const second = listen(place, '?run=01A&after=1')
   await until(() => second.of('hello').length)
   filled.points(times(1))
-  await until(() => live.of('runs').some(({ data }) => data.changed[0]?.points === 2) && live.of('points').length)
+  await until(() => live.of('runs').some(({ data }) => data.changed[0]?.lastStep === 2) && live.of('points').length)
   const bytes = live.bytes()
   // Another listener makes the journals be looked at in between.
   const third = listen(place, '')
@@ -60,6 +86,12 @@ it('sends nothing while nothing changes', async () => {
   await get(place, '/api/v1/runs/01A')
   await get(place, '/api/v1/state')
   expect(live.bytes()).toBe(bytes)
+  // Nor is what was told told again, when something else is.
+  new FilledJournal({ run: '01B' }, join(stateDir, '01B.sqlite')).points(times(1))
+  const told = live.of('runs').length
+  await until(() => live.of('runs').length > told)
+  for (const { data } of live.of('runs').slice(told))
+    expect(data.changed.map(({ run }: { run: string }) => run)).toEqual(['01B'])
 })
 
 it('a reader that comes again misses nothing and hears nothing twice', async () => {
@@ -119,6 +151,7 @@ it('more than is sent at once is left to the charts', async () => {
   const behind = listen(place, '?run=01A&after=1')
   await until(() => behind.of('reload').length)
   expect(behind.of('reload')[0]!.data).toEqual({ run: '01A', upTo: 11_001 })
+  expectFits('LiveReload', behind.of('reload')[0]!.data)
   expect(behind.of('points')).toEqual([])
 })
 
