@@ -108,7 +108,7 @@ function Destinations({ run }: { run: RunSummary }): JSX.Element {
   return (
     <div class="destinations">
       {run.destinations.map((destination, i) => (
-        <section class={`panel destination ${destination.state}`} key={i}>
+        <section class={`panel destination ${destination.state}${run.isHeld ? '' : ' idle'}`} key={i}>
           <header>
             <h2>{destination.exporter}</h2>
             <code>{destination.address}</code>

@@ -285,7 +285,11 @@ function onKey(
   const walk = (step: number): void => {
     const inOrder = placed.map(({ span }) => span).sort((a, b) => a.start - b.start || b.end - a.end)
     const at = inOrder.findIndex((span) => selected.value !== null && idOf(span) === idOf(selected.value))
-    selected.value = inOrder[Math.max(0, Math.min(inOrder.length - 1, at + step))] ?? null
+    const firstInView = inOrder.findIndex(({ start }) => start >= from)
+    const next = inOrder[at < 0 ? Math.max(0, firstInView) : Math.max(0, Math.min(inOrder.length - 1, at + step))]
+    selected.value = next ?? null
+    if (next !== undefined && (next.start < from || next.end > to))
+      moved([from, to], (next.start + next.end) / 2 - middle, whole)
   }
   const actions: Readonly<Record<string, () => void>> = {
     '+': () => zoomed([from, to], 0.6, middle, whole),
