@@ -125,7 +125,8 @@ describe('exec', () => {
     })
     const from = performance.now()
     running.child.stdin.end()
-    expect((await running.finished).code).toBe(7)
+    const { code, stderr } = await running.finished
+    expect([code, stderr]).toEqual([7, expect.stringContaining('see it again with: ')])
     expect(performance.now() - from).toBeLessThan(10_000)
     await until(() => live.state.isClosed)
   })
