@@ -1,6 +1,7 @@
 import type { Socket } from 'node:net'
 import { extname } from 'node:path'
 import { Worker } from 'node:worker_threads'
+import { leaveDeleted } from '../journal/directory.ts'
 import type { FromWeb, ToWeb, WebWorkerData } from './worker.ts'
 
 /** A page that needs more is at fault: it must not take the memory of the trainer. */
@@ -14,6 +15,8 @@ export interface WebThreadOptions {
   say: (text: string) => void
   /** The code of the thread; default: `worker.ts` beside this file. */
   file?: URL
+  /** Memory that it may have for objects; default: 512 MB. */
+  maxHeapMb?: number
 }
 
 /**
@@ -33,10 +36,10 @@ export class WebThread {
   /** Hands a connection over, unread. */
   take(socket: Socket): void {
     socket.on('error', () => {}) // whoever was there has gone
+    const worker = this.#isClosed ? null : this.#started()
     try {
-      if (this.#isClosed) throw new Error('closed')
-      this.#worker ??= this.#start()
-      this.#worker.postMessage({ socket } satisfies ToWeb, [socket as unknown as ArrayBuffer])
+      if (worker === null) socket.destroy()
+      else worker.postMessage({ socket } satisfies ToWeb, [socket as unknown as ArrayBuffer])
     } catch {
       socket.destroy() // it has gone before it was taken
     }
@@ -49,14 +52,25 @@ export class WebThread {
     this.#worker = null
   }
 
+  #started(): Worker | null {
+    try {
+      this.#worker ??= this.#start()
+    } catch (error) {
+      this.#say((error as Error).message, 'the next request tries again to start its thread')
+    }
+    return this.#worker
+  }
+
   #start(): Worker {
-    const { data, file = new URL(`./worker${extname(import.meta.url)}`, import.meta.url) } = this.#options
+    const { data, maxHeapMb = MAX_HEAP_MB } = this.#options
+    const file = this.#options.file ?? new URL(`./worker${extname(import.meta.url)}`, import.meta.url)
+    leaveDeleted()
     const worker = new Worker(file, {
       name: 'web',
       workerData: data,
       // Not the flags of this process: with the library they are somebody else's.
       execArgv: ['--disable-warning=ExperimentalWarning'],
-      resourceLimits: { maxOldGenerationSizeMb: MAX_HEAP_MB },
+      resourceLimits: { maxOldGenerationSizeMb: maxHeapMb },
     })
     worker.unref()
     worker.on('message', (message: FromWeb) => this.#say(message.text, 'it goes on'))

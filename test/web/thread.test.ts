@@ -13,6 +13,7 @@ async function served(how: string) {
     data: { how } as unknown as WebWorkerData,
     say: (text) => said.push(text),
     file: FAULTY,
+    maxHeapMb: 32,
   })
   const listener = await listenForPage({
     host: '127.0.0.1',
