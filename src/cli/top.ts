@@ -1,0 +1,4 @@
+import type { Context } from './app.ts'
+export async function top(_: Context): Promise<number> {
+  return 0
+}
