@@ -1,13 +1,12 @@
 import { writeFileSync } from 'node:fs'
-import { parseFilter } from '../chart/glob.ts'
 import { count, counted } from '../chart/format.ts'
-import { nearestOf } from '../config/nearest.ts'
 import { panelsOf, type NamedLine } from '../plot/panels.ts'
 import { svgOf } from '../plot/picture.ts'
 import { NoRenderer, pngOf } from '../plot/png.ts'
 import { readLine, type ReadOptions } from '../plot/read.ts'
 import type { Context } from './app.ts'
 import { EXIT } from './exit-codes.ts'
+import { keysMeant } from './keys.ts'
 import { openRuns, Refusal, type OpenRun } from './open-run.ts'
 import { plotOptionsOf, type PlotOptions } from './plot-options.ts'
 
@@ -26,7 +25,8 @@ export async function plot(context: Context): Promise<number> {
       throw new Refusal('expected a run and at least one key, such as: plot latest trainer/loss --out loss.png')
     runs = openRuns([first, ...(flags.own.get('--run') ?? [])], context)
     for (const { history } of runs) history.refresh()
-    const lines = linesOf(runs, keysOf(words, runs), options.picture(1), (text) => voice.say(`plot: ${text}`))
+    const known = [...new Set(runs.flatMap(({ history }) => history.series().map(({ key }) => key)))]
+    const lines = linesOf(runs, keysMeant(words, known), options.picture(1), (text) => voice.say(`plot: ${text}`))
     voice.say(`plot: ${await draw(lines, options)}`)
     return EXIT.ok
   } catch (error) {
@@ -35,23 +35,6 @@ export async function plot(context: Context): Promise<number> {
   } finally {
     for (const { history } of runs) history.close()
   }
-}
-
-/** The keys that words mean: a key itself, the end of some, or a pattern. @throws Refusal */
-function keysOf(words: readonly string[], runs: readonly OpenRun[]): string[] {
-  const known = [...new Set(runs.flatMap(({ history }) => history.series().map(({ key }) => key)))]
-  const meant = (word: string): string[] => {
-    if (known.includes(word)) return [word]
-    const { matches } = parseFilter(word)
-    return known.filter((key) => (/[*?]/.test(word) ? matches(key) : key.endsWith(`/${word}`)))
-  }
-  const found = words.flatMap((word) => {
-    const keys = meant(word)
-    if (keys.length > 0) return keys
-    const near = nearestOf(word, known, 5).join(', ')
-    throw new Refusal(`there is no metric '${word}'; ${near === '' ? 'the run has none' : `the nearest are: ${near}`}`)
-  })
-  return [...new Set(found)]
 }
 
 function linesOf(

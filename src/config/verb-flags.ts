@@ -58,7 +58,11 @@ export const VERB_FLAGS: Readonly<Record<string, VerbFlag>> = {
     shape: null,
     help: 'With csv: a row for each step and a column for each key, with the last value at that step.',
   },
-  '--what': { verbs: ['export'], shape: 'points|params|tags|events', help: 'Which rows of the run. Default: points.' },
+  '--what': {
+    verbs: ['export'],
+    shape: 'points|params|tags|events|spans',
+    help: 'Which rows of the run. Default: points.',
+  },
 }
 
 export const flagsOf = (verb: string): string[] =>
