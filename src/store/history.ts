@@ -217,14 +217,13 @@ export class RunHistory {
   }
 
   spans(query: SpansQuery): SpansPage {
-    this.#spans ??= new SpanIndex(this.#rows)
-    return this.#spans.read(query)
+    return this.#spanIndex().read(query)
   }
 
-  /** How long spans of each name took, by step. */
+  /** How long spans of each name took, by step, without the spans inside them: so they add up. */
   steps(query: StepsQuery): StepsPage {
-    const stretch = { axis: 'step' as const, from: query.from ?? -Infinity, to: query.to ?? Infinity }
-    return readSteps(this.#keys, this.#within(stretch.axis, stretch.from, stretch.to), query)
+    const { counted, total, durations } = this.#spanIndex().durations()
+    return { ...readSteps(durations, query), counted, total }
   }
 
   /** What destinations refused, newest first. */
@@ -234,6 +233,11 @@ export class RunHistory {
 
   close(): void {
     this.#rows.close()
+  }
+
+  #spanIndex(): SpanIndex {
+    this.#spans ??= new SpanIndex(this.#rows)
+    return this.#spans
   }
 
   #read(block: StoredPoints): void {

@@ -4,6 +4,7 @@ import type { Statements } from '../journal/statements.ts'
 import { readSpan, START, END } from '../otlp/span.ts'
 import { ValueNotes } from '../otlp/values.ts'
 import { LEN, tagOf, VARINT, WireReader } from '../otlp/wire.ts'
+import type { Duration } from './steps.ts'
 import type { SpanRow, SpansPage } from '../web/api.ts'
 
 export interface SpansQuery {
@@ -18,6 +19,9 @@ const TRACK_ATTRIBUTES = ['thread.name', 'thread.id', 'worker', 'worker_id', 'ra
 const STEP_ATTRIBUTES = ['timesteps', 'policy_version', 'step', 'global_step', 'update']
 
 const MAX_TEXT = 500
+
+/** Spans whose durations are added up by step: 100,000 take a third of a second. */
+const MAX_DURATIONS = 100_000
 
 /** Where each span lies in time, so that a stretch is found without reading the others: 24 bytes a span. */
 export class SpanIndex {
@@ -47,6 +51,20 @@ export class SpanIndex {
     if (total > limit) found = found.sort((a, b) => length(b) - length(a)).slice(0, limit)
     found.sort((a, b) => this.#start[a]! - this.#start[b]! || length(b) - length(a))
     return { range, total, spans: withInherited(found.map((i) => this.#row(this.#sequence[i]!))) }
+  }
+
+  /** How long each of the newest spans took but for those inside it, at the step of itself or of one around it. */
+  durations(): { counted: number; total: number; durations: Duration[] } {
+    this.#refresh()
+    const newest = this.#sequence.slice(-MAX_DURATIONS).map((sequence) => this.#row(sequence))
+    const rows = withInherited(newest)
+    const inside = new Map<string, number>()
+    for (const { trace, parent, start, end } of rows)
+      if (parent !== null) inside.set(trace + parent, (inside.get(trace + parent) ?? 0) + end - start)
+    const durations = rows.flatMap(({ trace, span, name, step, start, end }) =>
+      step === null ? [] : { name, step, ms: Math.max(0, end - start - (inside.get(trace + span) ?? 0)) },
+    )
+    return { counted: rows.length, total: this.#sequence.length, durations }
   }
 
   #refresh(): void {

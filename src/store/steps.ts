@@ -1,4 +1,3 @@
-import type { StoredPoints } from '../journal/blocks.ts'
 import type { StepsPage } from '../web/api.ts'
 
 export interface StepsQuery {
@@ -9,28 +8,26 @@ export interface StepsQuery {
   buckets: number
 }
 
-/** The metric that each span gives: `CATEGORY/span/NAME/duration_ms`. */
-const SPAN_DURATION = /(?:^|\/)span\/(.+)\/duration_ms$/
+/** How long one span took but for the spans inside it, and at which step. */
+export interface Duration {
+  name: string
+  step: number
+  ms: number
+}
 
 /** Time spent in spans of each name, mean per step that has any, in up to `buckets` ranges of steps. */
 export function readSteps(
-  keys: readonly string[],
-  blocks: Iterable<StoredPoints>,
+  durations: Iterable<Duration>,
   { from = -Infinity, to = Infinity, buckets }: StepsQuery,
-): StepsPage {
-  const nameOf = keys.map((key) => SPAN_DURATION.exec(key)?.[1])
+): Omit<StepsPage, 'counted' | 'total'> {
   const byName = new Map<string, Map<number, number>>()
   const all = new Set<number>()
-  for (const { count, series, step, value } of blocks) {
-    for (let i = 0; i < count; i += 1) {
-      const name = nameOf[series[i]!]
-      const s = step[i]!
-      if (name === undefined || s < from || s > to || !Number.isFinite(value[i]!)) continue
-      let bySteps = byName.get(name)
-      if (bySteps === undefined) byName.set(name, (bySteps = new Map()))
-      bySteps.set(s, (bySteps.get(s) ?? 0) + value[i]!)
-      all.add(s)
-    }
+  for (const { name, step, ms } of durations) {
+    if (step < from || step > to || !Number.isFinite(ms)) continue
+    let bySteps = byName.get(name)
+    if (bySteps === undefined) byName.set(name, (bySteps = new Map()))
+    bySteps.set(step, (bySteps.get(step) ?? 0) + ms)
+    all.add(step)
   }
   if (all.size === 0) return { steps: [], width: 1, names: [] }
   const steps = [...all].sort((a, b) => a - b)

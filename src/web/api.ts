@@ -197,11 +197,17 @@ export interface SpanRow {
 
 /** `GET /api/v1/runs/{run}/steps?buckets=200[&from=&to=]`: how long spans of each name took, per step or range of steps. */
 export interface StepsPage {
-  /** First step of each bucket; a bucket is one step when `width` is 1. */
+  /** First step of each bucket; a bucket has `width` steps that have spans. */
   steps: number[]
   width: number
-  /** Milliseconds in each bucket, mean per step; same length as `steps`. */
+  /**
+   * Milliseconds in each bucket, mean per step that has spans, without the spans inside: they add up. Same length as
+   * `steps`; what took longest comes first.
+   */
   names: { name: string; ms: number[] }[]
+  /** Spans that were added up, the newest, of all that there are. */
+  counted: number
+  total: number
 }
 
 /** `GET /api/v1/runs/{run}/rejected?limit=100`: what destinations refused, and why, newest first. */
