@@ -1,3 +1,4 @@
+import { endsOf } from '../chart/ends.ts'
 import { count, counted, shortValue } from '../chart/format.ts'
 import { FONT_SIZE, frameOf, paint, ticksOf, type Theme } from '../chart/paint.ts'
 import type { Pen } from '../chart/pen.ts'
@@ -69,10 +70,7 @@ function sceneOf({ lines }: Panel, { axis, from, to, smoothing, log }: ReadOptio
       thresholds: all.size === 1 ? (lines[0]?.summary.thresholds ?? null) : null,
     },
   )
-  // The first and the last point are seldom extremes; they belong to the whole.
-  const ends = lines.flatMap(({ summary: { first, last }, origin }) =>
-    [first, last].map(({ step, time }) => (axis === 'step' ? step : axis === 'time' ? time : time - origin)),
-  )
+  const ends = lines.flatMap(({ summary, origin }) => endsOf(summary, axis, origin))
   const min = from ?? Math.min(scene.x.min, ...ends)
   const max = to ?? Math.max(scene.x.max, ...ends)
   return {
