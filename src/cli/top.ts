@@ -20,7 +20,7 @@ export async function top(context: Context): Promise<number> {
     const isTerminal = isatty(0) && isatty(1) && env['TERM'] !== 'dumb'
     if (flags.json || !isTerminal) return snapshot(source, context)
     const options = { input: process.stdin, screen: process.stdout, output: stdout, depth: depthOf(env) }
-    return await runTop(new Session(source, stateDir), new Terminal(options))
+    return await runTop(new Session(source, stateDir, Date.now), new Terminal(options))
   } catch (error) {
     voice.say(`top: ${(error as Error).message}`)
     return error instanceof Refusal ? EXIT.usage : EXIT.incomplete
@@ -40,7 +40,7 @@ function snapshot(source: Source, { flags, stateDir, stdout }: Context): number 
   })
   const text = flags.json
     ? `${safeJson({ runs: all.map(({ run, series }) => ({ ...run, metrics: series })) })}\n`
-    : all.map(({ run, series }) => snapshotOf(run, series)).join('\n')
+    : all.map(({ run, series }) => snapshotOf(run, series, Date.now())).join('\n')
   stdout.write(Buffer.from(text === '' ? `no runs in ${stateDir}\n` : text))
   return EXIT.ok
 }

@@ -1,18 +1,26 @@
 import type { DestinationStatus, RunStatus } from '../journal/status.ts'
-import { clock } from '../chart/format.ts'
+import { clock, dayAndTime } from '../chart/format.ts'
 import { number } from '../telemetry/words.ts'
 import type { Style } from './theme.ts'
 
 /** A piece of a line, and how it looks. */
 export type Piece = readonly [text: string, style?: Style]
 
-/** Whether a run lives, in words: `live`, or as of when what is shown holds. */
-export function stateOf(run: RunStatus & { lastTime: number | null }): {
+const DAY = 86_400_000
+
+/** A time of day, and of another day with its date. */
+const timeOf = (ms: number, now: number): string => (Math.abs(now - ms) < DAY / 2 ? clock(ms) : dayAndTime(ms))
+
+/** Whether a run lives, in words: `live`, or as of when what is shown holds. `now` in UTC ms. */
+export function stateOf(
+  run: RunStatus & { lastTime: number | null },
+  now: number,
+): {
   words: string
   style: 'good' | 'warn' | 'bad'
 } {
   const time = run.endedAt ?? run.lastTime
-  const asOf = time === null ? '' : ` as of ${clock(time)}`
+  const asOf = time === null ? '' : ` as of ${timeOf(time, now)}`
   if (run.isHeld && run.endedAt === null) return { words: '● live', style: 'good' }
   if (run.isHeld) return { words: `${run.status}${asOf}, being delivered`, style: 'good' }
   if (run.status === 'finished') return { words: `finished${asOf}`, style: 'good' }

@@ -46,8 +46,8 @@ export function drawChart(
   item: ChartItem,
   options: ChartOptions & { isChosen: boolean },
 ): void {
-  drawTitle(frame, box, item, options.isChosen)
   const scene = sceneOf(item, options)
+  drawTitle(frame, box, item, { isChosen: options.isChosen, hidden: scene.notPositive })
   const rows = box.height - 2
   if (rows < 1 || box.width < 12) return
   const ys = ticksDown(scene, rows)
@@ -70,13 +70,19 @@ export function drawChart(
   }
 }
 
-/** Label on the left, last value and what is odd on the right, a rule between them. */
-function drawTitle(frame: Frame, box: Box, { summary, title }: ChartItem, isChosen: boolean): void {
+/** Label on the left, last value and what is odd (or `hidden` by a logarithmic axis) on the right, a rule between them. */
+function drawTitle(
+  frame: Frame,
+  box: Box,
+  { summary, title }: ChartItem,
+  { isChosen, hidden }: { isChosen: boolean; hidden: number },
+): void {
   const last = Number(summary.last.value)
   const severity = severityOf(last, summary.thresholds)
   const mark = { good: '', warn: ' !', bad: ' !!' }[severity]
   const odd = [
     ...(summary.nan > 0 ? [`×${count(summary.nan)} NaN`] : []),
+    ...(hidden > 0 ? [`≤0:${count(hidden)}`] : []),
     ...(summary.infinite > 0 ? [`▲${count(summary.infinite)}`] : []),
   ].join(' ')
   const unit = summary.unit === null ? '' : ` ${summary.unit}`
@@ -141,7 +147,7 @@ interface Tick {
 }
 
 function ticksDown(scene: Scene, rows: number): Tick[] {
-  const most = Math.max(1, Math.floor(rows / 2))
+  const most = Math.max(3, Math.floor(rows / 2))
   const places = (scene.log ? logTicks : linearTicks)(scene.y, most).filter(
     (at) => at >= scene.y.min && at <= scene.y.max,
   )
@@ -150,7 +156,7 @@ function ticksDown(scene: Scene, rows: number): Tick[] {
 }
 
 function ticksAcross({ axis, x }: Scene, width: number): Tick[] {
-  const most = Math.max(1, Math.floor(width / 12))
+  const most = Math.max(3, Math.floor(width / 9))
   const offset = axis === 'time' ? -new Date(x.min).getTimezoneOffset() * 60_000 : 0
   const places =
     axis === 'step' ? linearTicks(x, most).filter((at) => Number.isInteger(at)) : timeTicks(x, most, offset)

@@ -28,8 +28,10 @@ export class Frame {
     let at = x
     for (const glyph of glyphsOf(text)) {
       if (at + glyph.width > Math.min(end, this.width)) break
-      this.#set(at, y, glyph.text, style)
-      if (glyph.width === 2) this.#set(at + 1, y, '', style)
+      if (at >= 0) {
+        this.#set(at, y, glyph.text, style)
+        if (glyph.width === 2) this.#set(at + 1, y, '', style)
+      } else if (at + glyph.width > 0) this.#set(0, y, ' ', style)
       at += glyph.width
     }
     return at

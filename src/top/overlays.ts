@@ -1,9 +1,9 @@
 import { count } from '../chart/format.ts'
-import type { RunSummary } from '../web/api.ts'
 import { stateOf, troubleOf } from './account.ts'
 import type { Box, Frame } from './frame.ts'
-import { KEYS, type TopState } from './state.ts'
+import { KEYS } from './state.ts'
 import { fit } from './text.ts'
+import type { Model } from './view.ts'
 
 /** Clears a box in the middle and puts a frame around it. @returns what is inside */
 function window(frame: Frame, title: string, wanted: { width: number; height: number }): Box {
@@ -37,7 +37,7 @@ export function drawHelp(frame: Frame): void {
 }
 
 /** The list of runs, newest first, around the chosen one. */
-export function drawRuns(frame: Frame, { runs, state }: { runs: readonly RunSummary[]; state: TopState }): void {
+export function drawRuns(frame: Frame, { runs, state, now }: Pick<Model, 'runs' | 'state' | 'now'>): void {
   const box = window(frame, `runs ${state.listed + 1}/${runs.length}`, {
     width: Math.min(100, frame.width - 8),
     height: Math.max(1, Math.min(runs.length, frame.height - 6)),
@@ -49,7 +49,7 @@ export function drawRuns(frame: Frame, { runs, state }: { runs: readonly RunSumm
     const y = box.y + i
     const isChosen = first + i === state.listed
     if (isChosen) frame.tile({ ...box, y, height: 1 }, ' ', 'selected')
-    const { words, style } = stateOf(run)
+    const { words, style } = stateOf(run, now)
     frame.put(box.x, y, `${isChosen ? '▸' : ' '}${fit(run.title, wide - 2)}`, isChosen ? 'selected' : 'strong', end)
     const x = frame.put(box.x + wide, y, words, isChosen ? 'selected' : style, end)
     const step = run.lastStep === null ? '' : `  step ${count(run.lastStep)}`

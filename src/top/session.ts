@@ -20,6 +20,7 @@ type Drawn = Pick<ChartItem, 'line' | 'origin'>
 export class Session {
   readonly #source: Source
   readonly #stateDir: string
+  readonly #now: () => number
   #state: TopState = INITIAL
   #runs: RunSummary[] = []
   #history: RunHistory | null = null
@@ -29,9 +30,11 @@ export class Session {
   /** Lines that were drawn, by series; they hold while the series has no new point. */
   readonly #lines = new Map<number, { mark: string; drawn: Drawn | null }>()
 
-  constructor(source: Source, stateDir: string) {
+  /** `now` in UTC ms. */
+  constructor(source: Source, stateDir: string, now: () => number) {
     this.#source = source
     this.#stateDir = stateDir
+    this.#now = now
     this.refresh()
   }
 
@@ -90,17 +93,20 @@ export class Session {
   }
 
   #model(): Model {
-    const { group, filter } = this.#state
+    const { filter } = this.#state
     const { matches, error } = parseFilter(filter)
     const groups = groupsOf(this.#series)
+    // Another run may not have it.
+    const group = groups.some(({ name }) => name === this.#state.group) ? this.#state.group : null
     const inGroup = this.#series.filter(({ category }) => group === null || category === group)
     const series = inGroup.filter(({ key, label }) => matches(key, label))
-    const state = { ...this.#state, chart: Math.max(0, Math.min(this.#state.chart, series.length - 1)) }
+    const state = { ...this.#state, group, chart: Math.max(0, Math.min(this.#state.chart, series.length - 1)) }
     const known = this.#runs.find((each) => each.run === state.run) ?? null
     const run = known === null ? null : withLast(known, this.#series)
     const wanted = run?.journaled.points ?? 0
     return {
       state,
+      now: this.#now(),
       stateDir: this.#stateDir,
       runs: this.#runs,
       run,

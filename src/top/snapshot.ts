@@ -9,10 +9,10 @@ import { sortedSeries } from './series.ts'
 
 const MARKS = { good: '', warn: ' !', bad: ' !!' }
 
-/** Account and last values of a run as plain lines. */
-export function snapshotOf(run: RunSummary, series: readonly SeriesSummary[]): string {
+/** Account and last values of a run as plain lines. `now` in UTC ms. */
+export function snapshotOf(run: RunSummary, series: readonly SeriesSummary[], now: number): string {
   const account = accountLines(run).map((pieces) => `  ${pieces.map(([text]) => text).join('')}`)
-  const lines = [`${run.title} (${run.run}) ${stateOf(run).words}`, ...account].map(escapeControl)
+  const lines = [`${run.title} (${run.run}) ${stateOf(run, now).words}`, ...account].map(escapeControl)
   if (series.length > 0)
     lines.push('', ...table([['', 'metric', 'last', 'min', 'max', 'at step', ''], ...rowsOf(series)], 2))
   return `${lines.join('\n')}\n`

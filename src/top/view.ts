@@ -15,6 +15,8 @@ const ROOM_FOR_PANEL = 30
 /** All that is to be shown. */
 export interface Model {
   state: TopState
+  /** UTC ms. */
+  now: number
   stateDir: string
   runs: readonly RunSummary[]
   /** The chosen one; null: there is none yet. */
@@ -78,14 +80,14 @@ export function drawTop(model: Model, width: number, height: number): Frame {
 }
 
 /** What must always be in view: which run, whether it lives, and what is not delivered. */
-function drawHeader(frame: Frame, { run, runs, progress }: Model): void {
+function drawHeader(frame: Frame, { run, runs, progress, now }: Model): void {
   frame.tile({ x: 0, y: 0, width: frame.width, height: 1 }, ' ', 'bar')
   if (run === null) {
     frame.put(1, 0, 'spanbridge top', 'bar')
     return
   }
   const barOf = { good: 'barGood', warn: 'barWarn', bad: 'barBad' } as const
-  const state = stateOf(run)
+  const state = stateOf(run, now)
   const trouble = troubleOf(run)
   const place = runs.length > 1 ? ` · run ${runs.findIndex((each) => each.run === run.run) + 1}/${runs.length}` : ''
   const right = `${trouble.words} `
@@ -111,7 +113,8 @@ function drawGroups(frame: Frame, { groups, state, series }: Model, { page }: La
     ...(state.axis === 'step' ? [] : [`by ${state.axis === 'time' ? 'time' : 'relative time'}`]),
     ...(page.of > 1 && !state.isEnlarged ? [`page ${page.now + 1}/${page.of}`] : []),
   ].join(' · ')
-  const end = frame.width - widthOf(right) - 1
+  const start = frame.width - widthOf(right) - 1
+  const end = start - 2
   const all = groups.reduce((n, group) => n + group.count, 0)
   let x = 1
   if (state.isTyping || state.filter !== '') {
@@ -123,7 +126,7 @@ function drawGroups(frame: Frame, { groups, state, series }: Model, { page }: La
     const isChosen = name === state.group
     x = frame.put(x, 1, `${name === '' ? '(none)' : (name ?? 'all')} ${count}`, isChosen ? 'strong' : 'muted', end) + 2
   }
-  frame.put(end, 1, right, 'muted')
+  frame.put(start, 1, right, 'muted')
 }
 
 function drawWaiting(frame: Frame, { stateDir, problem }: Model, body: Box): void {
@@ -164,13 +167,13 @@ function drawCharts(frame: Frame, model: Model, { body, grid, page }: Layout): v
 function drawFacts(frame: Frame, box: Box, { summary, line }: ChartItem): void {
   const of = (value: number | null): string => (value === null ? 'none' : shortValue(value, 6))
   const facts = [
-    summary.key,
-    `last ${of(Number(summary.last.value))} at step ${count(summary.last.step)}`,
+    counted(summary.count, 'point') + (line.isRaw ? '' : ', extremes kept'),
     `min ${of(summary.min)}`,
     `max ${of(summary.max)}`,
-    counted(summary.count, 'point') + (line.isRaw ? '' : ', extremes kept'),
+    `last at step ${count(summary.last.step)}`,
+    summary.key,
   ]
-  frame.put(box.x + 1, box.y + box.height - 1, facts.join(' · '), 'muted')
+  frame.put(box.x + 1, box.y + box.height - 1, fit(facts.join(' · '), box.width - 2), 'muted')
 }
 
 function drawPanel(frame: Frame, { panel, body }: Layout): void {
