@@ -2,12 +2,13 @@ import { describe, expect, it } from 'vitest'
 import { CHUNK_POINTS, POINT_BYTES } from '../../src/channel/chunk.ts'
 import type { RunJournal } from '../../src/journal/journal.ts'
 import { readJournal } from '../../src/journal/status.ts'
-import { dropped, NUMBERS, SPANS_JOURNAL_FULL } from '../../src/telemetry/counters.ts'
+import { dropped, EVENTS_OF, NUMBERS, SPANS_JOURNAL_FULL } from '../../src/telemetry/counters.ts'
 import {
   addPoints,
   addSpans,
   counterOf,
   createInMemory,
+  eventRow,
   createJournal,
   metaOf,
   openAgain,
@@ -28,6 +29,7 @@ describe('what is added to a journal', () => {
       journal.commit()
       addSpans(journal, [3, 4])
     },
+    events: (journal) => journal.addEvents([eventRow(1)]),
     waiting: (journal) => journal.addWaiting([waitingRow(1)]),
     settled: (journal) => journal.settle([1]),
     params: (journal) => journal.addParams([['seed', '1']]),
@@ -40,6 +42,7 @@ describe('what is added to a journal', () => {
     numbers: counterOf(journal, NUMBERS),
     heads: journal.all('SELECT * FROM span_heads'),
     spans: journal.spans,
+    events: [journal.events, counterOf(journal, EVENTS_OF.WARN)],
     waiting: journal.readWaiting(),
     params: journal.all("SELECT value FROM params WHERE name = 'seed'"),
     example: metaOf(journal, 'example.text'),
@@ -51,6 +54,7 @@ describe('what is added to a journal', () => {
     numbers: 0,
     heads: [],
     spans: 0,
+    events: [0, 0],
     waiting: [],
     params: [],
     example: undefined,
@@ -64,6 +68,7 @@ describe('what is added to a journal', () => {
     ['counts', { numbers: 1 }, 0],
     ['head', { heads: [bytes] }, 0],
     ['spans', { heads: [bytes], spans: 2 }, 7],
+    ['events', { events: [1, 1] }, 9],
     ['waiting', { waiting: [waitingRow(1)] }, 0],
     ['settled', {}, 0],
     ['params', { params: [{ value: '1' }] }, 0],
