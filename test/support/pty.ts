@@ -22,6 +22,7 @@ export class Pty {
   readonly #running: Running
   readonly #terminal: InstanceType<typeof xterm.Terminal>
   #looks: (() => void)[] = []
+  #isWhole = true
   /** Everything that the terminal was sent. */
   sent = ''
 
@@ -33,8 +34,8 @@ export class Pty {
     this.#running.child.stdout.on('data', (bytes: Buffer) => {
       this.sent += bytes.toString()
       // A frame may come in pieces; nobody sees half of one.
-      const isWhole = this.sent.lastIndexOf('\x1b[?2026h') <= this.sent.lastIndexOf('\x1b[?2026l')
-      this.#terminal.write(bytes, () => isWhole && this.#looks.forEach((look) => look()))
+      this.#isWhole = this.sent.lastIndexOf('\x1b[?2026h') <= this.sent.lastIndexOf('\x1b[?2026l')
+      this.#terminal.write(bytes, () => this.#looks.forEach((look) => look()))
     })
   }
 
@@ -76,7 +77,7 @@ export class Pty {
   shows(expression: RegExp): Promise<string> {
     return new Promise((resolve, reject) => {
       const look = (): void => {
-        if (!expression.test(this.screen)) return
+        if (!this.#isWhole || !expression.test(this.screen)) return
         this.#looks = this.#looks.filter((other) => other !== look)
         resolve(this.screen)
       }
