@@ -9,6 +9,15 @@ const SUFFIXES = [
 const trimmed = (text: string): string =>
   (text.includes('.') && !text.includes('e') ? text.replace(/\.?0+$/, '') : text).replace(/^-/, '−')
 
+/** Digits behind the point that tell ticks of a distance apart: 2 for 0.25. */
+function digitsFor(step: number): number {
+  for (let digits = 0; digits < 6; digits++) {
+    const scaled = Math.abs(step) * 10 ** digits
+    if (scaled > 0.5 && Math.abs(scaled - Math.round(scaled)) < 1e-6 * scaled) return digits
+  }
+  return 6
+}
+
 /** For the axis: as short as the distance to the next tick allows. `2k`, `0.25`, `3e-4`. */
 export function tickLabel(value: number, step: number): string {
   if (value === 0) return '0'
@@ -16,11 +25,9 @@ export function tickLabel(value: number, step: number): string {
   if (size < 1e-3) return trimmed(value.toExponential(Math.abs(step) < size ? 1 : 0).replace('.0e', 'e'))
   for (const [unit, suffix] of SUFFIXES) {
     if (size < unit) continue
-    const digits = Math.max(0, Math.min(6, Math.ceil(-Math.log10(Math.abs(step) / unit) - 1e-9)))
-    return trimmed((value / unit).toFixed(digits)) + suffix
+    return trimmed((value / unit).toFixed(digitsFor(step / unit))) + suffix
   }
-  const digits = Math.max(0, Math.min(6, Math.ceil(-Math.log10(Math.abs(step) || 1) - 1e-9)))
-  return trimmed(value.toFixed(digits))
+  return trimmed(value.toFixed(digitsFor(step || 1)))
 }
 
 const grouped = new Intl.NumberFormat('en', { maximumFractionDigits: 0 })

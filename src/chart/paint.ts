@@ -29,6 +29,8 @@ const RIGHT = 10
 /** Up to so many points each is marked by a dot. */
 const DOTTED = 40
 
+const DENSE = 200
+
 export interface Ticks {
   x: { at: number; label: string }[]
   y: { at: number; label: string }[]
@@ -36,8 +38,8 @@ export interface Ticks {
 
 /** Round places on both axes, as many as fit. */
 export function ticksOf(scene: Scene, width: number, height: number): Ticks {
-  const down = Math.max(2, Math.floor(height / 38))
-  const across = Math.max(2, Math.floor(width / 85))
+  const down = Math.min(6, Math.max(2, Math.floor(height / 34)))
+  const across = Math.min(10, Math.max(2, Math.floor(width / 72)))
   const ys = scene.log ? logTicks(scene.y, down) : linearTicks(scene.y, down)
   const gapY = Math.abs((ys[1] ?? 0) - (ys[0] ?? 0)) || Math.abs(ys[0] ?? 1)
   const offset = -new Date(scene.x.min).getTimezoneOffset() * 60_000
@@ -49,7 +51,7 @@ export function ticksOf(scene: Scene, width: number, height: number): Ticks {
   const label = scene.axis === 'step' ? tickLabel : scene.axis === 'time' ? timeLabel : relativeLabel
   return {
     x: xs.map((at) => ({ at, label: label(at, gapX) })),
-    y: ys.map((at) => ({ at, label: tickLabel(at, scene.log ? at : gapY) })),
+    y: ys.map((at) => ({ at, label: tickLabel(at, scene.log ? Math.min(at, gapY) : gapY) })),
   }
 }
 
@@ -151,7 +153,8 @@ function paintDots(pen: Pen, { xs, ys, look }: SceneLine, { x, y }: Scales): voi
 
 function paintLine(pen: Pen, line: SceneLine, scales: Scales): void {
   pen.strokeStyle = line.look.color
-  pen.lineJoin = 'round'
+  // Round joins take half as long again to draw, and cannot be seen where points are dense.
+  pen.lineJoin = line.xs.length > DENSE ? 'bevel' : 'round'
   pen.setLineDash(line.look.dash)
   if (line.smoothed !== null) {
     pen.globalAlpha = 0.28

@@ -62,6 +62,9 @@ export interface Scene {
   thresholds: SceneOptions['thresholds']
   /** Points that a logarithmic axis cannot show. */
   notPositive: number
+  /** Values in view that are no number, and those that are infinite. */
+  nan: number
+  infinite: number
   /** Points that the cut of outliers leaves out. */
   clipped: number
   isEmpty: boolean
@@ -90,6 +93,14 @@ function padded({ min, max }: Range, log: boolean): Range {
 
 const widened = ({ min, max }: Range): Range => (min === max ? { min: min - 0.5, max: max + 0.5 } : { min, max })
 
+/** A raw line may reach beyond what is in view; of another one the server has counted. */
+function oddInView(line: DrawnLine, xs: readonly number[], x: Range): { nan: number; infinite: number } {
+  if (!line.isRaw) return line
+  const odd = line.values.filter((value, i) => !Number.isFinite(value) && xs[i]! >= x.min && xs[i]! <= x.max)
+  const nan = odd.filter(Number.isNaN).length
+  return { nan, infinite: odd.length - nan }
+}
+
 /** Puts together what a chart shows. The y range holds all points in view, unless outliers are cut off, which is counted. */
 export function buildScene(lines: readonly DrawnLine[], options: SceneOptions): Scene {
   const { axis, zoom, log } = options
@@ -112,6 +123,7 @@ export function buildScene(lines: readonly DrawnLine[], options: SceneOptions): 
   const x = zoom ?? widened(rangeOf(ends) ?? { min: 0, max: 1 })
   const inView = drawn.flatMap(({ xs, ys }) => ys.filter((_, i) => xs[i]! >= x.min && xs[i]! <= x.max))
   const whole = rangeOf(inView)
+  const odd = lines.map((line) => oddInView(line, placesOf(axis, line, options.looks.get(line.run)?.start ?? 0), x))
   const y = options.clip ? withoutOutliers(inView) : whole
   return {
     axis,
@@ -122,6 +134,8 @@ export function buildScene(lines: readonly DrawnLine[], options: SceneOptions): 
     marks: options.marks,
     thresholds: options.thresholds,
     notPositive: log ? lines.reduce((n, line) => n + line.values.filter((value) => value <= 0).length, 0) : 0,
+    nan: odd.reduce((n, { nan }) => n + nan, 0),
+    infinite: odd.reduce((n, { infinite }) => n + infinite, 0),
     clipped: y === null ? 0 : countOutside(inView, y),
     isEmpty: whole === null && drawn.every(({ odd }) => odd.every((mark) => mark.x < x.min || mark.x > x.max)),
   }

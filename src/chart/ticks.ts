@@ -1,10 +1,10 @@
 import type { Range } from './clip.ts'
 
-/** Step of 1, 2 or 5 times a power of ten that divides a width into at most `count` parts. */
+/** Step of 1, 2, 2.5 or 5 times a power of ten that divides a width into at most `count` parts. */
 function roundStep(width: number, count: number): number {
   const rough = width / Math.max(1, count)
   const power = 10 ** Math.floor(Math.log10(rough))
-  const factor = [1, 2, 5, 10].find((candidate) => candidate * power >= rough * (1 - 1e-9)) ?? 10
+  const factor = [1, 2, 2.5, 5, 10].find((candidate) => candidate * power >= rough * (1 - 1e-9)) ?? 10
   return factor * power
 }
 
@@ -15,8 +15,8 @@ export function linearTicks({ min, max }: Range, count: number): number[] {
   const step = roundStep(width, count)
   const ticks: number[] = []
   for (let i = Math.ceil(min / step - 1e-9); i * step <= max + step * 1e-9; i++) {
-    // Division by the inverse keeps 0.3 from being 0.30000000000000004.
-    ticks.push(step < 1 ? i / Math.round(1 / step) || i * step : i * step)
+    // Not 0.30000000000000004.
+    ticks.push(Number((i * step).toPrecision(12)))
   }
   return ticks
 }

@@ -1,4 +1,5 @@
 import { count, counted, shortValue } from '../chart/format.ts'
+import { escapeControl } from '../telemetry/say.ts'
 import type { RunSummary, SeriesSummary } from '../web/api.ts'
 import { accountLines, stateOf, troubleOf, type Piece } from './account.ts'
 import { drawChart, type ChartItem } from './chart.ts'
@@ -44,12 +45,33 @@ export interface Layout {
 export function layoutOf({ state, run, series }: Model, width: number, height: number): Layout {
   const isShown = state.hasPanel ?? height >= ROOM_FOR_PANEL
   const most = Math.max(0, Math.floor(height / 3))
-  const panel = run === null || !isShown ? [] : accountLines(run).slice(0, most)
+  const panel =
+    run === null || !isShown
+      ? []
+      : accountLines(run)
+          .flatMap((line) => wrapped(line, width - 1))
+          .slice(0, most)
   const body = { x: 0, y: 2, width, height: Math.max(1, height - 3 - (panel.length === 0 ? 0 : panel.length + 1)) }
   const grid = state.isEnlarged ? { columns: 1, rows: 1 } : gridOf(series.length, body)
   const perPage = grid.columns * grid.rows
   const page = { now: Math.floor(state.chart / perPage), of: Math.max(1, Math.ceil(series.length / perPage)) }
   return { body, grid, panel, page }
+}
+
+/** Columns that the second line of a long text begins with. */
+const INDENT = '  '
+
+/** A line of one piece, such as what a server said, goes on below where it is too long; of others the end is left out. */
+function wrapped(line: Piece[], width: number): Piece[][] {
+  const [first, ...more] = line
+  if (first === undefined || more.length > 0 || width < 20 || widthOf(first[0]) <= width) return [line]
+  const text = escapeControl(first[0])
+  const most = fit(text, width).length - 1
+  const space = text.lastIndexOf(' ', most)
+  // A word that is longer than a line is cut.
+  const end = space > INDENT.length ? space : most
+  const piece = (words: string): Piece[] => [[words, first[1] ?? 'plain']]
+  return [piece(text.slice(0, end)), ...wrapped(piece(INDENT + text.slice(end).trimStart()), width)]
 }
 
 /** What there is to choose from in such a window. */
@@ -106,7 +128,8 @@ function drawHeader(frame: Frame, { run, runs, progress, now }: Model): void {
   frame.put(end, 0, right, barOf[trouble.style])
 }
 
-function drawGroups(frame: Frame, { groups, state, series }: Model, { page }: Layout): void {
+function drawGroups(frame: Frame, { groups, state, series, run }: Model, { page }: Layout): void {
+  if (run === null) return
   const right = [
     ...(state.smoothing > 0 ? [`smooth ${state.smoothing}`] : []),
     ...(state.isLog ? ['log'] : []),

@@ -118,7 +118,9 @@ describe('plot', () => {
   it('counts time from the first point of each run, or shows the time of day', async () => {
     const stateDir = stateDirWith({ ppo: series('loss', 600, (step) => step) })
     const relative = await drawn(stateDir, 'ppo', 'loss', '--axis', 'relative', '--to', '5m')
-    expect(textsOf(relative.svg)).toEqual(expect.arrayContaining(['1m', '4m', 'since the first point · 301 points']))
+    expect(textsOf(relative.svg)).toEqual(
+      expect.arrayContaining(['1:00', '4:00', 'since the first point · 301 points']),
+    )
     const time = await drawn(stateDir, 'ppo', 'loss', '--axis', 'time', '--from', '2023-11-14T22:15:00Z')
     expect(textsOf(time.svg)).toEqual(expect.arrayContaining(['22:16', 'by local time · 500 points']))
   })

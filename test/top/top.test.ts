@@ -115,12 +115,26 @@ describe('top in a terminal', () => {
     await pty.ended()
   })
 
+  it('says what is not delivered, and the last error with all of its words', async () => {
+    const stateDir = temporaryDirectory()
+    const args = ['--state-dir', stateDir, '--mlflow-tracking-uri', 'http://127.0.0.1:9', '--run-name', 'far']
+    const bridge = startBridge(['--quiet', ...args])
+    bridge.child.stdin.write('{"step":1,"loss":1}\n')
+    const pty = open(stateDir)
+    await pty.shows(/^ far ● live .*1 suspended, 1 pending, 0 refused/m)
+    pty.keys('d')
+    const screen = await pty.shows(/mlflow suspended points 1 = 0 delivered \+ 1 pending/)
+    expect(screen.replaceAll(/\s+/g, ' ')).toMatch(/connection refused\)?: is the server running/)
+    pty.keys('q')
+    await pty.ended()
+  })
+
   it('says that a run was interrupted when its process has died', async () => {
     const stateDir = temporaryDirectory()
     const bridge = startBridge(['--quiet', '--state-dir', stateDir, '--run-name', 'now'])
     bridge.child.stdin.write('{"step":1,"loss":1}\n')
     const pty = open(stateDir)
-    await pty.shows(/^ now ● live/m)
+    await pty.shows(/^ now ● live[^]*Loss ─+ 1/m)
     bridge.child.kill('SIGKILL')
     await pty.shows(/^ now ■ interrupted as of/m)
     pty.keys('q')
