@@ -6,6 +6,7 @@ import { stateDirWith } from '../support/stored-runs.ts'
 import type { Point } from '../support/filled-journal.ts'
 
 const SIGTERM = 15
+const SIGUSR2 = 12
 
 const series = (key: string, valueOf: (step: number) => number): Point[] =>
   Array.from({ length: 400 }, (_, i) => ({
@@ -141,12 +142,17 @@ describe('top in a terminal', () => {
     await pty.ended()
   })
 
-  const crash = `setTimeout(() => { throw new Error('boom') }, 1500)`
+  const crash = `process.on('SIGUSR2', () => { throw new Error('boom') })`
   const ways: [string, (pty: Pty) => void, Record<string, string>, number][] = [
     ['q', (pty) => pty.keys('q'), {}, 0],
     ['Ctrl-C', (pty) => pty.keys('\x03'), {}, 0],
     ['SIGTERM', (pty) => pty.signal(SIGTERM), {}, 143],
-    ['a fault', () => {}, { NODE_OPTIONS: `--import=data:text/javascript,${encodeURIComponent(crash)}` }, 1],
+    [
+      'a fault',
+      (pty) => pty.signal(SIGUSR2),
+      { NODE_OPTIONS: `--import=data:text/javascript,${encodeURIComponent(crash)}` },
+      1,
+    ],
   ]
   it.each(ways)('leaves the terminal as it was after %s', async (_, end, env, code) => {
     const pty = open(stateDirWith(runs), { env })
