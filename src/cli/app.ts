@@ -62,7 +62,7 @@ const VERBS: Readonly<Record<string, { help: string; load: () => Promise<Verb> }
     load: async () => (await import('./audit.ts')).audit,
   },
   top: {
-    help: 'Charts, last values and the state of delivery in the terminal, live: spanbridge top [RUN or FILE]',
+    help: 'Charts, last values and the state of delivery in the terminal, live: spanbridge top [RUN or FILE ...]',
     load: async () => (await import('./top.ts')).top,
   },
   plot: {

@@ -39,8 +39,10 @@ Flags (each is also a name in the file given with --config, and an environment v
       Under sync: send what a destination has refused once more.
   --json
       Print JSON (status, audit, check, doctor, top).
-${ownLines.join('\n')}
 ${settingLines.join('\n')}
+
+Flags of single verbs (no settings)
+${ownLines.join('\n')}
 
 Exit codes: 0 all well; 1 not all delivered, the rest is in the journal (doctor: a hop is broken; audit: something differs); 2 configuration or usage;
 3 no state directory to write to, or nothing to listen on. Under exec: the command's own, 128+n for signal n.
