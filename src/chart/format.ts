@@ -49,11 +49,12 @@ export function shortValue(value: number, digits = 4): string {
   return trimmed(value.toPrecision(digits))
 }
 
-/** `0.42 s`, `12 s`, `3 min 05 s`, `2 h 10 min`, `3 d 4 h`. */
+/** `420 ms`, `1.5 s`, `12 s`, `3 min 05 s`, `2 h 10 min`, `3 d 4 h`. */
 export function duration(ms: number): string {
+  if (ms < 1000) return ms === 0 ? '0' : `${shortValue(ms, 3)} ms`
   const seconds = ms / 1000
   const two = (n: number): string => String(Math.floor(n)).padStart(2, '0')
-  if (seconds < 10) return `${trimmed(seconds.toFixed(seconds < 1 ? 2 : 1))} s`
+  if (seconds < 10) return `${trimmed(seconds.toFixed(1))} s`
   if (seconds < 60) return `${Math.floor(seconds)} s`
   if (seconds < 3600) return `${Math.floor(seconds / 60)} min ${two(seconds % 60)} s`
   if (seconds < 86_400) return `${Math.floor(seconds / 3600)} h ${two((seconds % 3600) / 60)} min`

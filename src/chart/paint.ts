@@ -25,7 +25,7 @@ export interface Frame {
 export const FONT_SIZE = 11
 const BOTTOM = 17
 const TOP = 6
-const RIGHT = 10
+const RIGHT = 12
 /** Up to so many points each is marked by a dot. */
 const DOTTED = 40
 
@@ -96,7 +96,7 @@ function paintGrid(pen: Pen, ticks: Ticks, frame: Frame, { x, y }: Scales, theme
     const left = x(at)
     // A label at the edge is turned inwards and not cut.
     pen.textAlign = left > frame.left + frame.width - 14 ? 'right' : 'center'
-    pen.fillText(label, pen.textAlign === 'right' ? frame.left + frame.width + RIGHT - 2 : left, bottom + 10)
+    pen.fillText(label, pen.textAlign === 'right' ? frame.left + frame.width + RIGHT - 5 : left, bottom + 10)
   }
 }
 
@@ -112,7 +112,7 @@ function paintThresholds(pen: Pen, scene: Scene, frame: Frame, { y }: Scales, th
   const end = below ? frame.top + frame.height : frame.top
   const band = (from: number, to: number, color: string): void => {
     pen.fillStyle = color
-    pen.globalAlpha = 0.1
+    pen.globalAlpha = 0.075
     pen.fillRect(frame.left, Math.min(from, to), frame.width, Math.abs(to - from))
   }
   band(edge(warn), edge(bad), theme.warn)

@@ -1,10 +1,10 @@
 import { describe, expect, it } from 'vitest'
-import { countOutside, rangeOf, withoutOutliers } from '../../src/page/chart/clip.ts'
-import { duration, relativeLabel, shortValue, tickLabel } from '../../src/page/chart/format.ts'
-import { parseFilter } from '../../src/page/chart/glob.ts'
-import { buildScene, type DrawnLine, type SceneOptions } from '../../src/page/chart/scene.ts'
-import { smooth } from '../../src/page/chart/smooth.ts'
-import { linearTicks, logTicks, timeTicks } from '../../src/page/chart/ticks.ts'
+import { countOutside, rangeOf, withoutOutliers } from '../../src/chart/clip.ts'
+import { duration, relativeLabel, shortValue, tickLabel } from '../../src/chart/format.ts'
+import { parseFilter } from '../../src/chart/glob.ts'
+import { buildScene, type DrawnLine, type SceneOptions } from '../../src/chart/scene.ts'
+import { smooth } from '../../src/chart/smooth.ts'
+import { linearTicks, logTicks, timeTicks } from '../../src/chart/ticks.ts'
 import { readHash, START, writeHash } from '../../src/page/state/hash.ts'
 
 describe('smoothing', () => {

@@ -79,7 +79,7 @@ describe('plot', () => {
   it('draws where a value is bad as a faint band, and smooths with the raw line behind', async () => {
     const stateDir = stateDirWith({ ppo: series('trainer/approx_kl', 100, (step) => ((step + 1) % 2) * 0.2) })
     const { svg } = await drawn(stateDir, 'ppo', 'approx_kl', '--smooth', '0.9')
-    expect(svg.match(/<rect [^>]* fill="#c62828" opacity="0.1"/g)?.length).toBe(1)
+    expect(svg.match(/<rect [^>]* fill="#c62828" opacity="0.075"/g)?.length).toBe(1)
     const [raw, smoothed] = topsOf(svg, BLUE)
     expect(raw).toBeLessThan(smoothed!)
     expect(textsOf(svg)).toContain('by step · 100 points · smoothed 0.9, raw behind')

@@ -2,8 +2,8 @@ import type { Chart } from '../../web/api.ts'
 import { ask } from '../state/api.ts'
 import { numberOf } from '../state/lines.ts'
 import { theme } from '../state/theme.ts'
-import { paint } from './paint.ts'
-import { SvgPen } from './pen.ts'
+import { paint } from '../../chart/paint.ts'
+import { SvgPen } from '../../chart/pen.ts'
 import type { Plot } from './plot.ts'
 
 /** As wide as the server answers: up to twice as many points come as they are. */

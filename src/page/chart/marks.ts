@@ -3,7 +3,7 @@ import { eventsOf } from '../state/events.ts'
 import type { Mark } from '../state/hash.ts'
 import { startOf } from '../state/runs.ts'
 import { nearest } from './nearest.ts'
-import type { DrawnLine, SceneOptions } from './scene.ts'
+import type { DrawnLine, SceneOptions } from '../../chart/scene.ts'
 
 /** Where a line was at a moment: series of one run may count different things as steps, and share only the time. */
 function placeAt(axis: Axis, line: DrawnLine, time: number): number | null {

@@ -1,8 +1,8 @@
 import type { SpanRow } from '../../web/api.ts'
-import { duration, relativeLabel } from './format.ts'
-import type { Theme } from './paint.ts'
-import type { Pen } from './pen.ts'
-import { timeTicks } from './ticks.ts'
+import { duration, relativeLabel } from '../../chart/format.ts'
+import type { Theme } from '../../chart/paint.ts'
+import type { Pen } from '../../chart/pen.ts'
+import { timeTicks } from '../../chart/ticks.ts'
 
 /** A span with its place: `row` counts from the top of the picture. */
 export interface Placed {

@@ -1,5 +1,5 @@
 import type { Axis, Chart, Line, LivePoints, Value } from '../../web/api.ts'
-import type { DrawnLine } from '../chart/scene.ts'
+import type { DrawnLine } from '../../chart/scene.ts'
 import { ask } from './api.ts'
 import { startOf } from './runs.ts'
 

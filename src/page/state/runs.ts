@@ -1,6 +1,6 @@
 import { computed, signal } from '@preact/signals'
 import type { RunDetail, RunSummary, SeriesSummary, State } from '../../web/api.ts'
-import type { Look } from '../chart/scene.ts'
+import type { Look } from '../../chart/scene.ts'
 import { ask } from './api.ts'
 import { isDark } from './theme.ts'
 import { view } from './view.ts'

@@ -1,5 +1,5 @@
 import { computed, effect, signal } from '@preact/signals'
-import type { Theme } from '../chart/paint.ts'
+import type { Theme } from '../../chart/paint.ts'
 import { mode } from './kept.ts'
 
 const query = matchMedia('(prefers-color-scheme: dark)')

@@ -1,5 +1,5 @@
 import type { JSX } from 'preact'
-import { count } from '../chart/format.ts'
+import { count } from '../../chart/format.ts'
 import { say } from '../parts/notice.tsx'
 import { runs, server } from '../state/runs.ts'
 import { reasonOf } from './reasons.ts'

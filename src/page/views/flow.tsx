@@ -1,6 +1,6 @@
 import type { JSX } from 'preact'
 import type { RunSummary } from '../../web/api.ts'
-import { count } from '../chart/format.ts'
+import { count } from '../../chart/format.ts'
 import { reasonOf } from './reasons.ts'
 
 const COLUMN = [0, 265, 530, 795] as const

@@ -1,6 +1,6 @@
 import type { JSX } from 'preact'
 import type { Axis } from '../../web/api.ts'
-import { clock, count, relativeLabel, tickLabel } from '../chart/format.ts'
+import { clock, count, relativeLabel, tickLabel } from '../../chart/format.ts'
 import { Icon } from '../parts/icons.tsx'
 import { Status } from '../parts/status.tsx'
 import { looks, newcomer, shown } from '../state/runs.ts'

@@ -1,7 +1,7 @@
 import { signal } from '@preact/signals'
 import type { JSX } from 'preact'
 import { useLayoutEffect, useRef } from 'preact/hooks'
-import { clock, count, dayAndTime, relativeLabel, shortValue } from '../chart/format.ts'
+import { clock, count, dayAndTime, relativeLabel, shortValue } from '../../chart/format.ts'
 import { nearest } from '../chart/nearest.ts'
 import type { Plot } from '../chart/plot.ts'
 import { linesOf } from '../state/charts.ts'

@@ -1,6 +1,6 @@
 import { computed } from '@preact/signals'
 import type { JSX } from 'preact'
-import { clock, count } from '../chart/format.ts'
+import { clock, count } from '../../chart/format.ts'
 import { Icon } from '../parts/icons.tsx'
 import { mode } from '../state/kept.ts'
 import { asOf, connection } from '../state/live.ts'
