@@ -31,6 +31,12 @@ export async function exec(context: Context): Promise<number> {
     say(resume.message)
     return EXIT.usage
   }
+  const files = settings.files.length === 0 ? null : await import('./files.ts')
+  const followed = files?.followedBy(context) ?? { patterns: [], problems: [] }
+  if (followed.problems.length > 0) {
+    for (const problem of followed.problems) say(problem)
+    return EXIT.usage
+  }
   const ignored = ignoredSignals(context.ignoredSignals)
   const signals = forwardSignals(ignored)
   const via = new Via(ulid(Date.now()))
@@ -69,6 +75,7 @@ export async function exec(context: Context): Promise<number> {
   receiver.to(bridge)
   const ending = new Ending(bridge)
   signals.onEnding(() => ending.signal())
+  const following = files?.follow(context, followed, bridge, ending)
   const fault = (error: Error): void => {
     ending.fault()
     say(`a fault of ours, the output is only passed on from here: ${error.stack ?? error.message}`)
@@ -84,6 +91,7 @@ export async function exec(context: Context): Promise<number> {
     )
   })
   await receiver.server?.close()
+  await following?.stop(ending.restMs)
   const outcome = await ending.finish(status)
   await bridge.close()
   daemon.remove()

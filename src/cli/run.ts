@@ -6,21 +6,31 @@ import { screenOf } from './console.ts'
 import { DaemonFile } from './daemon-file.ts'
 import { Ending } from './ending.ts'
 import { EXIT, exitCodeOf } from './exit-codes.ts'
+import type { Followed } from './files.ts'
 import { listenersOf, mayLeadBack, noReceiver, openReceiver } from './otlp.ts'
 import { newRun } from './start.ts'
 
 const NOTHING_TO_READ =
-  'there is nothing to read: put it behind a trainer (trainer | spanbridge), before one (spanbridge exec -- trainer), feed it a file (spanbridge < log.jsonl), or let it receive OTLP (--otlp-http-listen)'
+  'there is nothing to read: put it behind a trainer (trainer | spanbridge), before one (spanbridge exec -- trainer), feed it a file (spanbridge < log.jsonl), follow files (--file train.jsonl), or let it receive OTLP (--otlp-http-listen)'
 
-/** `run`: bridges standard input to its end; without one, what comes by OTLP until a signal ends it. */
+const NO_FILES: Followed = { patterns: [], problems: [] }
+
+/** `run`: bridges standard input to its end; without one, files and what comes by OTLP until a signal ends it. */
 export async function run(context: Context): Promise<number> {
   const { loaded, stateDir, directory, voice } = context
   const { settings } = loaded
   const input = await inputOf(context)
   const say = (text: string): void => voice.say(text)
-  if (input === null && settings['otlpHttp.listen'] === null) return refuse(context, NOTHING_TO_READ)
+  const files = settings.files.length === 0 ? null : await import('./files.ts')
+  const followed = files?.followedBy(context) ?? NO_FILES
+  if (followed.problems.length > 0) return refuse(context, ...followed.problems)
+  const isFed = input !== null || files !== null
+  if (!isFed && settings['otlpHttp.listen'] === null) return refuse(context, NOTHING_TO_READ)
   if (input !== null) show(input, context)
-  const named = newRun(settings, input === null ? 'network' : 'stdin', [], directory)
+  const named =
+    files !== null && input === null
+      ? files.runOfFiles(settings, followed.patterns, directory)
+      : newRun(settings, input === null ? 'network' : 'stdin', [], directory)
   // Reads journals: loaded only if one may go on.
   const resume =
     settings.resume === null ? null : (await import('./resume.ts')).findResumable(settings, stateDir, named, say)
@@ -30,16 +40,17 @@ export async function run(context: Context): Promise<number> {
   // The HTTP server takes as long to load as all the rest: lines are read before it, unless it decides on destinations.
   const opensLater = input !== null && !mayLeadBack(settings)
   let receiver = opensLater ? noReceiver(settings) : await openReceiver(context, via, false)
-  if (receiver.problem !== null || (input === null && receiver.server === null)) {
+  if (receiver.problem !== null || (!isFed && receiver.server === null)) {
     await receiver.server?.close()
-    return refuse(context, receiver.problem ?? NOTHING_TO_READ, receiver.problem === null ? EXIT.noState : EXIT.usage)
+    await refuse(context, receiver.problem ?? NOTHING_TO_READ)
+    return receiver.problem === null ? EXIT.noState : EXIT.usage
   }
   const daemon = new DaemonFile(stateDir, named.startedAt)
   const ready = Promise.withResolvers<void>()
   const bridge = new Bridge({
     settings: receiver.settings,
     stateDir,
-    // What comes from the network begins runs of its own, unless the user has said which run it is.
+    // What comes from the network, and files without another input, begin runs of its own, unless the user has said which run it is.
     start: input === null && !isGiven ? null : named,
     resume,
     isOnlyRun: settings['mlflow.runId'] !== null || (input === null && isGiven),
@@ -53,6 +64,7 @@ export async function run(context: Context): Promise<number> {
   })
   const ending = new Ending(bridge)
   const signalled = onSignal(ending)
+  const following = files?.follow(context, followed, bridge, ending)
   input?.tee.attach(bridge.stream(screenOf(context, 1)), (error) => {
     ending.fault()
     say(`a fault of ours, the input is only passed on from here: ${error.stack ?? error.message}`)
@@ -66,12 +78,16 @@ export async function run(context: Context): Promise<number> {
   receiver.to(bridge)
   void ready.promise.then(() => daemon.write(listenersOf(receiver)))
   if (input === null) {
-    say(`receiving OTLP at http://${receiver.server!.address}; Ctrl-C ends the ${isGiven ? 'run' : 'runs'}`)
+    if (receiver.server !== null)
+      say(`receiving OTLP at http://${receiver.server.address}; Ctrl-C ends the ${isGiven ? 'run' : 'runs'}`)
     await signalled
   } else {
     await input.tee.ended
   }
   await receiver.server?.close()
+  // What is not read of files now is read by the next start; of those beside an input nobody goes on.
+  await following?.stop(input === null ? 0 : ending.restMs)
+  await following?.end(Date.now())
   const outcome = await ending.finish('FINISHED')
   await bridge.close()
   daemon.remove()
@@ -99,10 +115,10 @@ function show({ tee }: Input, { loaded, stdout }: Context): void {
 }
 
 /** Says why there is no run, and lets a trainer in the pipe not notice. */
-async function refuse(context: Context, words: string, code: number = EXIT.usage): Promise<number> {
-  context.voice.say(words)
+async function refuse(context: Context, ...words: readonly string[]): Promise<number> {
+  for (const each of words) context.voice.say(each)
   await beCat(context)
-  return code
+  return EXIT.usage
 }
 
 /** Resolves with the first signal that ends a run. */

@@ -51,10 +51,10 @@ const kept = (pairs: Readonly<Record<string, string>>): [name: string, value: st
 
 const NOBODY = { identity: null, trackerRun: null, name: null }
 
-/** What is known of a run when it begins; `sender`: what one from the network says of itself. */
+/** What is known of a run when it begins; `sender`: what it is known by, if it is. */
 export function newRun(
   settings: Settings,
-  source: 'stdin' | 'exec' | 'network' | 'library',
+  source: 'stdin' | 'exec' | 'file' | 'network' | 'library',
   command: readonly string[],
   directory: string,
   sender: { identity: string | null; trackerRun: string | null; name: string | null } = NOBODY,

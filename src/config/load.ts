@@ -79,7 +79,9 @@ function valueOf(
   const flagged = flags.values.get(name)
   if (flagged !== undefined) {
     return read(setting.flag === undefined ? flagOf(name) : `--${setting.flag}`, () =>
-      merged(flagged.map((text) => setting.type.fromText(text))),
+      setting.type.addsUp === true
+        ? flagged.flatMap((text) => setting.type.fromText(text))
+        : merged(flagged.map((text) => setting.type.fromText(text))),
     )
   }
   const isSet = (variable: string): boolean => env[variable] !== undefined && env[variable] !== ''

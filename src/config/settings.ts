@@ -13,6 +13,7 @@ import {
   oneOf,
   orOff,
   pairs,
+  paths,
   switchOrName,
   text,
   type SettingType,
@@ -66,6 +67,17 @@ export const SETTINGS = {
     oneOf('auto', 'on', 'off'),
     'auto',
     'Whether standard input is read; auto: when it is a pipe, a socket or a file.',
+  ),
+  files: setting(
+    paths,
+    [],
+    'Files that are followed, as paths or globs in quotes, through rotation and across restarts; may be repeated.',
+    { flag: 'file' },
+  ),
+  fromStart: setting(
+    bool,
+    false,
+    'Read files that are there when they are followed for the first time from their beginning, not from their end.',
   ),
   resume: setting(
     switchOrName,
@@ -248,7 +260,11 @@ export const SETTINGS = {
     false,
     'Believe senders of OTLP that name a run (spanbridge.run, mlflow.run_id) which this process has not made.',
   ),
-  'runs.idle': setting(duration, 1_800_000, 'A run that comes by OTLP ends when nothing has come for this long.'),
+  'runs.idle': setting(
+    duration,
+    1_800_000,
+    'A run that comes by OTLP or from files ends when nothing has come for this long.',
+  ),
   'web.listen': setting(oneOf('off'), 'off', `Live page. ${off}`),
   'otel.serviceName': setting(text, null, 'Name of the run when runName is not set.', { env: ['OTEL_SERVICE_NAME'] }),
 } as const

@@ -1,9 +1,10 @@
 import type { DatabaseSync } from 'node:sqlite'
-import type { EndStatus, PackedSpans, RunStart, WaitingRow } from '../channel/messages.ts'
+import type { EndStatus, Mark, PackedSpans, RunStart, WaitingRow } from '../channel/messages.ts'
 import { COUNTERS, dropped, SPANS_JOURNAL_FULL } from '../telemetry/counters.ts'
 import { joinChunks, type Chunk, type StoredPoints } from './blocks.ts'
 import { countIn, DamagedJournal } from './damage.ts'
 import { createFile, openFile } from './file.ts'
+import { readMarks, writeMark } from './marks.ts'
 import { drainOverflow, openOverflow } from './overflow.ts'
 import { bytesOf, nothingPending, type WrittenPoints } from './pending.ts'
 import { JournalReader, type StoredSpan } from './reader.ts'
@@ -168,6 +169,11 @@ export class RunJournal {
     return tables.readWaiting(this.#rows, this.path)
   }
 
+  /** How far followed files have been read. */
+  readMarks(): Mark[] {
+    return readMarks(this.#rows)
+  }
+
   /** Ends a run whose process died without a word: killed, at the time of its last point. One that others feed has just ended. */
   closeByTakeOver(status: EndStatus = 'KILLED'): void {
     const time =
@@ -262,6 +268,12 @@ export class RunJournal {
     this.#pending.dirty = true
   }
 
+  /** How far followed files have been read: the newest mark of each counts. */
+  addMarks(marks: readonly Mark[]): void {
+    for (const mark of marks) this.#pending.marks.set(mark[0], mark)
+    this.#pending.dirty = true
+  }
+
   setEnd(status: EndStatus, time: number): void {
     this.#pending.end = { status, time }
     this.#pending.dirty = true
@@ -298,6 +310,7 @@ export class RunJournal {
         if (lostSpans > 0) tables.addToCounter(rows, COUNTERS[SPANS_JOURNAL_FULL]!, lostSpans)
         tables.writeParams(rows, pending.params)
         for (const [reason, line] of pending.examples) tables.writeExample(rows, reason, line)
+        for (const mark of pending.marks.values()) writeMark(rows, mark)
         if (this.#isShared && date !== null) tables.setMeta(rows, 'lastAt', String(date))
         if (pending.end !== null) tables.writeEnd(rows, pending.end)
       })

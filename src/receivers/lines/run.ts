@@ -1,5 +1,5 @@
 import type { Channel } from '../../channel/channel.ts'
-import type { RunStart } from '../../channel/messages.ts'
+import type { Opened, RunStart } from '../../channel/messages.ts'
 import type { ChannelProducer } from '../../channel/producer.ts'
 import { rulesOf } from '../../config/load.ts'
 import type { Settings } from '../../config/settings.ts'
@@ -31,6 +31,13 @@ export interface BegunRun {
   channel: Channel
   producer: ChannelProducer
   counters: Counters
+}
+
+/** A run of lines that has begun, and what becomes known of it when it has its journal. */
+export interface BegunLines {
+  run: LineRun
+  channel: Channel
+  opened: Promise<Opened>
 }
 
 export interface LineRunOptions extends BegunRun {
