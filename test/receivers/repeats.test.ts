@@ -122,6 +122,7 @@ describe('a line whose layout was there before', () => {
     'a time that is none': line(3, 1).replace('2026-11-22T05:07:39.125Z', 'twelve seconds later'),
     'a time with another zone': line(3, 1).replace('39.125Z', '39.125+02:00'),
     'a time without a fraction': line(3, 1).replace('39.125Z', '40Z'),
+    'an empty time': line(3, 1).replace('2026-11-22T05:07:39.125Z', ''),
     'a control character in a text': line(3, 1).replace('update', 'up\tdate'),
     'blanks between its parts': line(3, 1).replaceAll(':', ' : '),
     'a torn end': line(3, 1).slice(0, -2),
@@ -137,6 +138,13 @@ describe('a line whose layout was there before', () => {
 
   it('becomes what parsing makes of it, in every recorded log', () => {
     for (const { bytes } of lineFixtures) expect(extract(bytes)).toEqual(extract(bytes, { isParsed: true }))
+  })
+
+  it('is told from one with an empty time, where times have no fraction', () => {
+    const log = ['2026-11-22T05:07:40Z', '2026-11-22T05:07:41Z', '', '2026-11-22T05:07:41Z', '']
+      .map((time, step) => `{"step":${step},"loss":2,"timestamp":"${time}"}\n`)
+      .join('')
+    expect(extract(log)).toEqual(extract(log, { isParsed: true }))
   })
 
   it('is told from one with a duration beyond 2^53, whose rounding is counted', () => {

@@ -25,7 +25,9 @@ export class StampReader {
   read(bytes: DataView, from: number, to: number): number | null {
     const length = to - from
     if (length > MAX_BYTES) return null
-    if (length === this.#length && this.#isSameSecond(bytes, from, to)) return this.#secondMs + fractionOf(bytes, from)
+    // An empty text is as long as no stamp.
+    if (length > 0 && length === this.#length && this.#isSameSecond(bytes, from, to))
+      return this.#secondMs + fractionOf(bytes, from)
     const ms = this.#reader.read(Buffer.from(bytes.buffer, bytes.byteOffset + from, to - from).toString('latin1'))
     if (ms !== null) this.#remember(bytes, from, to, ms)
     return ms

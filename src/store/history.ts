@@ -1,0 +1,345 @@
+import { DatabaseSync } from 'node:sqlite'
+import { pointsOfBlock, type StoredPoints } from '../journal/blocks.ts'
+import { DamagedJournal } from '../journal/damage.ts'
+import { Statements } from '../journal/statements.ts'
+import { describeMetric } from '../registry/index.ts'
+import type { Axis, Line, LivePoints, RunDetail, RunSummary, SeriesSummary, Value } from '../web/api.ts'
+import { readEvents, readEventsSince, type EventsQuery } from './events.ts'
+import { drawn, Extremes, type Drawn } from './extremes.ts'
+import { Outline, type Point } from './outline.ts'
+import { readRejected } from './rejected.ts'
+import { SpanIndex, type SpansQuery } from './spans.ts'
+import { readSteps, type StepsQuery } from './steps.ts'
+import type { EventRow, EventsPage, RejectedPage, SpansPage, StepsPage } from '../web/api.ts'
+
+/** Bars of a series in a list. */
+const SPARKLINE = 32
+
+/** Points of a stretch of the axis; beyond, only the extremes of each pixel are read. */
+const POINTS_PER_PIXEL = 2
+
+export interface LineQuery {
+  axis: Axis
+  /** In units of the axis, both included; absent: all. */
+  from?: number
+  to?: number
+  /** Pixels. */
+  width: number
+}
+
+/** What a block covers, so that a stretch is read without the others. */
+interface Covered {
+  first: number
+  count: number
+  step: readonly [number, number]
+  time: readonly [number, number]
+}
+
+/** JSON has no word for values that are not finite. */
+export const valueOf = (value: number): Value => (Number.isFinite(value) ? value : (String(value) as Value))
+
+/** The numbers of one run as of its last commit: an outline of each series, and the points themselves where they are asked for. */
+export class RunHistory {
+  readonly run: string
+  readonly path: string
+  readonly #rows: Statements
+  readonly #labels: Readonly<Record<string, string>>
+  readonly #keys: string[] = []
+  readonly #idOf = new Map<string, number>()
+  readonly #outlines: (Outline | undefined)[] = []
+  readonly #covered: Covered[] = []
+  #spans: SpanIndex | null = null
+  #upTo = 0
+  #startedAt = Infinity
+
+  /** @throws when the journal cannot be opened */
+  constructor(run: string, path: string, labels: Readonly<Record<string, string>>) {
+    this.run = run
+    this.path = path
+    this.#labels = labels
+    this.#rows = new Statements(new DatabaseSync(path, { readOnly: true, timeout: 2000 }))
+  }
+
+  /** Sequence number of the last point that has been read. */
+  get upTo(): number {
+    return this.#upTo
+  }
+
+  /**
+   * Reads what was committed since, for about `budgetMs`. @returns whether that was all
+   * @throws DamagedJournal
+   */
+  refresh(budgetMs = Infinity): boolean {
+    const deadline = performance.now() + budgetMs
+    for (const row of this.#rows.all('SELECT id, key FROM series WHERE id >= ? ORDER BY id', this.#keys.length)) {
+      this.#keys[Number(row['id'])] = String(row['key'])
+      this.#idOf.set(String(row['key']), Number(row['id']))
+    }
+    for (;;) {
+      const block = this.#blockBehind(this.#upTo)
+      if (block === null) return true
+      this.#read(block)
+      if (performance.now() > deadline) return false
+    }
+  }
+
+  /** All keys, whether they have points in the journal or not. */
+  get keys(): readonly string[] {
+    return this.#keys
+  }
+
+  keyOf(series: number): string {
+    return this.#keys[series] ?? ''
+  }
+
+  detail(summary: RunSummary): RunDetail {
+    const pairs = (table: string): { name: string; value: string }[] =>
+      this.#rows
+        .all(`SELECT name, value FROM ${table} ORDER BY sequence`)
+        .map((row) => ({ name: String(row['name']), value: String(row['value']) }))
+    const count = (level: string): number => readEvents(this.#rows, { level, limit: 0 }).total
+    return {
+      run: summary,
+      series: this.series(),
+      params: pairs('params'),
+      tags: pairs('tags'),
+      events: { warn: count('WARN'), error: count('ERROR') },
+      spans: summary.journaled.spans,
+    }
+  }
+
+  series(): SeriesSummary[] {
+    return this.#outlines.flatMap((_, id) => this.summary(id) ?? [])
+  }
+
+  /** One series in short; null while it has no point. */
+  summary(id: number): SeriesSummary | null {
+    const outline = this.#outlines[id]
+    if (outline === undefined || outline.first === null || outline.last === null) return null
+    const { first, last, count, min, max, nan, infinite } = outline
+    const key = this.keyOf(id)
+    const { category, label, unit, thresholds } = describeMetric(key, this.#labels)
+    const isEmpty = min > max
+    return {
+      run: this.run,
+      id,
+      key,
+      category,
+      label,
+      unit,
+      thresholds,
+      count,
+      first: { step: first.step, time: first.time },
+      last: { step: last.step, time: last.time, value: valueOf(last.value) },
+      min: isEmpty ? null : min,
+      max: isEmpty ? null : max,
+      nan,
+      infinite,
+      sparkline: outline.sparkline(SPARKLINE).map((value) => (Number.isFinite(value) ? value : null)),
+    }
+  }
+
+  /** One series as a chart of `width` pixels draws it; null: the run has no such key. */
+  line(key: string, query: LineQuery): Line | null {
+    const id = this.#idOf.get(key)
+    const outline = id === undefined ? undefined : this.#outlines[id]
+    if (id === undefined || outline === undefined) return null
+    const axis = query.axis === 'step' ? 'step' : 'time'
+    const origin = query.axis === 'relative' ? this.#startedAt : 0
+    const from = (query.from ?? -Infinity) + origin
+    const to = (query.to ?? Infinity) + origin
+    const isWhole = from <= this.#least(outline, axis) && to >= this.#greatest(outline, axis)
+    const isFine = outline.isRaw || outline.parts >= query.width
+    const found =
+      isFine && (isWhole || outline.isRaw)
+        ? this.#fromOutline(outline, axis, from, to)
+        : this.#fromBlocks(id, outline, axis, from, to, query.width)
+    const odd = outline.odd.filter((point) => point[axis] >= from && point[axis] <= to)
+    return {
+      run: this.run,
+      id,
+      points: found.points,
+      isRaw: found.isRaw,
+      steps: found.drawn.steps,
+      times: found.drawn.times,
+      values: found.drawn.values.map(valueOf),
+      nan: found.nan,
+      infinite: found.infinite,
+      odd: odd.map(({ step, time, value }) => ({ step, time, value: valueOf(value) })),
+      origin: this.#startedAt,
+      upTo: this.#upTo,
+    }
+  }
+
+  /** Points behind a sequence number, by series; null when they are more than `limit`. */
+  since(after: number, limit: number): LivePoints['series'] | null {
+    if (this.#upTo - after > limit) return null
+    const bySeries = new Map<number, LivePoints['series'][number]>()
+    for (const block of this.blocks(after)) {
+      for (let i = Math.max(0, after + 1 - block.first); i < block.count && block.first + i <= this.#upTo; i += 1) {
+        const id = block.series[i]!
+        let of = bySeries.get(id)
+        if (of === undefined) bySeries.set(id, (of = { id, key: this.keyOf(id), steps: [], times: [], values: [] }))
+        of.steps.push(block.step[i]!)
+        of.times.push(block.time[i]!)
+        of.values.push(valueOf(block.value[i]!))
+      }
+    }
+    return [...bySeries.values()]
+  }
+
+  /** Raw points in order, block by block, from the one behind `after`. */
+  *blocks(after = 0): Generator<StoredPoints> {
+    for (let behind = after; ;) {
+      const block = this.#blockBehind(behind)
+      if (block === null) return
+      yield block
+      behind = block.first + block.count - 1
+    }
+  }
+
+  events(query: EventsQuery): EventsPage {
+    return readEvents(this.#rows, query)
+  }
+
+  /** Events behind a sequence number, oldest first. */
+  eventsSince(after: number, limit: number): EventRow[] {
+    return readEventsSince(this.#rows, after, limit)
+  }
+
+  spans(query: SpansQuery): SpansPage {
+    return this.#spanIndex().read(query)
+  }
+
+  /** How long spans of each name took, by step, without the spans inside them: so they add up. */
+  steps(query: StepsQuery): StepsPage {
+    const { counted, total, durations } = this.#spanIndex().durations()
+    return { ...readSteps(durations, query), counted, total }
+  }
+
+  /** What destinations refused, newest first. */
+  rejected(limit: number): RejectedPage {
+    return readRejected(this.#rows, limit)
+  }
+
+  close(): void {
+    this.#rows.close()
+  }
+
+  #spanIndex(): SpanIndex {
+    this.#spans ??= new SpanIndex(this.#rows)
+    return this.#spans
+  }
+
+  #read(block: StoredPoints): void {
+    const { first, count, series, step, time, value } = block
+    const steps: [number, number] = [Infinity, -Infinity]
+    const times: [number, number] = [Infinity, -Infinity]
+    for (let i = Math.max(0, this.#upTo + 1 - first); i < count; i += 1) {
+      const id = series[i]!
+      let outline = this.#outlines[id]
+      if (outline === undefined) {
+        if (id >= this.#keys.length) throw new DamagedJournal(this.path, `point ${first + i} is of no series`)
+        this.#outlines[id] = outline = new Outline()
+      }
+      const s = step[i]!
+      const t = time[i]!
+      outline.add(s, t, value[i]!)
+      if (s < steps[0]) steps[0] = s
+      if (s > steps[1]) steps[1] = s
+      if (t < times[0]) times[0] = t
+      if (t > times[1]) times[1] = t
+    }
+    if (times[0] < this.#startedAt) this.#startedAt = times[0]
+    this.#covered.push({ first, count, step: steps, time: times })
+    this.#upTo = first + count - 1
+  }
+
+  #blockBehind(sequence: number): StoredPoints | null {
+    const sql = 'SELECT first, count, data FROM blocks WHERE first > ? ORDER BY first LIMIT 1'
+    const row = this.#rows.get(sql, sequence)
+    return row === undefined ? null : pointsOfBlock(row, this.path)
+  }
+
+  #least(outline: Outline, axis: 'step' | 'time'): number {
+    return outline.isAscending[axis] ? outline.first![axis] : -Infinity
+  }
+
+  #greatest(outline: Outline, axis: 'step' | 'time'): number {
+    return outline.isAscending[axis] ? outline.last![axis] : Infinity
+  }
+
+  #fromOutline(outline: Outline, axis: 'step' | 'time', from: number, to: number): Found {
+    const inRange = (point: Point): boolean => point[axis] >= from && point[axis] <= to
+    const all = [...outline.points()].filter(inRange)
+    const { isRaw } = outline
+    // What is no number is drawn as a mark, and no point of the line where that is made of extremes.
+    const points = isRaw ? all : all.filter(({ value }) => Number.isFinite(value))
+    const odd = isRaw ? all.filter(({ value }) => !Number.isFinite(value)) : null
+    const nan = odd?.filter(({ value }) => Number.isNaN(value)).length ?? outline.nan
+    return {
+      points: isRaw ? all.length : outline.count,
+      isRaw,
+      nan,
+      infinite: odd === null ? outline.infinite : odd.length - nan,
+      drawn: drawn(points, axis, outline.isAscending[axis]),
+    }
+  }
+
+  /** Reads the stretch itself: all of its points when they are few, else the extremes of each pixel. */
+  #fromBlocks(id: number, outline: Outline, axis: 'step' | 'time', from: number, to: number, width: number): Found {
+    const raw: Point[] = []
+    const range = this.#rangeOf(outline, axis, from, to)
+    const extremes = new Extremes(range.from, range.to, width)
+    const found = { points: 0, nan: 0, infinite: 0 }
+    const mostRaw = width * POINTS_PER_PIXEL
+    for (const { series, step, time, value, count } of this.#within(axis, from, to)) {
+      const places = axis === 'step' ? step : time
+      for (let i = 0; i < count; i += 1) {
+        if (series[i] !== id || places[i]! < from || places[i]! > to) continue
+        const v = value[i]!
+        found.points += 1
+        if (Number.isNaN(v)) found.nan += 1
+        else if (v - v !== 0) found.infinite += 1
+        if (raw.length <= mostRaw) raw.push({ step: step[i]!, time: time[i]!, value: v })
+        extremes.add(places[i]!, step[i]!, time[i]!, v)
+      }
+    }
+    const isRaw = found.points <= mostRaw
+    const isAscending = isRaw ? outline.isAscending[axis] : false
+    return { ...found, isRaw, drawn: drawn(isRaw ? raw : extremes.points(), axis, isAscending) }
+  }
+
+  /** The stretch of the axis on which pixels are laid out. */
+  #rangeOf(outline: Outline, axis: 'step' | 'time', from: number, to: number): { from: number; to: number } {
+    if (Number.isFinite(from) && Number.isFinite(to)) return { from, to }
+    let least = Math.max(from, this.#least(outline, axis))
+    let greatest = Math.min(to, this.#greatest(outline, axis))
+    if (Number.isFinite(least) && Number.isFinite(greatest)) return { from: least, to: greatest }
+    least = Infinity
+    greatest = -Infinity
+    for (const { [axis]: range } of this.#covered) {
+      least = Math.min(least, range[0])
+      greatest = Math.max(greatest, range[1])
+    }
+    return { from: Math.max(from, least), to: Math.min(to, greatest) }
+  }
+
+  /** Blocks that may hold points of a stretch. */
+  *#within(axis: 'step' | 'time', from: number, to: number): Generator<StoredPoints> {
+    for (const { first, [axis]: range } of this.#covered) {
+      if (range[1] < from || range[0] > to) continue
+      const row = this.#rows.get('SELECT first, count, data FROM blocks WHERE first = ?', first)
+      // It may have been dropped since.
+      if (row !== undefined) yield pointsOfBlock(row, this.path)
+    }
+  }
+}
+
+interface Found {
+  points: number
+  isRaw: boolean
+  nan: number
+  infinite: number
+  drawn: Drawn
+}

@@ -1,0 +1,192 @@
+import type { Fields } from '../layer/event.ts'
+import { bytesIn } from '../journal/damage.ts'
+import type { Statements } from '../journal/statements.ts'
+import { readSpan, START, END } from '../otlp/span.ts'
+import { ValueNotes } from '../otlp/values.ts'
+import { LEN, tagOf, VARINT, WireReader } from '../otlp/wire.ts'
+import type { Duration } from './steps.ts'
+import type { SpanRow, SpansPage } from '../web/api.ts'
+
+export interface SpansQuery {
+  /** UTC ms, both included; absent: all. */
+  from?: number
+  to?: number
+  limit: number
+}
+
+/** Attributes that tell spans that run side by side apart, strongest first. */
+const TRACK_ATTRIBUTES = ['thread.name', 'thread.id', 'worker', 'worker_id', 'rank', 'process.pid']
+const STEP_ATTRIBUTES = ['timesteps', 'policy_version', 'step', 'global_step', 'update']
+
+const MAX_TEXT = 500
+
+/** Spans whose durations are added up by step: 100,000 take a third of a second. */
+const MAX_DURATIONS = 100_000
+
+/** Where each span lies in time, so that a stretch is found without reading the others: 24 bytes a span. */
+export class SpanIndex {
+  readonly #rows: Statements
+  readonly #sequence: number[] = []
+  readonly #start: number[] = []
+  readonly #end: number[] = []
+  #upTo = 0
+
+  constructor(rows: Statements) {
+    this.#rows = rows
+  }
+
+  /** The spans that touch a stretch of time, by their start; the longest, where they are too many. */
+  read({ from = -Infinity, to = Infinity, limit }: SpansQuery): SpansPage {
+    this.#refresh()
+    if (this.#start.length === 0) return { range: null, total: 0, spans: [] }
+    let found: number[] = []
+    const range = { from: Infinity, to: -Infinity }
+    for (let i = 0; i < this.#start.length; i += 1) {
+      if (this.#start[i]! < range.from) range.from = this.#start[i]!
+      if (this.#end[i]! > range.to) range.to = this.#end[i]!
+      if (this.#end[i]! >= from && this.#start[i]! <= to) found.push(i)
+    }
+    const total = found.length
+    const length = (i: number): number => this.#end[i]! - this.#start[i]!
+    if (total > limit) found = found.sort((a, b) => length(b) - length(a)).slice(0, limit)
+    found.sort((a, b) => this.#start[a]! - this.#start[b]! || length(b) - length(a))
+    return { range, total, spans: withInherited(found.map((i) => this.#row(this.#sequence[i]!))) }
+  }
+
+  /** How long each of the newest spans took but for those inside it, at the step of itself or of one around it. */
+  durations(): { counted: number; total: number; durations: Duration[] } {
+    this.#refresh()
+    const newest = this.#sequence.slice(-MAX_DURATIONS).map((sequence) => this.#row(sequence))
+    const rows = withInherited(newest)
+    const inside = new Map<string, number>()
+    for (const { trace, parent, start, end } of rows)
+      if (parent !== null) inside.set(trace + parent, (inside.get(trace + parent) ?? 0) + end - start)
+    const durations = rows.flatMap(({ trace, span, name, step, start, end }) =>
+      step === null ? [] : { name, step, ms: Math.max(0, end - start - (inside.get(trace + span) ?? 0)) },
+    )
+    return { counted: rows.length, total: this.#sequence.length, durations }
+  }
+
+  #refresh(): void {
+    if (this.#rows.get("SELECT 1 FROM sqlite_master WHERE name = 'spans'") === undefined) return
+    const sql = 'SELECT sequence, data FROM spans WHERE sequence > ? ORDER BY sequence LIMIT 10000'
+    for (;;) {
+      const rows = this.#rows.all(sql, this.#upTo)
+      for (const row of rows) {
+        this.#upTo = Number(row['sequence'])
+        const times = timesOf(bytesIn('', 'a span', row['data']))
+        if (times === null) continue
+        this.#sequence.push(this.#upTo)
+        this.#start.push(times.start)
+        this.#end.push(times.end)
+      }
+      if (rows.length < 10_000) return
+    }
+  }
+
+  #row(sequence: number): SpanRow | null {
+    const sql = 'SELECT data, scope FROM spans JOIN span_heads ON span_heads.id = head WHERE sequence = ?'
+    const row = this.#rows.get(sql, sequence)
+    if (row === undefined) return null
+    const bytes = bytesIn('', 'a span', row['data'])
+    const group = { resourceHead: new Uint8Array(), scopeHead: new Uint8Array(), resource: {} }
+    const span = readSpan(new WireReader(bytes), group, new ValueNotes())
+    const { start, end } = timesOf(bytes)!
+    const track = TRACK_ATTRIBUTES.find((name) => Object.hasOwn(span.attributes, name))
+    return {
+      trace: span.traceId,
+      span: span.spanId,
+      parent: span.parentSpanId === '' ? null : span.parentSpanId,
+      name: span.name,
+      start,
+      end,
+      step: stepOf(span.attributes),
+      isError: isError(bytes),
+      track: track === undefined ? '' : `${track} ${String(span.attributes[track])}`,
+      attributes: plain(span.attributes),
+    }
+  }
+}
+
+/** What a span does not say of itself, it has from the spans around it. */
+function withInherited(rows: readonly (SpanRow | null)[]): SpanRow[] {
+  const spans = rows.filter((row) => row !== null)
+  const byId = new Map(spans.map((row) => [row.trace + row.span, row]))
+  const parentOf = (row: SpanRow): SpanRow | undefined =>
+    row.parent === null ? undefined : byId.get(row.trace + row.parent)
+  for (const row of spans) {
+    const seen = new Set<SpanRow>()
+    for (let outer = parentOf(row); outer !== undefined && !seen.has(outer); outer = parentOf(outer)) {
+      seen.add(outer)
+      row.step ??= outer.step
+      if (row.track === '') row.track = outer.track
+    }
+  }
+  return spans
+}
+
+function stepOf(attributes: Fields): number | null {
+  for (const name of STEP_ATTRIBUTES) {
+    const value = Object.hasOwn(attributes, name) ? attributes[name] : undefined
+    if (typeof value === 'number' && Number.isSafeInteger(value)) return value
+  }
+  return null
+}
+
+const plain = (attributes: Fields): Record<string, string | number | boolean> =>
+  Object.fromEntries(
+    Object.entries(attributes).map(([name, value]) => [
+      name,
+      typeof value === 'boolean' || (typeof value === 'number' && Number.isFinite(value))
+        ? value
+        : (typeof value === 'string' ? value : (JSON.stringify(value) ?? String(value))).slice(0, MAX_TEXT),
+    ]),
+  )
+
+/** Start and end in UTC ms with fractions; null: the span has none, or cannot be read. */
+function timesOf(bytes: Uint8Array): { start: number; end: number } | null {
+  try {
+    return readTimes(new WireReader(bytes))
+  } catch {
+    return null
+  }
+}
+
+function readTimes(r: WireReader): { start: number; end: number } | null {
+  let start = 0
+  let end = 0
+  while (r.pos < r.end) {
+    const tag = r.tag()
+    if (tag === START || tag === END) {
+      r.fixed64()
+      const ms = (r.high * 2 ** 32 + r.low) / 1e6
+      if (tag === START) start = ms
+      else end = ms
+    } else r.skip(tag)
+  }
+  return start === 0 ? null : { start, end: Math.max(start, end) }
+}
+
+const STATUS_FIELD = tagOf(15, LEN)
+const STATUS_CODE = tagOf(3, VARINT)
+const STATUS_ERROR = 2
+
+function isError(bytes: Uint8Array): boolean {
+  const r = new WireReader(bytes)
+  let code = 0
+  while (r.pos < r.end) {
+    const tag = r.tag()
+    if (tag !== STATUS_FIELD) {
+      r.skip(tag)
+      continue
+    }
+    const outer = r.enter()
+    while (r.pos < r.end) {
+      const inner = r.tag()
+      if (inner === STATUS_CODE) code = r.int64()
+      else r.skip(inner)
+    }
+    r.end = outer
+  }
+  return code === STATUS_ERROR
+}

@@ -1,0 +1,111 @@
+import { existsSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { describe, expect, it, onTestFinished } from 'vitest'
+import { lockOf } from '../../src/delivery/run.ts'
+import { JournalLock } from '../../src/journal/lock.ts'
+import { Store, storeOf, UnknownRun } from '../../src/store/store.ts'
+import { FilledJournal } from '../support/filled-journal.ts'
+import { temporaryDirectory } from '../support/spanbridge.ts'
+
+function storeIn(stateDir: string): Store {
+  const store = new Store({ stateDir, labels: {} })
+  onTestFinished(() => store.close())
+  return store
+}
+
+const journalIn = (stateDir: string, run: string, startedAt = 5): FilledJournal =>
+  new FilledJournal({ run, startedAt }, join(stateDir, `${run}.sqlite`))
+
+describe('the runs of a state directory', () => {
+  it('are listed newest first, with what a list shows of their numbers', () => {
+    const stateDir = temporaryDirectory()
+    journalIn(stateDir, '01A', 1).points([
+      { key: 'trainer/x', step: 3, time: 30, value: 1 },
+      { key: 'trainer/loss', step: 7, time: 20, value: 2 },
+    ])
+    journalIn(stateDir, '01B', 2)
+    const store = storeIn(stateDir)
+    expect(store.refresh().changed.toSorted()).toEqual(['01A', '01B'])
+    const [b, a] = store.runs()
+    expect([b!.run, b!.lastStep, b!.highlights]).toEqual(['01B', null, []])
+    expect(a).toMatchObject({ run: '01A', title: 'ppo', archived: false, firstStep: 3, lastStep: 7, lastTime: 30 })
+    expect(a!.highlights.map(({ key }) => key)).toEqual(['trainer/loss', 'trainer/x'])
+  })
+
+  it('tell what has changed since they were looked at, and nothing when nothing has', () => {
+    const stateDir = temporaryDirectory()
+    const filled = journalIn(stateDir, '01A')
+    const store = storeIn(stateDir)
+    store.refresh()
+    expect(store.refresh()).toEqual({ changed: [], gone: [] })
+    filled.points([{ step: 1, value: 1 }])
+    expect(store.refresh().changed).toEqual(['01A'])
+    expect(store.summary('01A').lastStep).toBe(1)
+  })
+
+  it('bear the titles that users gave them, in every process that looks', () => {
+    const stateDir = temporaryDirectory()
+    journalIn(stateDir, '01A')
+    const [one, other] = [storeIn(stateDir), storeIn(stateDir)]
+    one.refresh()
+    other.refresh()
+    one.change('01A', { title: 'the good one' })
+    one.change('01A', { archived: true })
+    expect(other.refresh().changed).toEqual(['01A'])
+    expect(other.summary('01A')).toMatchObject({ title: 'the good one', name: 'ppo', archived: true })
+    one.change('01A', { title: null, archived: false })
+    other.refresh()
+    expect(other.summary('01A')).toMatchObject({ title: 'ppo', archived: false })
+  })
+
+  it('are deleted with all their files, but not while a process holds them', () => {
+    const stateDir = temporaryDirectory()
+    const { journal } = journalIn(stateDir, '01A')
+    const store = storeIn(stateDir)
+    store.refresh()
+    store.run('01A').refresh()
+    const lock = new JournalLock(lockOf(journal.path))
+    expect(() => store.delete('01A')).toThrow(/still written or delivered by process \d+/)
+    expect(existsSync(journal.path)).toBe(true)
+    lock.release()
+    store.delete('01A')
+    expect([journal.path, `${journal.path}-wal`, lockOf(journal.path)].some(existsSync)).toBe(false)
+    expect(() => store.run('01A')).toThrow(UnknownRun)
+    expect(store.runs()).toEqual([])
+  })
+
+  it('are forgotten when somebody else deletes them, and come when they are made', () => {
+    const stateDir = temporaryDirectory()
+    const store = storeIn(stateDir)
+    expect(store.refresh()).toEqual({ changed: [], gone: [] })
+    const second = storeIn(stateDir)
+    journalIn(stateDir, '01A')
+    expect(store.refresh().changed).toEqual(['01A'])
+    second.refresh()
+    second.delete('01A')
+    expect(store.refresh().gone).toEqual(['01A'])
+  })
+
+  it('stand beside files that cannot be read, which are named once', () => {
+    const stateDir = temporaryDirectory()
+    journalIn(stateDir, '01A')
+    writeFileSync(join(stateDir, 'x.sqlite'), 'no database at all, but long enough to be looked at'.repeat(20))
+    const store = storeIn(stateDir)
+    store.refresh()
+    store.refresh()
+    expect(store.runs()).toHaveLength(1)
+    expect(store.unreadable()).toEqual([
+      { journal: join(stateDir, 'x.sqlite'), error: expect.stringMatching(/database/) },
+    ])
+  })
+
+  it('may be one file alone', () => {
+    const stateDir = temporaryDirectory()
+    const { journal } = journalIn(stateDir, '01A')
+    journalIn(stateDir, '01B')
+    const store = storeOf(journal.path, {})
+    onTestFinished(() => store.close())
+    store.refresh()
+    expect(store.runs().map(({ run }) => run)).toEqual(['01A'])
+  })
+})
