@@ -1,4 +1,3 @@
-import { basename, extname } from 'node:path'
 import type { Bridge } from '../bridge.ts'
 import type { RunStart } from '../channel/messages.ts'
 import type { Settings } from '../config/settings.ts'
@@ -7,7 +6,7 @@ import { absolute, identityOf, isGlob, problemOf } from '../receivers/file/patte
 import type { Context } from './app.ts'
 import { screenOf } from './console.ts'
 import type { Ending } from './ending.ts'
-import { newRun } from './start.ts'
+import { nameOfFiles, newRun } from './start.ts'
 
 /** What is to be followed, and what is wrong with that. */
 export interface Followed {
@@ -25,11 +24,9 @@ export function followedBy({ loaded, directory }: Context): Followed {
 
 /** The run of some files: the same ones followed again go on with it. */
 export function runOfFiles(settings: Settings, patterns: readonly string[], directory: string): RunStart {
-  const [first] = patterns
-  const isOne = patterns.length === 1 && first !== undefined && !isGlob(first)
   const runId = settings['mlflow.runId']
   const identity = `${identityOf(patterns)}${runId === null ? '' : `@${runId}`}`
-  const name = isOne ? basename(first, extname(first)) : null
+  const name = patterns.some(isGlob) ? null : nameOfFiles(patterns)
   return newRun(settings, 'file', [], directory, { identity, trackerRun: null, name })
 }
 

@@ -45,6 +45,9 @@ export function defaultName(command: readonly string[], directory: string, now: 
   return `${basename(directory) || 'run'} ${stamp}`
 }
 
+/** What the run of one file is called; null: there are several. */
+export const nameOfFiles = (paths: readonly string[]): string | null => (paths.length === 1 ? nameOf(paths[0]!) : null)
+
 /** Pairs of a user's as the journal may hold them. */
 const kept = (pairs: Readonly<Record<string, string>>): [name: string, value: string][] =>
   Object.entries(pairs).map(([name, value]) => [name, withoutSecrets(name, value)])

@@ -22,7 +22,8 @@ export interface FileReceiverOptions {
   begin: () => BegunLines
   /** The run ends when nothing has come for this long, and begins again with the next line; null: it is not ours to end. */
   idleMs: number | null
-  screen: Screen
+  /** Where the console, if there is one, shows the events; null: nowhere. */
+  screen: Screen | null
   /** UTC ms. */
   now: () => number
   say: (text: string) => void

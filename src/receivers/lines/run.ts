@@ -96,10 +96,13 @@ export class LineRun {
     return this.#reader.layer
   }
 
-  /** A sink for one stream of bytes; `screen` is where the console, if there is one, shows it. */
-  stream({ text, events, colour }: Screen): Pick<TeeSink, 'push' | 'end' | 'release'> {
+  /** A sink for one stream of bytes; `screen` is where the console, if there is one, shows it; null: nowhere. */
+  stream(screen: Screen | null): Pick<TeeSink, 'push' | 'end' | 'release'> {
     const open = (tap: LineTap | null): LineStream => this.#reader.stream(Date.now, tap)
-    const rendered = this.#console === null ? null : new ConsoleStream({ ...this.#console(colour), text, events, open })
+    const rendered =
+      this.#console === null || screen === null
+        ? null
+        : new ConsoleStream({ ...this.#console(screen.colour), text: screen.text, events: screen.events, open })
     const lines = rendered ?? open(null)
     return {
       push: (chunk) => {
