@@ -6,6 +6,7 @@ import { parseFilter } from '../layer/filter.ts'
 import type { LayerSettings } from '../layer/rules.ts'
 import type { Flags } from './flags.ts'
 import { isLoopback } from './loopback.ts'
+import { SB3_STEP } from '../receivers/lines/preset-names.ts'
 import { nearest } from './nearest.ts'
 import { readYaml, yamlAsWritten } from './yaml.ts'
 import { envOf, flagOf, settingOf, SETTING_NAMES, type SettingName, type Settings } from './settings.ts'
@@ -273,7 +274,7 @@ export function stateDirOf(settings: Settings, env: Env): string {
 /** What the layer is told of the settings. */
 export const rulesOf = (settings: Settings): LayerSettings => ({
   categories: settings.categories,
-  stepFields: settings['steps.fields'],
+  stepFields: [...settings['steps.fields'], ...(['auto', 'sb3'].includes(settings.preset) ? [SB3_STEP] : [])],
   stepFieldsByCategory: settings['steps.byCategory'],
   inherit: settings['steps.inherit'],
 })

@@ -1,3 +1,4 @@
+import { PRESETS } from '../receivers/lines/preset-names.ts'
 import {
   bool,
   bytes,
@@ -78,6 +79,11 @@ export const SETTINGS = {
     bool,
     false,
     'Read files that are there when they are followed for the first time from their beginning, not from their end.',
+  ),
+  preset: setting(
+    oneOf(...PRESETS),
+    'auto',
+    'Format of rows that are no JSON, or have their step under another name; auto: recognised by its shape.',
   ),
   resume: setting(
     switchOrName,

@@ -3,7 +3,7 @@ import { once } from 'node:events'
 import { appendFileSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
-import { expect, it, onTestFinished } from 'vitest'
+import { describe, expect, it, onTestFinished } from 'vitest'
 import { expectConserved } from '../support/account.ts'
 import { FakeMlflow } from '../support/fake-mlflow.ts'
 import { spanbridge, startBridge, statusOf, temporaryDirectory, type Running } from '../support/spanbridge.ts'
@@ -207,4 +207,68 @@ it('nothing but the files that are named is touched', async () => {
   writeFileSync(place.at('a.jsonl'), lines(0, 3))
   await ended(await place.follow('--file', 'a.jsonl', '--from-start'), 'SIGINT')
   expect(readFileSync(place.at('a.jsonl'), 'utf8')).toBe(lines(0, 3))
+})
+
+describe('a table that its logger writes anew with every new column', () => {
+  const states = (name: string, count: number): Buffer[] =>
+    Array.from({ length: count }, (_, i) =>
+      readFileSync(new URL(`../fixtures/presets/${name}-${i + 1}.csv`, import.meta.url)),
+    )
+  /** Numbers in the rows of a state, its steps apart. */
+  const numbersIn = (state: Buffer): number => {
+    const rows = state.toString().trim().split(/\r?\n/).slice(1)
+    return (
+      rows.flatMap((row) => row.replaceAll(/"(?:[^"]|"")*"/g, '').split(',')).filter((cell) => cell !== '').length -
+      rows.length
+    )
+  }
+
+  it.each([
+    ['lightning', 8, 'while it is followed'],
+    ['lightning', 8, 'and the process is killed each time'],
+    ['sb3', 5, 'while it is followed'],
+    ['sb3', 5, 'and the process is killed each time'],
+  ])('gives every row once: %s, %i states, %s', async (name, count, how) => {
+    const place = new Place()
+    let running = await place.follow('--file', 'metrics.csv')
+    for (const state of states(name, count)) {
+      if (how !== 'while it is followed') await ended(running, 'SIGKILL')
+      writeFileSync(place.at('metrics.csv'), state)
+      if (how !== 'while it is followed') running = await place.follow('--file', 'metrics.csv')
+      await place.stored(numbersIn(state))
+    }
+    const stderr = await ended(running, 'SIGINT')
+    expect(place.steps).toHaveLength(numbersIn(states(name, count).at(-1)!))
+    expect(stderr).toContain('a CSV table: the step is the column')
+    const [run] = await statusOf(place.stateDir)
+    expect(run).toMatchObject({ skipped: { no_step: 0 } })
+    expectConserved(run!)
+  })
+
+  it('but one of another training is read from its beginning', async () => {
+    const place = new Place()
+    const running = await place.follow('--file', 'metrics.csv')
+    writeFileSync(place.at('metrics.csv'), 'step,loss\n1,0.5\n2,0.25\n')
+    await place.stored(2)
+    writeFileSync(place.at('metrics.csv'), 'step,loss\n1,0.75\n2,0.7\n3,0.6\n')
+    await place.stored(5)
+    await ended(running, 'SIGINT')
+    expect(place.steps).toEqual([1, 1, 2, 2, 3])
+  })
+})
+
+it('the columns of a table are known to who follows it from its end, and its last row waits for its end', async () => {
+  const place = new Place()
+  writeFileSync(place.at('metrics.csv'), 'step,loss\n1,0.5\n')
+  const running = await place.follow('--file', 'metrics.csv')
+  appendFileSync(place.at('metrics.csv'), '2,0.25\n3,0.1')
+  await place.stored(1)
+  await ended(running, 'SIGINT')
+  expect(place.steps).toEqual([2])
+  expect((await statusOf(place.stateDir))[0]).toMatchObject({ notEvents: { torn: 1 } })
+  appendFileSync(place.at('metrics.csv'), '25\n')
+  const again = await place.follow('--file', 'metrics.csv')
+  await place.stored(2)
+  await ended(again, 'SIGINT')
+  expect(place.steps).toEqual([2, 3])
 })

@@ -47,18 +47,20 @@ class Following {
 
   #start(): Follower {
     const sink = {
-      take: (file: { id: string }, bytes: Buffer, mark: object | null) => {
+      take: (file: { id: string; mark: object }, bytes: Buffer, isLine: boolean) => {
         const text = (this.#whole.get(file.id) ?? '') + bytes.toString()
         const end = text.lastIndexOf('\n') + 1
         this.text += text.slice(0, end)
         this.#whole.set(file.id, text.slice(end))
-        if (mark !== null) this.#keep([[file.id, JSON.stringify(mark)]])
+        if (isLine) this.#keep([[file.id, JSON.stringify(file.mark)]])
       },
-      truncated: (file: { id: string; mark: object }) => {
+      cut: () => Promise.resolve(0),
+      endOfRows: () => Promise.resolve(null),
+      moved: (file: { id: string; mark: object }) => {
         this.#whole.delete(file.id)
         this.#keep([[file.id, JSON.stringify(file.mark)]])
       },
-      room: () => Promise.resolve(true),
+      ready: () => Promise.resolve(true),
       marks: (marks: readonly Mark[]) => this.#keep(marks),
       closed: () => Promise.resolve(),
     }

@@ -1,6 +1,7 @@
 import { constants } from 'node:fs'
 import { open, type FileHandle } from 'node:fs/promises'
 import { MAX_LINE_BYTES } from '../lines/split.ts'
+import type { TableState } from '../lines/presets.ts'
 import { hashOf, readAt, TAIL_BYTES, tailAt, tailOf, type FileMark } from './mark.ts'
 
 /** Read at a time, and committed together. */
@@ -30,12 +31,14 @@ export const idOf = ({ dev, ino }: { dev: bigint; ino: bigint }): string => `${d
 
 /** What becomes of the bytes of a file. */
 export interface FileSink {
-  /** Takes bytes; `mark` is behind the last whole line, or null while none has ended. */
-  take(file: FollowedFile, bytes: Buffer, mark: FileMark | null): void
-  /** The file begins anew: `former` is how far it had been read. */
-  truncated(file: FollowedFile, former: FileMark): void
+  /** Takes bytes; `isLine`: a line has ended in them, and the mark of the file has moved. */
+  take(file: FollowedFile, bytes: Buffer, isLine: boolean): void
+  /** The file was cut or written anew. @returns where the reading goes on; null: that will be known later */
+  cut(file: FollowedFile): Promise<number | null>
+  /** The reading goes on elsewhere: what was unfinished will stay so. */
+  moved(file: FollowedFile, former: FileMark): void
   /** Resolves when there is room for a piece more; false: nothing is wanted any more. */
-  room(): Promise<boolean>
+  ready(file: FollowedFile): Promise<boolean>
 }
 
 /** A file that is being followed, by its inode: renamed or not, until nothing comes of it any more. */
@@ -45,6 +48,8 @@ export class FollowedFile {
   readonly handle: FileHandle
   /** The path that it was found at is another file's now, or nobody's. */
   isGone = false
+  /** How far the table has been read that the file is; null: it is none. */
+  table: TableState | null = null
   /** How often it was cut. */
   cuts = 0
   /** Behind the last whole line. */
@@ -72,7 +77,8 @@ export class FollowedFile {
   }
 
   get mark(): FileMark {
-    return { path: this.path, offset: this.#offset, tail: hashOf(this.#tail) }
+    const mark = { path: this.path, offset: this.#offset, tail: hashOf(this.#tail) }
+    return this.table === null ? mark : { ...mark, table: this.table }
   }
 
   /** Bytes behind the last whole line that have been taken. */
@@ -98,12 +104,14 @@ export class FollowedFile {
       const bytes = await readAt(this.handle, this.#readTo - overlap, wanted)
       isMore = bytes.length === PIECE_BYTES
       if (!bytes.subarray(0, overlap).equals(this.#before)) {
-        const former = { ...this.mark }
-        this.#begin()
-        sink.truncated(this, former)
+        const offset = await sink.cut(this)
+        if (offset === null) return came
+        const former = this.mark
+        await this.#move(offset)
+        sink.moved(this, former)
         isMore = true
       } else if (bytes.length > overlap) {
-        if (!(await sink.room())) return came
+        if (!(await sink.ready(this))) return came
         this.#take(bytes.subarray(overlap), sink)
         came = true
       }
@@ -112,10 +120,12 @@ export class FollowedFile {
     return came
   }
 
-  #begin(): void {
-    this.#offset = this.#readTo = 0
-    this.#tail = this.#before = this.#head = NOTHING
+  async #move(offset: number): Promise<void> {
+    this.#offset = this.#readTo = offset
+    this.#tail = this.#before = await tailAt(this.handle, offset)
+    this.#head = NOTHING
     this.#mayHaveHole = true
+    this.cuts += 1
   }
 
   #take(bytes: Buffer, sink: FileSink): void {
@@ -128,7 +138,7 @@ export class FollowedFile {
     }
     this.#readTo += bytes.length
     this.#before = tailOf(this.#before, bytes)
-    sink.take(this, hole < 0 ? NOTHING : bytes.subarray(hole), end > 0 ? this.mark : null)
+    sink.take(this, hole < 0 ? NOTHING : bytes.subarray(hole), end > 0)
   }
 
   /** What stands behind the last whole line; null: it is too long for a line. */

@@ -1,5 +1,6 @@
 import { stat } from 'node:fs/promises'
 import type { Mark } from '../../channel/messages.ts'
+import type { TableState } from '../lines/presets.ts'
 import { FollowedFile, idOf, lastLineOf, openRegular, type FileSink, type OpenFile } from './followed-file.ts'
 import { formerKey, LostMarks } from './lost.ts'
 import { readAt, TAIL_BYTES } from './mark.ts'
@@ -32,6 +33,8 @@ export interface FollowerOptions {
     marks(marks: readonly Mark[]): void
     /** A file is let go of: nothing comes of it any more. */
     closed(file: FollowedFile): Promise<void>
+    /** Where the rows end in a table written anew that were taken of it before; null: it has other ones. */
+    endOfRows(file: OpenFile, path: string, former: TableState): Promise<number | null>
   }
   /** In ms, of any origin. */
   now: () => number
@@ -134,12 +137,14 @@ export class Follower {
       const { sink, say } = this.#options
       const came = await file.read({
         take: (...given) => sink.take(...given),
-        room: () => sink.room(),
-        truncated: (of, former) => {
-          say(`${file.path} was cut or written anew: it is read from its beginning`)
-          file.cuts += 1
-          sink.marks(this.#lost.add(formerKey(file.id, former), former))
-          sink.truncated(of, former)
+        ready: () => sink.ready(file),
+        cut: () => sink.cut(file),
+        moved: (of, former) => {
+          const where = of.mark.offset === 0 ? 'from its beginning' : 'behind the rows that have been read'
+          say(`${file.path} was cut or written anew: it is read ${where}`)
+          // What it held may come again in a copy; a table is all there still.
+          if (of.mark.offset === 0) sink.marks(this.#lost.add(formerKey(file.id, former), former))
+          sink.moved(of, former)
         },
       })
       if (came) this.#quietSince.delete(file)
@@ -170,7 +175,7 @@ export class Follower {
   }
 
   async #begin(path: string, file: OpenFile, held: HeldCopy | undefined): Promise<void> {
-    const { offset: known, changed } = await this.#lost.find(file)
+    const { offset: known, table, changed } = await this.#lost.find(file, path, this.#options.sink)
     const original = known === null && !this.#isFirst ? await this.#originalOf(file) : null
     if (original !== null) {
       this.#copies.set(path, { original, size: file.size, cuts: original.cuts })
@@ -178,6 +183,7 @@ export class Follower {
       return
     }
     const followed = await FollowedFile.from(path, file, known ?? (await this.#beginningOf(file, held)))
+    followed.table = table
     this.#files.set(file.id, followed)
     if (!this.#isFirst) this.#options.sink.marks([...changed, [file.id, JSON.stringify(followed.mark)]])
   }

@@ -1,15 +1,18 @@
 import type { Mark, Opened } from '../../channel/messages.ts'
-import type { LineStream } from '../lines/index.ts'
 import { parseLine } from '../lines/parse.ts'
-import type { BegunLines, Screen } from '../lines/run.ts'
+import type { LineFormat, TableState } from '../lines/presets.ts'
+import type { BegunLines, LinesOfRun, Screen } from '../lines/run.ts'
 import { Follower } from './follower.ts'
-import type { FollowedFile, FileSink } from './followed-file.ts'
-import { type FileMark } from './mark.ts'
+import type { FollowedFile, FileSink, OpenFile } from './followed-file.ts'
+import { endOfRows, replay } from './tables.ts'
 
 /** Pause between two looks; ... */
 const PAUSE_MS = 250
 /** ... longer where one takes long: thousands of files are looked at for a tenth of the time at most. */
 const PAUSE_FACTOR = 10
+
+/** So often a table that is being written anew is looked at: writing takes a moment. */
+const MOST_LOOKS = 4
 
 /** Share of the channel's pool above which files are read later. */
 const CROWDED = 0.5
@@ -38,7 +41,9 @@ export interface FileReceiverOptions {
  */
 export class FileReceiver {
   readonly #options: FileReceiverOptions
-  readonly #streams = new Map<FollowedFile, LineStream>()
+  readonly #streams = new Map<FollowedFile, LinesOfRun>()
+  /** How often files were looked at that are being written anew. */
+  readonly #looks = new Map<FollowedFile, number>()
   #follower: Follower | null = null
   #lines: BegunLines | null = null
   #lastAt: number
@@ -55,7 +60,7 @@ export class FileReceiver {
     this.#loop = this.#run().catch((error: unknown) => this.#fail(error))
   }
 
-  /** Resolves when the files have been looked at for the first time, with what is known of the run. */
+  /** Resolves when the files have been looked at for the first time, and that is in the journal, with what is known of the run. */
   get ready(): Promise<Opened> {
     return this.#ready.promise
   }
@@ -98,19 +103,23 @@ export class FileReceiver {
     const { patterns, fromStart, say } = this.#options
     const sink = {
       take: (...given: Parameters<FileSink['take']>) => this.#take(...given),
-      truncated: (file: FollowedFile) => this.#cut(file),
-      room: () => this.#room(),
+      cut: (file: FollowedFile) => this.#cut(file),
+      moved: (file: FollowedFile) => this.#endStream(file),
+      ready: (file: FollowedFile) => this.#isReady(file),
       marks: (marks: readonly Mark[]) => this.#keep(marks),
       closed: (file: FollowedFile) => this.#unfinished(file),
+      endOfRows: (file: OpenFile, path: string, former: TableState) => this.#endOfRows(file, path, former),
     }
     this.#follower = new Follower({ patterns, fromStart, sink, now: () => performance.now(), say }, opened.marks)
+    let isFirst = true
     while (!this.#isStopping) {
       const from = performance.now()
       const came = await this.#follower.poll()
       const took = performance.now() - from
       if (came) this.#lastAt = this.#options.now()
       else await this.#endIdle()
-      this.#ready.resolve(opened)
+      if (isFirst) void this.#lines?.channel.barrier([]).then(() => this.#ready.resolve(opened))
+      isFirst = false
       await this.#pause(came ? PAUSE_MS : Math.max(PAUSE_MS, PAUSE_FACTOR * took))
     }
   }
@@ -124,22 +133,45 @@ export class FileReceiver {
   }
 
   /** One piece of a file, and how far that is: together or not at all. */
-  #take(file: FollowedFile, bytes: Buffer, mark: FileMark | null): void {
-    const stream = this.#streamOf(file)
+  #take(file: FollowedFile, bytes: Buffer, isLine: boolean): void {
+    const stream = this.#streams.get(file)!
     this.#lines!.channel.whole(() => {
       stream.push(bytes)
-      if (mark !== null) this.#post([[file.id, JSON.stringify(mark)]])
+      file.table = stream.format?.table ?? null
+      if (isLine) this.#post([[file.id, JSON.stringify(file.mark)]])
     })
   }
 
-  #streamOf(file: FollowedFile): LineStream {
-    let stream = this.#streams.get(file)
-    if (stream === undefined) this.#streams.set(file, (stream = this.#lines!.run.stream(this.#options.screen)))
-    return stream
+  /** The lines of a file that is read from where it is on; what stands before that tells whether they are a table. */
+  async #open(file: FollowedFile): Promise<void> {
+    const stream = this.#lines!.run.stream(this.#options.screen, file.path)
+    if (stream.format !== null) await replay(file.handle, stream.format, file.mark.offset)
+    this.#streams.set(file, stream)
   }
 
-  /** What stood at the end of a file that was cut will not be completed any more. */
-  #cut(file: FollowedFile): void {
+  /** A file was cut, or is a table that is being written anew: with the same rows, or it becomes known that it is not. */
+  async #cut(file: FollowedFile): Promise<number | null> {
+    const { table } = file
+    if (table === null || table.rows === 0) return 0
+    const { size } = await file.handle.stat()
+    const offset = await this.#endOfRows({ ...file, size }, file.path, table)
+    const looks = (this.#looks.get(file) ?? 0) + 1
+    if (offset === null && looks < MOST_LOOKS) {
+      this.#looks.set(file, looks)
+      return null
+    }
+    this.#looks.delete(file)
+    return offset ?? 0
+  }
+
+  async #endOfRows({ handle, size }: OpenFile, path: string, former: TableState): Promise<number | null> {
+    if (this.#lines === null) await this.#begin()
+    const format = this.#lines!.run.format(path)
+    return format === null ? null : endOfRows(handle, size, { former, format })
+  }
+
+  /** Ends the lines of a file here: what is unfinished will not be completed. */
+  #endStream(file: FollowedFile): void {
     this.#lines?.channel.whole(() => {
       this.#streams.get(file)?.end()
       this.#streams.delete(file)
@@ -161,13 +193,15 @@ export class FileReceiver {
    */
   async #unfinished(file: FollowedFile): Promise<void> {
     const bytes = file.torn > 0 ? await file.unfinished() : null
-    file.rest(bytes !== null && isEvent(bytes))
-    this.#cut(file)
+    const format = this.#streams.get(file)?.format ?? null
+    file.rest(bytes !== null && isEvent(bytes.toString(), format))
+    this.#endStream(file)
   }
 
   /** Resolves when there is room in the channel, and a run that takes what has come; false: nothing is taken any more. */
-  async #room(): Promise<boolean> {
+  async #isReady(file: FollowedFile): Promise<boolean> {
     if (this.#lines === null) await this.#begin()
+    if (!this.#streams.has(file)) await this.#open(file)
     const { channel } = this.#lines!
     while (channel.used >= CROWDED && !channel.isClosed && !this.#isStopping)
       await new Promise<void>((resolve) => {
@@ -205,7 +239,9 @@ export class FileReceiver {
   }
 }
 
-function isEvent(bytes: Buffer): boolean {
-  const parsed = parseLine(bytes.toString())
+/** Whether a line without its end is one all the same. Of a row nobody can tell whether its last number is whole. */
+function isEvent(line: string, format: LineFormat | null): boolean {
+  if (format !== null && format.table !== null) return false
+  const parsed = parseLine(format?.read(line) ?? line)
   return parsed !== null && typeof parsed === 'object'
 }

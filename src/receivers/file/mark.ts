@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto'
 import type { FileHandle } from 'node:fs/promises'
+import type { TableState } from '../lines/presets.ts'
 
 /** So many bytes before a position tell whether a file still is the one that was read up to there. */
 export const TAIL_BYTES = 1024
@@ -12,6 +13,8 @@ export interface FileMark {
   offset: number
   /** Hash of up to `TAIL_BYTES` bytes before it. */
   tail: string
+  /** How far that is in the table that the file is. */
+  table?: TableState
 }
 
 export const hashOf = (bytes: Uint8Array): string => createHash('sha256').update(bytes).digest('base64url').slice(0, 22)
@@ -19,13 +22,16 @@ export const hashOf = (bytes: Uint8Array): string => createHash('sha256').update
 /** A mark as the journal keeps it; null: it is none of ours. */
 export function decodeMark(text: string): FileMark | null {
   try {
-    const { path, offset, tail } = JSON.parse(text) as Partial<FileMark>
+    const { path, offset, tail, table } = JSON.parse(text) as Partial<FileMark>
     const isMark = typeof path === 'string' && typeof tail === 'string' && Number.isSafeInteger(offset) && offset! >= 0
-    return isMark ? { path, offset: offset!, tail } : null
+    return isMark ? { path, offset: offset!, tail, ...(isTable(table) ? { table } : {}) } : null
   } catch {
     return null
   }
 }
+
+const isTable = (table: Partial<TableState> | undefined): table is TableState =>
+  Number.isSafeInteger(table?.rows) && typeof table?.chain === 'string'
 
 /** Up to `length` bytes at `position`; fewer at the end of the file. */
 export async function readAt(handle: FileHandle, position: number, length: number): Promise<Buffer> {

@@ -14,6 +14,7 @@ import { SpanPacker } from '../otlp-http/packer.ts'
 import type { TeeSink } from '../tee.ts'
 import { LineReader, type LineStream, type LineTap } from './index.ts'
 import type { LineFilter } from './origin.ts'
+import { Presets, type LineFormat } from './presets.ts'
 import { LineSpans } from './spans.ts'
 import { Timeline } from './timeline.ts'
 
@@ -47,6 +48,12 @@ export interface LineRunOptions extends BegunRun {
   say: (text: string) => void
 }
 
+/** One stream of bytes into a run. */
+export interface LinesOfRun extends Pick<TeeSink, 'push' | 'end' | 'release'> {
+  /** What its lines are, where they are no JSON. */
+  readonly format: LineFormat | null
+}
+
 /** The run of this process: what takes its lines into the channel, and the spans that they show. */
 export class LineRun {
   readonly ulid: string
@@ -56,6 +63,7 @@ export class LineRun {
   readonly #reader: LineReader
   readonly #console: ((colour: boolean) => Pick<ConsoleOptions, 'renderer' | 'onSkipped'>) | null
   readonly #timeline: Timeline
+  readonly #presets: Presets | null
   readonly #spans: LineSpans | null
 
   constructor({ start, channel, producer, counters, settings, console, say }: LineRunOptions) {
@@ -81,7 +89,11 @@ export class LineRun {
       params: (params: readonly (readonly [string, string])[]): void => producer.post({ kind: 'params', params }),
       example: (reason: string, line: string): void => producer.post({ kind: 'example', reason, line }),
     }
-    const reading = { rules, wrappers: settings['layer.wrappers'], filter, spans: this.#spans }
+    const { preset } = settings
+    const presets =
+      preset === 'off' ? null : new Presets({ preset, stepFields: rules.stepFields[rules.defaultPrefix]!, say })
+    this.#presets = presets
+    const reading = { rules, wrappers: settings['layer.wrappers'], filter, spans: this.#spans, presets }
     this.#reader = new LineReader(reading, output, counters)
     this.#console = console
       ? (colour) => ({
@@ -96,15 +108,21 @@ export class LineRun {
     return this.#reader.layer
   }
 
-  /** A sink for one stream of bytes; `screen` is where the console, if there is one, shows it; null: nowhere. */
-  stream(screen: Screen | null): Pick<TeeSink, 'push' | 'end' | 'release'> {
-    const open = (tap: LineTap | null): LineStream => this.#reader.stream(Date.now, tap)
+  /** A sink for one stream of bytes; `screen` is where the console, if there is one, shows it; null: nowhere. `label` is what the stream is called. */
+  stream(screen: Screen | null, label: string | null = null): LinesOfRun {
+    let format: LineFormat | null = null
+    const open = (tap: LineTap | null): LineStream => {
+      const stream = this.#reader.stream(Date.now, tap, label)
+      format = stream.format
+      return stream
+    }
     const rendered =
       this.#console === null || screen === null
         ? null
         : new ConsoleStream({ ...this.#console(screen.colour), text: screen.text, events: screen.events, open })
     const lines = rendered ?? open(null)
     return {
+      format,
       push: (chunk) => {
         lines.push(chunk)
         this.producer.touch()
@@ -115,6 +133,11 @@ export class LineRun {
       },
       release: () => rendered?.release(),
     }
+  }
+
+  /** What reads lines as those of a stream are read, without taking any; null: they are JSON. */
+  format(label: string): LineFormat | null {
+    return this.#presets?.stream(label) ?? null
   }
 
   /** Spans that the run cannot take: they are counted as dropped. */
