@@ -2,6 +2,7 @@ import { statSync } from 'node:fs'
 import { open } from 'node:fs/promises'
 import { Bridge } from '../bridge.ts'
 import type { RunStart } from '../channel/messages.ts'
+import { rulesOf } from '../config/load.ts'
 import type { Settings } from '../config/settings.ts'
 import { Identities } from '../journal/identities.ts'
 import { readMarksOf } from '../journal/marks.ts'
@@ -9,7 +10,9 @@ import type { RunStatus } from '../journal/status.ts'
 import { FileReceiver } from '../receivers/file/index.ts'
 import { decodeMark, fits, readAt, type FileMark } from '../receivers/file/mark.ts'
 import { absolute, identityOf } from '../receivers/file/patterns.ts'
+import { endOfRows } from '../receivers/file/tables.ts'
 import { parseLine } from '../receivers/lines/parse.ts'
+import { Presets, type LineFormat } from '../receivers/lines/presets.ts'
 import { nameOfFiles, newRun } from './start.ts'
 
 export interface IngestOptions {
@@ -41,7 +44,7 @@ export async function ingestFiles(paths: readonly string[], options: IngestOptio
   for (let version = 0; ; version += 1) {
     const identity = `view:${identityOf(files)}${version === 0 ? '' : `~${version}`}`
     const run = identities.newest(identity)
-    const state = run === null ? 'new' : await compare(files, run)
+    const state = run === null ? 'new' : await compare(files, run, options.settings)
     if (run !== null && (run.isHeld || (state === 'same' && run.endedAt !== null))) return run.run
     if (state === 'replaced') continue
     const name = nameOfFiles(files)
@@ -99,7 +102,13 @@ const lastChange = (files: readonly string[]): number =>
   Math.max(...files.map((file) => Math.trunc(statSync(file, { throwIfNoEntry: false })?.mtimeMs ?? 0)))
 
 /** What has become of files since a run has read them. */
-async function compare(files: readonly string[], { journal }: RunStatus): Promise<'same' | 'grown' | 'replaced'> {
+async function compare(
+  files: readonly string[],
+  { journal }: RunStatus,
+  settings: Settings,
+): Promise<'same' | 'grown' | 'replaced'> {
+  const { stepFields } = rulesOf(settings)
+  const presets = new Presets({ preset: settings.preset, stepFields, say: () => {} })
   const marks = readMarksOf(journal).flatMap(([key, value]) => {
     const mark = value === null || key.includes('~') ? null : decodeMark(value)
     return mark === null ? [] : [mark]
@@ -107,7 +116,7 @@ async function compare(files: readonly string[], { journal }: RunStatus): Promis
   let hasGrown = false
   for (const file of files) {
     const mark = marks.find(({ path }) => path === file)
-    const rest = mark === undefined ? 'more' : await restBehind(file, mark)
+    const rest = mark === undefined ? 'more' : await restBehind(file, mark, presets.stream(null))
     if (rest === 'other') return 'replaced'
     if (rest === 'more') hasGrown = true
   }
@@ -115,11 +124,15 @@ async function compare(files: readonly string[], { journal }: RunStatus): Promis
 }
 
 /** What stands behind a mark: nothing that would be taken, more, or the file is another one. */
-async function restBehind(path: string, mark: FileMark): Promise<'nothing' | 'more' | 'other'> {
+async function restBehind(path: string, mark: FileMark, format: LineFormat): Promise<'nothing' | 'more' | 'other'> {
   const handle = await open(path, 'r')
   try {
     const { size } = await handle.stat()
-    if (!(await fits(handle, size, mark))) return 'other'
+    if (!(await fits(handle, size, mark))) {
+      const { table: former } = mark
+      // A table that was written anew with a column more goes on behind the rows that were taken of it.
+      return former !== undefined && (await endOfRows(handle, size, { former, format })) !== null ? 'more' : 'other'
+    }
     const rest = (await readAt(handle, mark.offset, Math.min(size - mark.offset, 1 << 20))).toString()
     const isEvent = typeof (parseLine(rest) ?? '') === 'object'
     return rest.includes('\n') || isEvent ? 'more' : 'nothing'

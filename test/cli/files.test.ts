@@ -272,3 +272,26 @@ it('the columns of a table are known to who follows it from its end, and its las
   await ended(again, 'SIGINT')
   expect(place.steps).toEqual([2, 3])
 })
+
+it("each entry of the history of Hugging Face's Trainer is taken once, of however many checkpoints", async () => {
+  const place = new Place()
+  const state = (name: string): Buffer => readFileSync(new URL(`../fixtures/presets/${name}.json`, import.meta.url))
+  const save = (directory: string, name: string): void => {
+    mkdirSync(place.at(`out/${directory}`), { recursive: true })
+    writeFileSync(place.at(`out/${directory}/trainer_state.json`), state(name))
+  }
+  const args = ['--file', 'out/**/trainer_state.json']
+  const first = await place.follow(...args)
+  save('checkpoint-10', 'trainer_state-10')
+  await place.stored(4 + 4 + 3)
+  await ended(first, 'SIGKILL')
+  const second = await place.follow(...args)
+  save('checkpoint-20', 'trainer_state-20')
+  await place.stored(11 + 4 + 4 + 3)
+  save('.', 'trainer_state')
+  await place.stored(22 + 4)
+  await ended(second, 'SIGINT')
+  expect(place.steps).toHaveLength(26)
+  const [run] = await statusOf(place.stateDir)
+  expect(run).toMatchObject({ skipped: { no_step: 0 }, notEvents: { invalid_json: 0, torn: 0, text: 0 } })
+})

@@ -84,6 +84,17 @@ it('a file that was copied elsewhere and back is the same, one with other lines 
   expect(place.runs.map(({ points }) => points)).toEqual([301, 400])
 })
 
+it('a table that was written anew with a column more is the same run', async () => {
+  const place = new Place()
+  place.write('metrics.csv', 'step,loss\n1,0.5\n2,0.25\n')
+  const run = await place.ingest('metrics.csv')
+  place.write('metrics.csv', 'lr,step,loss\n,1,0.5\n,2,0.25\n0.1,3,0.125\n')
+  expect(await place.ingest('metrics.csv')).toBe(run)
+  expect(place.steps).toEqual([1, 2, 3, 3])
+  place.write('metrics.csv', 'step,loss\n1,0.75\n2,0.25\n')
+  expect(await place.ingest('metrics.csv')).not.toBe(run)
+})
+
 it('a last line that is torn does not make the same file another one', async () => {
   const place = new Place()
   place.write('a.jsonl', line(1) + line(2).slice(0, 9))
@@ -99,4 +110,22 @@ it('what is no file is refused', async () => {
     `expected a file, got '${directory}/a.jsonl', which is not there`,
   )
   await expect(place.ingest('.')).rejects.toThrow(`expected a file, got '${directory}', which is no regular file`)
+})
+
+it.each([
+  ['sb3.json', [2048, 4096, 6144, 8192, 10_240], 5 * 5 + 4 * 4 + 1],
+  ['sb3-5.csv', [2048, 4096, 6144, 8192, 10_240], 5 * 5 + 4 * 4 + 1],
+  ['keras.csv', [0, 1, 2, 3], 4 * 5],
+  ['lightning-8.csv', [0, 1, 2, 3, 4, 5], 8 * 2],
+  ['trainer_state.json', [5, 10, 15, 20], 26],
+  ['hf-printed.txt', [], 0],
+])('what frameworks write is read with its steps: %s', async (name, steps, points) => {
+  const place = new Place()
+  copyFileSync(new URL(`../fixtures/presets/${name}`, import.meta.url), join(place.directory, name))
+  const run = await place.ingest(name)
+  expect([...new Set(place.steps)]).toEqual(steps)
+  expect(place.runs[0]).toMatchObject({ points, skipped: { no_step: points === 0 ? 4 * 4 + 2 * 3 + 3 : 0 } })
+  expect(await place.ingest(name)).toBe(run)
+  expect(place.runs[0]).toMatchObject({ points })
+  expectConserved(place.runs[0]!)
 })

@@ -92,7 +92,7 @@ it('cells are taken apart as RFC 4180 has it', () => {
   expect(cellsOf('')).toEqual([''])
   expect(cellsOf('a,"b')).toBeNull()
   expect(cellsOf('a,b"c')).toBeNull()
-  expect(cellsOf(`${',"'.repeat(50_000)}`)).toBeNull()
+  expect(cellsOf(',"'.repeat(50_000))).toBeNull()
 })
 
 describe('a dict that Python has printed', () => {
@@ -150,4 +150,40 @@ it('rows of Stable-Baselines3 are recognised, and that is said', () => {
   const { lines, said } = read(fixture('sb3.json'))
   expect(lines).toEqual(fixture('sb3.json').trimEnd().split('\n'))
   expect(said).toEqual(["rows of Stable-Baselines3: the step is 'time/total_timesteps'"])
+})
+
+describe("trainer_state.json of Hugging Face's Trainer", () => {
+  const entriesIn = (lines: readonly unknown[]): unknown[] => lines.filter((line) => line !== null)
+
+  it('is its history, with steps', () => {
+    const { lines, said } = read(fixture('trainer_state.json'))
+    const { log_history: history } = JSON.parse(fixture('trainer_state.json').replaceAll('NaN', '"NaN"')) as {
+      log_history: unknown[]
+    }
+    expect(entriesIn(lines)).toEqual(history)
+    expect(said).toEqual(["the state of Hugging Face's Trainer: its log_history is read, with its steps"])
+  })
+
+  it('of a later checkpoint is what is new in it', () => {
+    const presets = new Presets({ preset: 'auto', stepFields: STEP_FIELDS, say: () => {} })
+    const [early, late] = ['trainer_state-10.json', 'trainer_state-20.json'].map((name) => {
+      const stream = presets.stream(name)
+      return fixture(name)
+        .split('\n')
+        .map((line) => stream.read(line))
+        .filter((line) => typeof line === 'string')
+    })
+    expect(early!.map((entry) => /"step": (\d+)/.exec(entry)![1])).toEqual(['5', '10', '10'])
+    expect(late!.map((entry) => /"step": (\d+)/.exec(entry)![1])).toEqual(['15', '20', '20'])
+  })
+
+  it('has its step under the name that counts', () => {
+    const { lines } = read(fixture('trainer_state.json'), 'hf', ['my_step'])
+    expect(entriesIn(lines)[0]).toMatchObject({ my_step: 5, loss: 0.5 })
+  })
+
+  it('is not seen in other JSON of several lines', () => {
+    const text = '{\n  "a": 1,\n  "log_history": [\n    {\n      "step": 1\n    }\n  ]\n}'
+    expect(entriesIn(read(text).lines)).toEqual(text.split('\n').slice(1))
+  })
 })

@@ -1,3 +1,4 @@
+import { basename } from 'node:path'
 import type { Mark, Opened } from '../../channel/messages.ts'
 import { parseLine } from '../lines/parse.ts'
 import type { LineFormat, TableState } from '../lines/presets.ts'
@@ -13,6 +14,8 @@ const PAUSE_FACTOR = 10
 
 /** So often a table that is being written anew is looked at: writing takes a moment. */
 const MOST_LOOKS = 4
+
+const TRAINER_STATE = 'trainer_state.json'
 
 /** Share of the channel's pool above which files are read later. */
 const CROWDED = 0.5
@@ -145,8 +148,21 @@ export class FileReceiver {
   /** The lines of a file that is read from where it is on; what stands before that tells whether they are a table. */
   async #open(file: FollowedFile): Promise<void> {
     const stream = this.#lines!.run.stream(this.#options.screen, file.path)
-    if (stream.format !== null) await replay(file.handle, stream.format, file.mark.offset)
+    if (stream.format !== null) {
+      await this.#recall(file)
+      await replay(file.handle, stream.format, file.mark.offset)
+    }
     this.#streams.set(file, stream)
+  }
+
+  /** Each checkpoint of Hugging Face's Trainer holds the history of those before: what was read of them is not taken again. */
+  async #recall({ path }: FollowedFile): Promise<void> {
+    if (basename(path) !== TRAINER_STATE) return
+    for (const other of this.#follower!.files) {
+      const format =
+        basename(other.path) === TRAINER_STATE && !this.#streams.has(other) ? this.#lines!.run.format(other.path) : null
+      if (format !== null) await replay(other.handle, format, other.mark.offset)
+    }
   }
 
   /** A file was cut, or is a table that is being written anew: with the same rows, or it becomes known that it is not. */

@@ -2,6 +2,7 @@ import { createHash } from 'node:crypto'
 import { cellsOf, isHeader, jsonOfCell } from './csv.ts'
 import { SB3_STEP, type Preset } from './preset-names.ts'
 import { pythonDictToJson } from './python.ts'
+import { TrainerState } from './trainer-state.ts'
 
 /** The step of a table that has none of the others: Keras counts epochs. */
 const EPOCH = 'epoch'
@@ -11,7 +12,7 @@ const LOOKED_AT = 100
 
 const TABLES: ReadonlySet<Preset> = new Set(['sb3', 'lightning', 'keras', 'csv'])
 
-/** How far a table has been read: its rows, and a hash of all that was in them. */
+/** How far a table, or the history in a document, has been read: its rows, and a hash of all that was in them. */
 export interface TableState {
   rows: number
   chain: string
@@ -28,6 +29,8 @@ export interface PresetOptions {
 export class Presets {
   readonly #options: PresetOptions
   readonly #said = new Set<string>()
+  /** Entries of `trainer_state.json`. */
+  readonly #seen = new Set<string>()
 
   constructor(options: PresetOptions) {
     this.#options = options
@@ -36,7 +39,7 @@ export class Presets {
   /** A stream of lines; `label` is what it is called. */
   stream(label: string | null): LineFormat {
     const { preset, stepFields } = this.#options
-    return new LineFormat({ preset, stepFields, say: (what, words) => this.#say(what, label, words) })
+    return new LineFormat({ preset, stepFields, seen: this.#seen, say: (what, words) => this.#say(what, label, words) })
   }
 
   #say(what: string, label: string | null, words: string): void {
@@ -46,6 +49,7 @@ export class Presets {
 }
 
 interface FormatOptions extends Omit<PresetOptions, 'say'> {
+  seen: Set<string>
   say: (what: string, words: string) => void
 }
 
@@ -60,6 +64,9 @@ interface Table {
 export class LineFormat {
   readonly #options: FormatOptions
   #table: Table | null = null
+  #document: TrainerState | null = null
+  /** The one line so far may be the first of a document. */
+  #mayBeDocument = false
   /** No row has confirmed the header yet. */
   #isTableNew = false
   /** Nothing that could be a header comes any more. */
@@ -76,27 +83,48 @@ export class LineFormat {
 
   /** How far the table has been read; null: it is none. */
   get table(): TableState | null {
-    return this.#table === null ? null : { rows: this.#rows, chain: this.#chain }
-  }
-
-  /** Goes on in the middle of a table. */
-  resume(header: string, state: TableState): void {
-    this.read(header)
-    this.#isTableNew = false
-    this.#rows = state.rows
-    this.#chain = state.chain
+    return this.#table === null && this.#document === null && !this.#mayBeDocument
+      ? null
+      : { rows: this.#rows, chain: this.#chain }
   }
 
   /** The line as JSON; null: it is no event of this format; undefined: it is as it stands. */
   read(line: string): string | null | undefined {
     const { preset } = this.#options
     if (preset === 'off' || line === '') return undefined
+    if (this.#document !== null) return this.#entry(line, this.#document)
+    if (this.#mayBeDocument || TrainerState.mayBegin(line)) return this.#beginDocument(line)
     if (line.startsWith('{')) return this.#object(line)
     if (this.#table !== null) return this.#row(line, this.#table)
     if (this.#isDecided) return undefined
     // By its shape a table is recognised in the first line only.
     if (preset === 'auto') this.#isDecided = true
     return this.#header(line)
+  }
+
+  #beginDocument(line: string): null | undefined {
+    const { preset, seen, say } = this.#options
+    if (this.#isDecided && preset !== 'hf') return undefined
+    const isSecond = this.#mayBeDocument
+    this.#mayBeDocument = !isSecond && (preset === 'auto' || preset === 'hf')
+    if (this.#mayBeDocument) return null
+    this.#isDecided = true
+    if (!isSecond || !TrainerState.goesOn(line)) return undefined
+    say('document', "the state of Hugging Face's Trainer: its log_history is read, with its steps")
+    this.#document = new TrainerState(seen)
+    return null
+  }
+
+  #entry(line: string, document: TrainerState): string | null {
+    const found = document.read(line)
+    if (found === null) return null
+    this.#rows += 1
+    this.#chain = nextChain(this.#chain, ['entry'], [found.entry])
+    const { stepFields } = this.#options
+    if (!found.isNew) return null
+    return stepFields.includes('step')
+      ? found.entry
+      : found.entry.replace('"step":', () => `${JSON.stringify(stepFields[0])}:`)
   }
 
   #object(line: string): string | undefined {
