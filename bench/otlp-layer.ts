@@ -39,6 +39,7 @@ export function layerOf(): { take: (columns: SpanColumns) => number } {
     counters,
     ledger: new WaitingLedger({ waiting: () => {}, settled: () => {} }),
     names: new Set<string>(),
+    putEvent: () => {},
   }
   const spans = new SpanLayer({ rules, isMeasured: globs(['*']), allows: () => true })
   return {

@@ -8,6 +8,9 @@ const FLUSH_MS = 5
 /** ... but only while fewer chunks than this are under way: under load chunks fill up by themselves. */
 const FEW_UNDER_WAY = 2
 
+/** What events of level WARN and above may take while they wait for the journal. */
+const MAX_EVENT_BYTES = 8 << 20
+
 /** The end of a port that sends. */
 export interface Port {
   postMessage(message: ToDelivery, transfer?: ArrayBuffer[]): void
@@ -25,6 +28,8 @@ export type Committed = 'durable' | 'volatile' | 'closed'
  * - `drop-newest`: the newest points are dropped and counted; the trainer never waits.
  * - `block`: the receiver stops reading at `isFull`, and so makes the writer wait. What it has read already is taken
  *   beyond the pool: no more than one piece of input.
+ *
+ * Events of level WARN and above have a budget of 8 MB of their own, by the same two policies.
  */
 export class Channel {
   readonly #port: Port
@@ -43,6 +48,7 @@ export class Channel {
   #lastBarrier = 0
   readonly #barriers = new Map<number, (outcome: Committed) => void>()
   #spanBytes = 0
+  #eventBytes = 0
 
   constructor(port: Port, capacity: number, whenFull: WhenFull) {
     this.#port = port
@@ -68,9 +74,10 @@ export class Channel {
     return this.#closed
   }
 
-  /** Whether the pool is used up; a closed channel is never full. */
+  /** Whether the pool, or the room for events, is used up; a closed channel is never full. */
   get isFull(): boolean {
-    return !this.#closed && this.#idle.length === 0 && this.#allocated >= this.#maxChunks
+    if (this.#closed) return false
+    return (this.#idle.length === 0 && this.#allocated >= this.#maxChunks) || this.#eventBytes >= MAX_EVENT_BYTES
   }
 
   /** Share of the pool that is in use. */
@@ -110,11 +117,38 @@ export class Channel {
     void this.barrier([run]).then(() => (this.#spanBytes -= bytes))
   }
 
+  /** Whether there is room for an event; where nothing may be dropped there always is. */
+  get takesEvents(): boolean {
+    if (this.#closed) return false
+    return this.#eventBytes < MAX_EVENT_BYTES || this.#isForced || this.#whenFull === 'block'
+  }
+
+  /** Counts bytes of events ... */
+  holdEvents(bytes: number): void {
+    this.#eventBytes += bytes
+  }
+
+  /** ... until what has been sent by now is committed. */
+  releaseEvents(bytes: number, run: number): void {
+    void this.#ask([run]).then(() => this.#eventsLeft(bytes))
+  }
+
+  #eventsLeft(bytes: number): void {
+    this.#eventBytes -= bytes
+    this.#tellRoom()
+  }
+
   /** Resolves when everything up to here is committed; `runs`: those whose disk is asked for. */
   barrier(runs: readonly number[]): Promise<Committed> {
+    this.#flush()
+    return this.#ask(runs)
+  }
+
+  /** The same of all that has been sent. */
+  #ask(runs: readonly number[]): Promise<Committed> {
     if (this.#closed) return Promise.resolve('closed')
     const id = (this.#lastBarrier += 1)
-    this.post({ kind: 'barrier', id, runs })
+    this.send({ kind: 'barrier', id, runs })
     return new Promise((resolve) => this.#barriers.set(id, resolve))
   }
 

@@ -53,6 +53,22 @@ export interface WaitingRow {
 /** How far a followed file has been read: a key, and what the receiver wants to know again; null: no longer. */
 export type Mark = readonly [key: string, value: string | null]
 
+export type EventLevel = 'WARN' | 'ERROR'
+
+/** An event of level WARN or above, as the journal keeps it; its secrets are taken out. */
+export interface EventRow {
+  /** UTC ms. */
+  time: number
+  level: EventLevel
+  /** What wrote it, as far as the event tells; else empty. */
+  target: string
+  message: string
+  /** Null: it has none, or it is not known. */
+  step: number | null
+  /** Its other fields, as the text of a JSON object. */
+  fields: string
+}
+
 /** What is said of one run. */
 export type RunMessage =
   /** The run begins; `resume`: the journal of an earlier one that goes on instead. */
@@ -67,6 +83,8 @@ export type RunMessage =
   | { kind: 'waiting'; rows: readonly WaitingRow[] }
   /** These wait no longer: their points, or their counts, came before this. */
   | { kind: 'settled'; ids: readonly number[] }
+  /** Events of level WARN and above: whoever takes them counts them, so that rows and counts are of one commit. */
+  | { kind: 'events'; events: readonly EventRow[] }
   | { kind: 'params'; params: readonly (readonly [name: string, value: string])[] }
   /** The first line of the run that something was skipped of for a reason. */
   | { kind: 'example'; reason: string; line: string }

@@ -1,12 +1,18 @@
 import type { Counters } from '../telemetry/counters.ts'
-import { dropped } from '../telemetry/counters.ts'
+import { dropped, EVENTS_CHANNEL_FULL, EVENTS_OF, NUMBERS, POINTS } from '../telemetry/counters.ts'
 import type { Channel } from './channel.ts'
 import { CHUNK_POINTS, columnsOf, type Columns } from './chunk.ts'
-import type { PackedSpans, RunMessage } from './messages.ts'
+import type { EventLevel, EventRow, PackedSpans, RunMessage } from './messages.ts'
 
 const CHANNEL_FULL = dropped('channel_full')
 
 export type Offer = 'ok' | 'full' | 'closed'
+
+/** Bytes of an event beside its texts. */
+const ROW_BYTES = 100
+
+const bytesOf = ({ target, message, fields }: EventRow): number =>
+  2 * (target.length + message.length + fields.length) + ROW_BYTES
 
 /**
  * One run's end of the channel: its points gather in a chunk, and whatever else is said of the run keeps its place among
@@ -20,6 +26,8 @@ export class ChannelProducer {
   #buffer: ArrayBuffer | null = null
   #columns: Columns | null = null
   #count = 0
+  #events: EventRow[] = []
+  #eventBytes = 0
 
   /** Made by `Channel.producer`. */
   constructor(channel: Channel, run: number, counters: Counters) {
@@ -53,6 +61,20 @@ export class ChannelProducer {
     this.#channel.holdSpans(byteLength, this.run)
   }
 
+  /** Keeps an event for the journal; where there is no room it is not even made, but counted. */
+  event(level: EventLevel, make: () => EventRow): void {
+    if (!this.#channel.takesEvents) {
+      this.#counters.add(EVENTS_OF[level], 1)
+      this.#counters.add(EVENTS_CHANNEL_FULL, 1)
+      return
+    }
+    const row = make()
+    const bytes = bytesOf(row)
+    this.#events.push(row)
+    this.#eventBytes += bytes
+    this.#channel.holdEvents(bytes)
+  }
+
   /** Anything that must keep its place among the points: what stands in the open chunk goes first. */
   post(message: RunMessage): void {
     this.flush()
@@ -82,7 +104,8 @@ export class ChannelProducer {
   /** Sends the open chunk with the counts so far, or the counts alone. */
   flush(): void {
     if (this.#channel.isClosed) return
-    const counts = this.#counters.take()
+    if (this.#events.length > 0) this.#sendEvents()
+    const counts = this.#takeCounts()
     if (this.#buffer !== null && this.#count > 0) {
       const buffer = this.#buffer
       this.#channel.send({ kind: 'points', run: this.run, buffer, count: this.#count, counts }, [buffer])
@@ -99,6 +122,29 @@ export class ChannelProducer {
     this.#buffer = null
     this.#columns = null
     this.#count = 0
+    this.#events = []
+  }
+
+  /**
+   * The counts that go with the open chunk, or alone. It may be full in the middle of an event whose points are not counted
+   * yet: they are now, and taken off what comes, so that whatever is committed adds up, also where the process dies then.
+   */
+  #takeCounts(): Float64Array | null {
+    const { values } = this.#counters
+    const ahead = this.#count + values[CHANNEL_FULL]! - values[POINTS]!
+    if (ahead === 0) return this.#counters.take()
+    for (const counter of [NUMBERS, POINTS]) this.#counters.add(counter, ahead)
+    const counts = this.#counters.take()
+    for (const counter of [NUMBERS, POINTS]) this.#counters.add(counter, -ahead)
+    return counts
+  }
+
+  #sendEvents(): void {
+    const [events, bytes] = [this.#events, this.#eventBytes]
+    this.#events = []
+    this.#eventBytes = 0
+    this.#channel.send({ kind: 'events', run: this.run, events })
+    this.#channel.releaseEvents(bytes, this.run)
   }
 
   #open(): boolean {

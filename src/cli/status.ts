@@ -41,6 +41,7 @@ function describe(run: RunStatus): string {
   ]
   for (const [reason, line] of Object.entries(run.examples)) lines.push(`  ${reason.padEnd(10)} first in: ${line}`)
   if (run.received.spans > 0) lines.push(spanLine(run))
+  if (run.eventAccount.received > 0) lines.push(eventLine(run))
   const notEvents = reasons(run.notEvents)
   if (notEvents.length > 0) lines.push(`  no events  ${notEvents.join(', ')}`)
   for (const { exporter, address, state, points, spans, lastError, page } of run.destinations) {
@@ -58,3 +59,11 @@ function describe(run: RunStatus): string {
 
 const spanLine = ({ spanAccount, journaled }: RunStatus): string =>
   `  spans      ${number(spanAccount.received)} received = ${number(journaled.spans)} journaled + ${number(spanAccount.duplicate)} duplicate`
+
+const eventLine = ({ eventAccount: { received, journaled, notKept, dropped } }: RunStatus): string => {
+  const lost = Object.values(dropped).reduce((sum, n) => sum + n, 0)
+  return (
+    `  events     ${number(received)} of level WARN or ERROR = ${number(journaled)} journaled` +
+    `${notKept === 0 ? '' : ` (${number(notKept)} not kept)`}${lost === 0 ? '' : ` + ${number(lost)} dropped`}`
+  )
+}

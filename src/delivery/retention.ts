@@ -128,7 +128,7 @@ export class Retention {
     this.#isLimitSaid = total > maxBytes
   }
 
-  /** Drops the points and spans of a journal, a piece at a time. @returns the bytes that it has given back */
+  /** Drops the points, spans and events of a journal, a piece at a time. @returns the bytes that it has given back */
   async #empty({ status, bytes, hasRows: isNews }: Found): Promise<number> {
     if (!isNews && bytes < EMPTY_BYTES) return 0
     const taken = this.#take(status.journal)
@@ -139,6 +139,7 @@ export class Retention {
         journal.drop(STEP_BYTES)
         await this.#pause()
       }
+      if (!this.#stopped) journal.forgetEvents()
       while (!this.#stopped && journal.vacuum(STEP_PAGES) > 0) await this.#pause()
     } finally {
       journal.close()

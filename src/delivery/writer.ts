@@ -63,6 +63,8 @@ export class JournalWriter {
         return journal.addWaiting(message.rows)
       case 'settled':
         return journal.settle(message.ids)
+      case 'events':
+        return journal.addEvents(message.events)
       case 'params':
         return journal.addParams(message.params)
       case 'example':

@@ -1,6 +1,6 @@
 import { DatabaseSync } from 'node:sqlite'
 import { createPrivate } from './lock.ts'
-import { APPLICATION_ID, FORMAT, SPAN_TABLES, WAITING_TABLE } from './schema.ts'
+import { APPLICATION_ID, EVENTS_TABLE, FORMAT, SPAN_TABLES, WAITING_TABLE } from './schema.ts'
 
 /** The write-ahead log is cut back to this size after a checkpoint. */
 const WAL_LIMIT_BYTES = 8 << 20
@@ -29,8 +29,13 @@ function migrateFrom2(database: DatabaseSync): void {
   database.exec(`BEGIN IMMEDIATE; ${WAITING_TABLE} PRAGMA user_version = 3; COMMIT`)
 }
 
+/** Format 4 came with events. */
+function migrateFrom3(database: DatabaseSync): void {
+  database.exec(`BEGIN IMMEDIATE; ${EVENTS_TABLE} PRAGMA user_version = 4; COMMIT`)
+}
+
 /** What brings a journal of each earlier format to the next one. */
-const MIGRATIONS: readonly ((database: DatabaseSync) => void)[] = [migrateFrom1, migrateFrom2]
+const MIGRATIONS: readonly ((database: DatabaseSync) => void)[] = [migrateFrom1, migrateFrom2, migrateFrom3]
 
 /** Every commit is on the disk when it returns, in the write-ahead log first. */
 const DURABLE = `PRAGMA synchronous = FULL; PRAGMA journal_size_limit = ${WAL_LIMIT_BYTES};

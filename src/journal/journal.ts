@@ -1,8 +1,9 @@
 import type { DatabaseSync } from 'node:sqlite'
-import type { EndStatus, Mark, PackedSpans, RunStart, WaitingRow } from '../channel/messages.ts'
-import { COUNTERS, dropped, SPANS_JOURNAL_FULL } from '../telemetry/counters.ts'
+import type { EndStatus, EventRow, Mark, PackedSpans, RunStart, WaitingRow } from '../channel/messages.ts'
+import { COUNTERS, dropped, EVENTS_JOURNAL_FULL, EVENTS_OF, SPANS_JOURNAL_FULL } from '../telemetry/counters.ts'
 import { joinChunks, type Chunk, type StoredPoints } from './blocks.ts'
 import { countIn, DamagedJournal } from './damage.ts'
+import { bytesOfEvent, bytesOfEvents, trimEvents, writeEvents } from './events.ts'
 import { createFile, openFile } from './file.ts'
 import { readMarks, writeMark } from './marks.ts'
 import { drainOverflow, openOverflow } from './overflow.ts'
@@ -13,7 +14,7 @@ import { APPLICATION_ID, FORMAT, SCHEMA } from './schema.ts'
 import { SeriesStatsTable, type SeriesStats } from './series-stats.ts'
 import { Statements, type Row, type SqlValue } from './statements.ts'
 import * as tables from './tables.ts'
-import { JOURNALED, JOURNALED_SPANS, type RejectedItem, type RunEnd } from './tables.ts'
+import { JOURNALED, JOURNALED_EVENTS, JOURNALED_SPANS, type RejectedItem, type RunEnd } from './tables.ts'
 
 const JOURNAL_FULL = COUNTERS[dropped('journal_full')]!
 
@@ -41,6 +42,7 @@ export class RunJournal {
   #pending = nothingPending()
   #points = 0
   #spans = 0
+  #events = 0
   /** Row of each head, by its id in the channel. */
   readonly #heads: number[] = []
   /** Senders know the run by what they say of themselves, so that it matters when the last of them was heard. */
@@ -91,17 +93,23 @@ export class RunJournal {
   drainOverflow(): void {
     if (this.#overflow === null) return
     this.writeLate()
-    drainOverflow(this.#overflow.database, this.#disk.database, true)
+    drainOverflow(this.#overflow.database, this.#disk.database)
     this.#overflow.close()
     this.#overflow = null
     this.#reader.overflow = null
     this.#memoryLimit = null
   }
 
-  /** Copies all but the points, of a run whose points are delivered. @throws while the disk cannot take even that */
+  /** Copies all but the points, of a run whose points are delivered, with its events if they fit. @throws while the disk cannot take even that */
   saveAccount(): void {
     this.writeLate()
-    if (this.#overflow !== null) drainOverflow(this.#overflow.database, this.#disk.database, false)
+    if (this.#overflow === null) return
+    const [memory, disk] = [this.#overflow.database, this.#disk.database]
+    try {
+      drainOverflow(memory, disk, ['blocks', 'spans'])
+    } catch {
+      drainOverflow(memory, disk, ['blocks', 'spans', 'events'])
+    }
   }
 
   /** Makes the journal of a new run. @throws what SQLite or the file system says when the directory cannot be written */
@@ -141,6 +149,7 @@ export class RunJournal {
     }
     this.#points = countIn(this.path, JOURNALED, tables.readCounter(rows, JOURNALED))
     this.#spans = countIn(this.path, JOURNALED_SPANS, tables.readCounter(rows, JOURNALED_SPANS))
+    this.#events = countIn(this.path, JOURNALED_EVENTS, tables.readCounter(rows, JOURNALED_EVENTS))
     this.#first = firstKept(rows.database, this.#points, this.#spans)
     tables.setMeta(rows, 'pid', String(process.pid))
     this.#isShared = this.readStart().identity !== null
@@ -197,6 +206,11 @@ export class RunJournal {
     return this.#spans
   }
 
+  /** Sequence number of the last committed event of level WARN or above, which is also their number. */
+  get events(): number {
+    return this.#events
+  }
+
   /** What this process has written of each series, by key. */
   get seriesStats(): (SeriesStats & { key: string })[] {
     return this.#stats.list().map((stats) => ({ ...stats, key: this.keys[stats.series]! }))
@@ -238,6 +252,16 @@ export class RunJournal {
   addSpans(spans: PackedSpans): void {
     this.#pending.spans.push(spans)
     this.#pending.spanBytes += spans.bytes.byteLength
+    this.#pending.dirty = true
+  }
+
+  /** Counts the events as received, too: whatever becomes of the channel, both are of one commit. */
+  addEvents(events: readonly EventRow[]): void {
+    for (const event of events) {
+      this.#pending.events.push(event)
+      this.#pending.eventBytes += bytesOfEvent(event)
+      this.#pending.counts[EVENTS_OF[event.level]]! += 1
+    }
     this.#pending.dirty = true
   }
 
@@ -289,9 +313,11 @@ export class RunJournal {
     const rows = this.#rows
     const before = this.#points
     const spansBefore = this.#spans
+    const eventsBefore = this.#events
     const heldBefore = this.#heldBytes
     let lost = 0
     let lostSpans = 0
+    let lostEvents = 0
     const written: WrittenPoints[] = []
     try {
       this.transaction(() => {
@@ -299,6 +325,7 @@ export class RunJournal {
         lost = this.#writePoints(pending.chunks, pending.points, written)
         for (const head of pending.heads) this.#writeHead(head)
         lostSpans = this.#writeSpans(pending.spans)
+        lostEvents = this.#writeEvents(pending.events)
         for (const id of pending.settled) rows.run('DELETE FROM waiting WHERE id = ?', id)
         for (const row of pending.waiting.values()) tables.writeWaiting(rows, row)
         pending.counts.forEach((n, i) => {
@@ -306,8 +333,10 @@ export class RunJournal {
         })
         tables.setCounter(rows, JOURNALED, this.#points)
         tables.setCounter(rows, JOURNALED_SPANS, this.#spans)
+        if (pending.events.length > 0) tables.setCounter(rows, JOURNALED_EVENTS, this.#events)
         if (lost > 0) tables.addToCounter(rows, JOURNAL_FULL, lost)
         if (lostSpans > 0) tables.addToCounter(rows, COUNTERS[SPANS_JOURNAL_FULL]!, lostSpans)
+        if (lostEvents > 0) tables.addToCounter(rows, COUNTERS[EVENTS_JOURNAL_FULL]!, lostEvents)
         tables.writeParams(rows, pending.params)
         for (const [reason, line] of pending.examples) tables.writeExample(rows, reason, line)
         for (const mark of pending.marks.values()) writeMark(rows, mark)
@@ -317,6 +346,7 @@ export class RunJournal {
     } catch (error) {
       this.#points = before
       this.#spans = spansBefore
+      this.#events = eventsBefore
       this.#heldBytes = heldBefore
       throw error
     }
@@ -366,6 +396,11 @@ export class RunJournal {
     this.transaction(() => dropOldest(this.#disk.database, bytes))
     this.#first = firstKept(this.#disk.database, this.#points, this.#spans)
     this.#reader.forgetBlock()
+  }
+
+  /** Drops all events: of a run of which nothing but its account is to be kept. */
+  forgetEvents(): void {
+    this.transaction(() => this.run('DELETE FROM events'))
   }
 
   /** Gives up to `pages` free pages back to the file system. @returns how many are left */
@@ -484,6 +519,22 @@ export class RunJournal {
       }
     }
     return lost
+  }
+
+  /** Returns how many events a full memory journal refused. */
+  #writeEvents(events: readonly EventRow[]): number {
+    if (events.length === 0) return 0
+    const { database } = this.#rows
+    const limit = this.#memoryLimit
+    const before = limit === null ? 0 : bytesOfEvents(database)
+    let bytes = this.#heldBytes
+    const end = limit === null ? -1 : events.findIndex((event) => (bytes += bytesOfEvent(event)) > limit)
+    const taken = end < 0 ? events : events.slice(0, end)
+    writeEvents(this.#rows, taken, this.#events)
+    this.#events += taken.length
+    trimEvents(database, this.#events)
+    if (limit !== null) this.#heldBytes += bytesOfEvents(database) - before
+    return events.length - taken.length
   }
 
   #know(id: number, key: string): void {

@@ -1,5 +1,7 @@
 import { DatabaseSync } from 'node:sqlite'
+import { trimEvents } from './events.ts'
 import { SCHEMA } from './schema.ts'
+import { JOURNALED_EVENTS } from './tables.ts'
 
 /** Tables that are small and change: they are carried over whole, in both directions. */
 const CARRIED = [
@@ -16,7 +18,7 @@ const CARRIED = [
 ] as const
 
 /** Tables that only grow: the overflow holds what is new. */
-const GROWING = ['blocks', 'spans', 'rejected'] as const
+const GROWING = ['blocks', 'spans', 'events', 'rejected'] as const
 
 /** Rows that go away again: what is not in memory any more is not wanted on disk either. */
 const PASSING = ['waiting'] as const
@@ -39,15 +41,21 @@ export function openOverflow(disk: DatabaseSync): DatabaseSync {
 }
 
 /**
- * Brings a journal on disk up to what the one in memory holds, whole or not at all. `withPoints` false leaves the points
+ * Brings a journal on disk up to what the one in memory holds, whole or not at all. `leaveOut` names tables that are left
  * out: for a run that is over and delivered, so that at least its end and its account are known.
  */
-export function drainOverflow(memory: DatabaseSync, disk: DatabaseSync, withPoints: boolean): void {
+export function drainOverflow(
+  memory: DatabaseSync,
+  disk: DatabaseSync,
+  leaveOut: readonly (typeof GROWING)[number][] = [],
+): void {
   disk.exec('BEGIN IMMEDIATE')
   try {
     for (const table of PASSING) disk.exec(`DELETE FROM ${table}`)
     for (const table of [...CARRIED, ...PASSING, ...GROWING])
-      if (withPoints || (table !== 'blocks' && table !== 'spans')) copy(table, memory, disk)
+      if (!(leaveOut as readonly string[]).includes(table)) copy(table, memory, disk)
+    const last = disk.prepare('SELECT value FROM counters WHERE name = ?').get(JOURNALED_EVENTS)
+    trimEvents(disk, Number(last?.['value'] ?? 0))
     disk.exec('COMMIT')
   } catch (error) {
     try {

@@ -1,5 +1,5 @@
 import { POINT_BYTES, type Columns } from '../channel/chunk.ts'
-import type { Mark, PackedSpans, WaitingRow } from '../channel/messages.ts'
+import type { EventRow, Mark, PackedSpans, WaitingRow } from '../channel/messages.ts'
 import { COUNTERS } from '../telemetry/counters.ts'
 import type { Chunk } from './blocks.ts'
 import type { RunEnd } from './tables.ts'
@@ -12,6 +12,8 @@ export interface Pending {
   heads: { id: number; resource: Uint8Array; scope: Uint8Array }[]
   spans: PackedSpans[]
   spanBytes: number
+  events: EventRow[]
+  eventBytes: number
   /** By their ids; those that have ended their waiting before they were written are not here any more. */
   waiting: Map<number, WaitingRow>
   settled: number[]
@@ -37,6 +39,8 @@ export const nothingPending = (): Pending => ({
   heads: [],
   spans: [],
   spanBytes: 0,
+  events: [],
+  eventBytes: 0,
   waiting: new Map(),
   settled: [],
   counts: new Float64Array(COUNTERS.length),
@@ -47,5 +51,6 @@ export const nothingPending = (): Pending => ({
   dirty: false,
 })
 
-/** Bytes of points and spans. */
-export const bytesOf = ({ points, spanBytes }: Pending): number => points * POINT_BYTES + spanBytes
+/** Bytes of points, spans and events. */
+export const bytesOf = ({ points, spanBytes, eventBytes }: Pending): number =>
+  points * POINT_BYTES + spanBytes + eventBytes

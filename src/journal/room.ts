@@ -1,5 +1,6 @@
 import { statSync } from 'node:fs'
 import type { DatabaseSync } from 'node:sqlite'
+import { dropEvents } from './events.ts'
 
 /** The files of a journal, to be counted and removed together. */
 export const filesOf = (path: string): string[] => [path, `${path}-wal`, `${path}-shm`]
@@ -40,9 +41,13 @@ function lastOf(database: DatabaseSync, sql: string, bytes: number, upTo: number
 const BLOCKS = 'SELECT first + count - 1 AS last, length(data) AS bytes FROM blocks ORDER BY first'
 const SPANS = 'SELECT sequence AS last, length(data) AS bytes FROM spans ORDER BY sequence'
 
-/** Drops the oldest points and spans of a journal: those first that all destinations have, as many bytes of each where there are both. */
+/**
+ * Drops events of a journal, where they are too large a part of it, and the oldest points and spans: those first that all
+ * destinations have, as many bytes of each where there are both.
+ */
 export function dropOldest(database: DatabaseSync, bytes: number): void {
-  const freed = drop(database, bytes, deliveredOf(database))
+  let freed = dropEvents(database, bytes, usedBytes(database))
+  freed += drop(database, bytes - freed, deliveredOf(database))
   if (freed < bytes) drop(database, bytes - freed, { points: Infinity, spans: Infinity })
 }
 

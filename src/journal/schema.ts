@@ -1,5 +1,5 @@
 /** Format of a journal file; `docs/journal.md` describes it for readers in other languages. */
-export const FORMAT = 3
+export const FORMAT = 4
 
 /** `SpBr`, in the header of every journal: `file` and SQLite show it. */
 export const APPLICATION_ID = 0x53704272
@@ -15,6 +15,7 @@ export const APPLICATION_ID = 0x53704272
  * but for its scope_spans, and those of ScopeSpans but for its spans. `cursors.resent` counts what was sent again unasked.
  * `waiting` are numbers that wait for the spans around them: `span` (trace and span id as hex) names the span they belong
  * to, `part` the place of an event of it, or -1; a log record stands in `body`, as a request of OTLP.
+ * `events` are those of level WARN and above; `fields` is a JSON object.
  */
 export const SPAN_TABLES = `
 CREATE TABLE span_heads (id INTEGER PRIMARY KEY, resource BLOB NOT NULL, scope BLOB NOT NULL, UNIQUE (resource, scope));
@@ -24,6 +25,12 @@ CREATE TABLE spans (sequence INTEGER PRIMARY KEY, head INTEGER NOT NULL REFERENC
 export const WAITING_TABLE = `
 CREATE TABLE waiting (
   id INTEGER PRIMARY KEY, since INTEGER NOT NULL, numbers INTEGER NOT NULL, span TEXT NOT NULL, part INTEGER NOT NULL, body BLOB);
+`
+
+export const EVENTS_TABLE = `
+CREATE TABLE events (
+  sequence INTEGER PRIMARY KEY, time INTEGER NOT NULL, level TEXT NOT NULL, target TEXT NOT NULL, message TEXT NOT NULL,
+  step INTEGER, fields TEXT NOT NULL);
 `
 
 export const SCHEMA = `
@@ -47,4 +54,4 @@ CREATE TABLE reasons (id INTEGER PRIMARY KEY, text TEXT NOT NULL UNIQUE);
 CREATE TABLE rejected (
   id INTEGER PRIMARY KEY, destination INTEGER, kind TEXT NOT NULL, sequence INTEGER NOT NULL, name TEXT NOT NULL,
   step INTEGER, time INTEGER, value, reason INTEGER NOT NULL REFERENCES reasons);
-${SPAN_TABLES}${WAITING_TABLE}`
+${SPAN_TABLES}${WAITING_TABLE}${EVENTS_TABLE}`

@@ -6,7 +6,7 @@ import { commandIn, countIn, DamagedJournal } from './damage.ts'
 import { isLocked } from './lock.ts'
 import { firstKept } from './room.ts'
 import { APPLICATION_ID, FORMAT } from './schema.ts'
-import { EXAMPLE, JOURNALED, JOURNALED_SPANS } from './tables.ts'
+import { EXAMPLE, JOURNALED, JOURNALED_EVENTS, JOURNALED_SPANS } from './tables.ts'
 
 /** The account of one destination; the keys are those of `status --json`. */
 export interface DestinationStatus {
@@ -69,6 +69,14 @@ export interface RunStatus {
   /** Those of them that the journal had to drop since. */
   notKept: { points: number; spans: number }
   spanAccount: { received: number; duplicate: number; inChannel: number; dropped: Record<string, number> }
+  /** Of events of level WARN and above: `received = journaled + inChannel + dropped`; `notKept` of the journaled ones are gone since. */
+  eventAccount: {
+    received: number
+    journaled: number
+    notKept: number
+    inChannel: number
+    dropped: Record<string, number>
+  }
   rejectedParams: number
   destinations: DestinationStatus[]
 }
@@ -112,6 +120,8 @@ export function readStatus(
       params: count('SELECT count(*) FROM params'),
       tags: count('SELECT count(*) FROM tags'),
     }
+    // Journals of formats that have no table for them have none.
+    const events = countIn(path, JOURNALED_EVENTS, counter.get(JOURNALED_EVENTS) ?? 0)
     const cursors = all('SELECT * FROM cursors')
     const first = kept ?? firstKept(database, totals.points, totals.spans)
     return {
@@ -155,6 +165,13 @@ export function readStatus(
         duplicate: counter.get('spans.duplicate') ?? 0,
         inChannel: 0,
         dropped: group('spans.dropped.'),
+      },
+      eventAccount: {
+        received: (counter.get('events.warn') ?? 0) + (counter.get('events.error') ?? 0),
+        journaled: events,
+        notKept: events === 0 ? 0 : events - count('SELECT count(*) FROM events'),
+        inChannel: 0,
+        dropped: group('events.dropped.'),
       },
       rejectedParams: count("SELECT count(*) FROM rejected WHERE destination IS NULL AND kind = 'params'"),
       destinations: all('SELECT * FROM destinations ORDER BY id')

@@ -9,6 +9,9 @@ export const JOURNALED = 'journaled.points'
 /** Spans ever written. */
 export const JOURNALED_SPANS = 'journaled.spans'
 
+/** Events of level WARN and above ever written. */
+export const JOURNALED_EVENTS = 'journaled.events'
+
 /** Before the reason, in the key of an example's row in `meta`. */
 export const EXAMPLE = 'example.'
 
@@ -76,7 +79,7 @@ export function writeStart(rows: Statements, start: RunStart): void {
     pid: String(process.pid),
   }
   for (const [key, value] of Object.entries(meta)) setMeta(rows, key, value)
-  for (const name of [...COUNTERS, JOURNALED, JOURNALED_SPANS]) setCounter(rows, name, 0)
+  for (const name of [...COUNTERS, JOURNALED, JOURNALED_SPANS, JOURNALED_EVENTS]) setCounter(rows, name, 0)
   writeParams(rows, params)
   for (const tag of tags) writeTag(rows, tag)
 }

@@ -22,7 +22,8 @@ export function withoutSecretWords(command: readonly string[]): string[] {
   })
 }
 
-const withoutSecretParts = (word: string): string =>
+/** A text as it may be kept: what it names as a secret inside it is taken out, and who asks in an address. */
+export const withoutSecretParts = (word: string): string =>
   PARTS.reduce(
     (text, part) =>
       text.replace(part, (all, before: string, name: string, value: string) =>

@@ -49,7 +49,8 @@ const CREDENTIALS = /(?<=\w:\/\/)[^\s/?#"']*@/g
 export const withoutSecrets = (name: string, text: string): string =>
   isSecret(name, text) ? REDACTED : text.includes('://') ? text.replace(CREDENTIALS, `${REDACTED}@`) : text
 
-const TOO_DEEP = '[too deep]'
+/** What stands in the place of a value with too much inside it; as it is, it is no JSON. */
+export const TOO_DEEP = '[too deep]'
 
 /** Any value as JSON text; secrets inside it are taken out, and NaN and infinities, which JSON lacks, are texts. */
 export function jsonText(name: string, value: unknown): string {

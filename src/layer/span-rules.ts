@@ -1,5 +1,6 @@
 import type { OtlpSpan } from '../otlp/traces.ts'
 import type { Counters } from '../telemetry/counters.ts'
+import type { PutEvent } from './event-row.ts'
 import type { Fields, TracingEvent } from './event.ts'
 import type { Layer } from './layer.ts'
 import type { Rules } from './rules.ts'
@@ -15,6 +16,8 @@ export interface SpanRun {
   ledger: WaitingLedger
   /** Names of spans whose duration is a series of the run. */
   names: Set<string>
+  /** Takes log records of level WARN and above. */
+  putEvent: PutEvent
 }
 
 /** An event of a span, and the bytes of that. */

@@ -1,13 +1,17 @@
 import type { WaitingRow } from '../channel/messages.ts'
 import { ID_WORDS, SPAN_WORD, type SpanColumns } from '../otlp/columns.ts'
+import { scopeNameOf } from '../otlp/envelope.ts'
 import { logAsWritten, readLogs, type OtlpLog } from '../otlp/logs.ts'
 import { wrapTraces } from '../otlp/rewrap.ts'
 import { spanAsWritten, type OtlpEvent, type OtlpSpan, type ReadOptions } from '../otlp/traces.ts'
 import { DUPLICATE_SPANS, NUMBERS, ROUNDED_INTEGERS, SPANS, WAITING } from '../telemetry/counters.ts'
 import { ColumnSpans } from './column-spans.ts'
 import type { AsWritten, Fields, TracingEvent } from './event.ts'
+import { eventRow, keptLevel, stepOfEvent } from './event-row.ts'
 import { hasStep } from './fields.ts'
 import { hasIds, idText, KnownSpans, putDigest, putIds } from './known.ts'
+import { levelOfText } from './level.ts'
+import { jsonText } from './params.ts'
 import { CATEGORY_FIELDS, CONFIG_MESSAGES } from './rules.ts'
 import {
   durationPath,
@@ -126,10 +130,32 @@ export class SpanLayer {
   logs(logs: readonly OtlpLog[], run: SpanRun, now: number): void {
     for (const log of logs) {
       // What waits must not hold on to its request: hence the copy.
-      this.#put(this.#logMaker(log, run, now), run, now, () => ({ span: '', part: -1, body: wrapTraces([log]) }))
+      const make = this.#logMaker(log, run, now)
+      this.#put(make, run, now, () => ({ span: '', part: -1, body: wrapTraces([log]) }))
+      this.#keep(log, make, run, now)
       run.counters.add(ROUNDED_INTEGERS, log.bigIntegers)
     }
     this.#tell()
+  }
+
+  /** A record of level WARN or above is kept whole at once: with its step, if that is known by now. */
+  #keep(log: OtlpLog, make: () => Item, run: SpanRun, now: number): void {
+    const number = levelOfSeverity(log.severity)
+    const level = keptLevel(number ?? levelOfText(log.severityText))
+    if (level === null || !this.#options.allows('', number, isRust(log.resource))) return
+    run.putEvent(level, () => {
+      const item = make()
+      const step = this.#isClear(item) ? stepOfEvent(item.event, this.#options.rules) : null
+      const message = item.event.message ?? (log.body === null ? null : jsonText('', log.body))
+      const options = {
+        level,
+        target: scopeNameOf(log.scopeHead),
+        step,
+        receivedAt: now,
+        written: logWritten(log.bytes)(),
+      }
+      return eventRow({ ...item.event, message }, options)
+    })
   }
 
   /** Gives up on ancestors that have not come in time. */

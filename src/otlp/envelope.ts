@@ -1,11 +1,13 @@
 import type { Fields } from '../layer/event.ts'
 import { RESOURCE, readShape, SCOPE, type Shape } from './shapes.ts'
-import { fieldSet, LEN, tagOf, type WireReader } from './wire.ts'
+import { readText } from './values.ts'
+import { fieldSet, LEN, tagOf, WireReader } from './wire.ts'
 
 // The field numbers are the same for traces and for logs.
 const GROUP = tagOf(1, LEN) // ResourceSpans, ResourceLogs
 const OWNER = tagOf(1, LEN) // Resource in ResourceSpans, InstrumentationScope in ScopeSpans
 const ITEMS = tagOf(2, LEN) // ScopeSpans in ResourceSpans, Span in ScopeSpans
+const NAME = tagOf(1, LEN) // of an InstrumentationScope
 const SCHEMA_URL = tagOf(3, LEN)
 const REQUEST = fieldSet(1)
 const LEVEL = fieldSet(1, 2, 3)
@@ -48,6 +50,27 @@ function readResourceGroup(r: WireReader, groups: Group[]): void {
   }
   r.pos = after
   r.end = outer
+}
+
+/** The name of the scope that a head of ScopeSpans or ScopeLogs, which has been read before, tells; empty: none. */
+export function scopeNameOf(scopeHead: Uint8Array): string {
+  const r = new WireReader(scopeHead)
+  let name = ''
+  while (r.pos < r.end) {
+    const tag = r.tag()
+    if (tag !== OWNER) {
+      r.skip(tag)
+      continue
+    }
+    const outer = r.enter()
+    while (r.pos < r.end) {
+      const inner = r.tag()
+      if (inner === NAME) name = readText(r)
+      else r.skip(inner)
+    }
+    r.end = outer
+  }
+  return name
 }
 
 interface Level {

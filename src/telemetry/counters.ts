@@ -31,6 +31,9 @@ const RECEIVED = ['lines', 'events', 'spans', 'numbers', 'rounded_integers', 'in
 /** Why a span never reached the journal. */
 export const SPAN_DROP_REASONS = ['channel_full', 'journal_full'] as const
 
+/** Why an event of level WARN or above never reached the journal. */
+export const EVENT_DROP_REASONS = ['channel_full', 'journal_full'] as const
+
 /** Every counter by its name in the journal, in the order of its index. */
 export const COUNTERS: readonly string[] = [
   ...RECEIVED.map((name) => `received.${name}`),
@@ -42,6 +45,9 @@ export const COUNTERS: readonly string[] = [
   'waiting',
   'spans.duplicate',
   ...SPAN_DROP_REASONS.map((reason) => `spans.dropped.${reason}`),
+  'events.warn',
+  'events.error',
+  ...EVENT_DROP_REASONS.map((reason) => `events.dropped.${reason}`),
 ]
 
 const INDEX = new Map(COUNTERS.map((name, i) => [name, i]))
@@ -61,6 +67,10 @@ export const WAITING = index('waiting')
 export const DUPLICATE_SPANS = index('spans.duplicate')
 export const SPANS_CHANNEL_FULL = index('spans.dropped.channel_full')
 export const SPANS_JOURNAL_FULL = index('spans.dropped.journal_full')
+/** Events that are kept whole, by their levels, and those of them that are not. */
+export const EVENTS_OF = { WARN: index('events.warn'), ERROR: index('events.error') } as const
+export const EVENTS_CHANNEL_FULL = index('events.dropped.channel_full')
+export const EVENTS_JOURNAL_FULL = index('events.dropped.journal_full')
 /** Events that the console did not show because the terminal was slow. */
 export const CONSOLE_SKIPPED = index('console.skipped')
 

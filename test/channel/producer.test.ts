@@ -1,9 +1,21 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { CHUNK_POINTS, columnsOf } from '../../src/channel/chunk.ts'
-import type { ToDelivery } from '../../src/channel/messages.ts'
+import type { EventRow, ToDelivery } from '../../src/channel/messages.ts'
 import { Channel, type WhenFull } from '../../src/channel/channel.ts'
-import { COUNTERS, Counters, dropped, POINTS } from '../../src/telemetry/counters.ts'
+import {
+  COUNTERS,
+  Counters,
+  dropped,
+  EVENTS_CHANNEL_FULL,
+  EVENTS_OF,
+  NUMBERS,
+  POINTS,
+  skipped,
+} from '../../src/telemetry/counters.ts'
+
+const NO_STEP = skipped('no_step')
+const CHANNEL_FULL = dropped('channel_full')
 
 /** A port that keeps what it is sent; `giveBack` returns buffers as the journal does. */
 function channel(capacity: number, whenFull: WhenFull) {
@@ -86,6 +98,33 @@ describe('the channel', () => {
     )
   })
 
+  it('sends counts that add up with each chunk, though it is full in the middle of an event that is counted behind it', () => {
+    fc.assert(
+      fc.property(fc.array(fc.integer({ min: 1, max: 1500 }), { maxLength: 20 }), fc.boolean(), (events, isFlushed) => {
+        const { sent, producer, counters } = channel(3000, 'drop-newest')
+        for (const points of events) {
+          for (let i = 0; i < points; i += 1) producer.offer(0, i, i, i)
+          counters.add(NUMBERS, points + 1)
+          counters.add(POINTS, points)
+          counters.add(NO_STEP, 1)
+          if (isFlushed) producer.flush()
+        }
+        producer.flush()
+        const sums = new Float64Array(COUNTERS.length)
+        for (const message of sent) {
+          if (message.kind !== 'points' && message.kind !== 'counts') continue
+          const { counts } = message
+          expect(counts![POINTS]).toBe((message.kind === 'points' ? message.count : 0) + counts![CHANNEL_FULL]!)
+          expect(counts![NUMBERS]).toBe(counts![POINTS]! + counts![NO_STEP]!)
+          counts!.forEach((n, i) => (sums[i]! += n))
+        }
+        const all = events.reduce((sum, points) => sum + points, 0)
+        expect([sums[POINTS], sums[NUMBERS], sums[NO_STEP]]).toEqual([all, all + events.length, events.length])
+      }),
+      { numRuns: 60 },
+    )
+  })
+
   it('says full when its pool is used up, and takes points again when a buffer has come back', () => {
     const { shared, offer, giveBack } = channel(2000, 'drop-newest')
     for (let i = 0; i < 2000; i += 1) expect(offer()).toBe('ok')
@@ -113,5 +152,79 @@ describe('the channel', () => {
     producer.post({ kind: 'end', status: 'FINISHED', time: 0 })
     expect(sent).toEqual([])
     expect(counters.values[dropped('channel_full')]).toBe(1)
+  })
+})
+
+const MB = 1 << 20
+
+/** An event of some 2 MB; `put` gives as many to a producer, and `made` how many of them were made. */
+function events(producer: ReturnType<typeof channel>['producer']) {
+  const row: EventRow = { time: 1, level: 'ERROR', target: '', message: 'x'.repeat(MB), step: null, fields: '{}' }
+  const found = {
+    made: 0,
+    put: (count: number): void => {
+      for (let i = 0; i < count; i += 1)
+        producer.event('ERROR', () => {
+          found.made += 1
+          return row
+        })
+    },
+  }
+  return found
+}
+
+const eventsOf = (sent: readonly ToDelivery[]): number =>
+  sent.reduce((sum, message) => sum + (message.kind === 'events' ? message.events.length : 0), 0)
+
+const barrierOf = (sent: readonly ToDelivery[]): number =>
+  sent.findLast((message) => message.kind === 'barrier')?.id ?? 0
+
+describe('events in the channel', () => {
+  it('take 8 MB until they are committed; beyond that they are counted, and not even made', async () => {
+    const { sent, shared, producer, counters } = channel(2000, 'drop-newest')
+    const found = events(producer)
+    const { put } = found
+    put(5)
+    expect([shared.isFull, shared.takesEvents, found.made]).toEqual([true, false, 4])
+    expect([counters.values[EVENTS_OF.ERROR], counters.values[EVENTS_CHANNEL_FULL]]).toEqual([1, 1])
+    producer.flush()
+    expect(eventsOf(sent)).toBe(4)
+    const room = Promise.withResolvers<void>()
+    shared.whenRoom(room.resolve)
+    shared.committed(barrierOf(sent), true)
+    await room.promise
+    expect([shared.isFull, shared.takesEvents]).toEqual([false, true])
+    put(1)
+    producer.flush()
+    expect(eventsOf(sent)).toBe(5)
+  })
+
+  it.each<[string, WhenFull]>([
+    ['a file, which is read later', 'block'],
+    ['a request, which is taken whole', 'drop-newest'],
+  ])('of %s are never dropped, and nothing more is read meanwhile', (_, whenFull) => {
+    const { sent, shared, producer, counters } = channel(2000, whenFull)
+    const { put } = events(producer)
+    if (whenFull === 'block') put(6)
+    else shared.whole(() => put(6))
+    producer.flush()
+    expect([eventsOf(sent), counters.values[EVENTS_CHANNEL_FULL], shared.isFull]).toEqual([6, 0, true])
+  })
+
+  it('leave by themselves, without a chunk before it is full', async () => {
+    const { sent, producer } = channel(2000, 'drop-newest')
+    events(producer).put(1)
+    producer.touch()
+    await expect.poll(() => eventsOf(sent)).toBe(1)
+    expect(sent.map(({ kind }) => kind)).toEqual(['events', 'barrier'])
+  })
+
+  it('of a closed channel are counted', () => {
+    const { sent, shared, producer, counters } = channel(2000, 'drop-newest')
+    events(producer).put(1)
+    shared.close()
+    events(producer).put(1)
+    producer.flush()
+    expect([sent, counters.values[EVENTS_CHANNEL_FULL]]).toEqual([[], 1])
   })
 })

@@ -32,7 +32,7 @@ function shown({
   point?: () => void
 } = {}): Shown {
   const rules = compileRules(defaultLayer)
-  const out = { series: () => {}, point, params: () => {}, example: () => {} }
+  const out = { series: () => {}, point, params: () => {}, example: () => {}, event: () => {} }
   const options = { rules, wrappers: SETTINGS['layer.wrappers'].default }
   const reader = new LineReader(
     { ...options, filter: { all: parseFilter(filter ?? ''), rust: null } },

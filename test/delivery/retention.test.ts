@@ -11,6 +11,7 @@ import { isLocked, JournalLock } from '../../src/journal/lock.ts'
 import { sizeOf } from '../../src/journal/room.ts'
 import { readJournal } from '../../src/journal/status.ts'
 import { COUNTERS, NUMBERS, POINTS } from '../../src/telemetry/counters.ts'
+import { eventRow } from '../support/journal.ts'
 import { ManualClock } from '../support/manual-clock.ts'
 import { MemoryExporter } from '../support/memory-exporter.ts'
 import { openFiles } from '../support/open-files.ts'
@@ -198,6 +199,18 @@ describe('the journals of a state directory that take too much', () => {
     expect(keptOf(path)).toBe(0)
   })
 
+  it('are emptied of their events, too', async () => {
+    const stateDir = temporaryDirectory()
+    const path = leave(stateDir, '01A', { points: 1, delivered: [1] })
+    const journal = RunJournal.open(path)
+    journal.addEvents([eventRow(1), eventRow(2)])
+    journal.commit()
+    journal.close()
+    const { clock } = keep(stateDir, { maxBytes: 1 })
+    await clock.turn(WORK_MS)
+    expect(readJournal(path).eventAccount).toMatchObject({ received: 2, journaled: 2, notKept: 2 })
+  })
+
   it('and are emptied already are not opened for nothing', async () => {
     const stateDir = temporaryDirectory()
     const path = leave(stateDir, '01A', { points: 0, delivered: [] })
@@ -250,7 +263,7 @@ describe('the journals of a state directory that take too much', () => {
     expect(said).toEqual([words])
     grow(10)
     await clock.turn(LOOK_MS)
-    grow(1_199_800_000)
+    grow(1_199_500_000)
     await clock.turn(LOOK_MS)
     expect(said).toEqual([words, words.replace('3 MB', '1,200 MB')])
   })

@@ -6,6 +6,7 @@ import { COMMIT_RETRY_MS, JournalWriter, type WriterOptions } from '../../src/de
 import { RunJournal } from '../../src/journal/journal.ts'
 import { readJournal } from '../../src/journal/status.ts'
 import { COUNTERS, LINES, POINTS } from '../../src/telemetry/counters.ts'
+import { eventRow } from '../support/journal.ts'
 import { ManualClock } from '../support/manual-clock.ts'
 import { runStart } from '../support/run-start.ts'
 import { temporaryDirectory } from '../support/spanbridge.ts'
@@ -58,6 +59,7 @@ describe('a journal writer', () => {
     writer.store({ kind: 'waiting', rows: [1, 2].map((id) => ({ id, ...waiting })) })
     writer.store({ kind: 'settled', ids: [1] })
     writer.store({ kind: 'params', params: [['seed', '4']] })
+    writer.store({ kind: 'events', events: [eventRow(1), eventRow(2)] })
     writer.store({ kind: 'example', reason: 'text', line: 'hello' })
     writer.store({ kind: 'end', status: 'FAILED', time: 9 })
     expect(readJournal(path)).toMatchObject({ journaled: { points: 0, spans: 0 }, endedAt: null })
@@ -72,6 +74,7 @@ describe('a journal writer', () => {
       journaled: { points: 2000, spans: 1 },
       received: { lines: 7 },
       examples: { text: 'hello' },
+      eventAccount: { received: 2, journaled: 2 },
     })
     expect(journal.readWaiting()).toEqual([{ id: 2, ...waiting }])
     expect(journal.all('SELECT name, value FROM params')).toContainEqual({ name: 'seed', value: '4' })

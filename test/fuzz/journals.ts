@@ -56,6 +56,7 @@ function journalOfToday(): Buffer {
   const span = Buffer.from('0a1000112233445566778899aabbccddeeff1208001122334455667722013a', 'hex')
   journal.addSpans({ bytes: new Uint8Array(span), ends: Uint32Array.of(span.length), heads: Uint32Array.of(0) })
   journal.addWaiting([{ id: 1, since: 5, numbers: 3, span: '00ff', part: -1, body: new Uint8Array([10, 0]) }])
+  journal.addEvents([{ time: 5, level: 'ERROR', target: 'a', message: 'b', step: 1, fields: '{}' }])
   journal.addParams([['lr', '2']])
   journal.addExample('no_step', '{"loss":1}')
   journal.commit()
@@ -78,7 +79,7 @@ const accountOptions = {
   kinds: ['points', 'params', 'tags'],
 } as const
 
-const older = ['format-1', 'format-2'].map((name) =>
+const older = ['format-1', 'format-2', 'format-3'].map((name) =>
   gunzipSync(readFileSync(new URL(`../fixtures/journals/${name}.sqlite.gz`, import.meta.url))),
 )
 let seeds: readonly Buffer[] | null = null
@@ -236,6 +237,7 @@ function goOn(journal: RunJournal): void {
   const buffer = new ArrayBuffer(CHUNK_POINTS * POINT_BYTES)
   columnsOf(buffer, CHUNK_POINTS).series.fill(1, 0, 2)
   journal.addPoints(buffer, 2, new Float64Array(COUNTERS.length).fill(1))
+  journal.addEvents([{ time: 5, level: 'WARN', target: '', message: '', step: null, fields: '{}' }])
   journal.commit(1_700_000_000_001)
   law(journal.read(journal.points - 2, 2)!.count === 2, 'what was written can be read')
   journal.drop(1)

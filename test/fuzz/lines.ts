@@ -14,6 +14,7 @@ import { Random } from '../simulation/random.ts'
 import { defaultLayer, extract, RECEIVED_AT, type Extracted } from '../support/extract.ts'
 import { hostileFiles, lineFixtures } from '../support/fixtures.ts'
 import { mutate, mutateJson } from './mutate.ts'
+import { checkEvent } from './events.ts'
 import { law, type Target } from './target.ts'
 
 /** Every recorded line once, and the hostile ones that are not too long to be changed many times. */
@@ -60,6 +61,7 @@ const sum = (counts: Extracted['counts'], prefix: string): number =>
 
 function checkExtracted(found: Extracted): void {
   const { counts, points, keys } = found
+  for (const event of found.events) checkEvent(event)
   law(
     (counts['received.numbers'] ?? 0) === (counts['points'] ?? 0) + sum(counts, 'skipped.'),
     'numbers = points + skipped',
@@ -148,7 +150,7 @@ const repeats: Target = {
 const rules = compileRules(defaultLayer)
 const wrappers = SETTINGS['layer.wrappers'].default
 const filter = { all: null, rust: parseFilter('info,ppo=debug') }
-const nowhere = { series: () => {}, point: () => {}, params: () => {}, example: () => {} }
+const nowhere = { series: () => {}, point: () => {}, params: () => {}, example: () => {}, event: () => {} }
 
 function checkSpans(spans: readonly LineSpan[]): void {
   const read = readTraces(serializeSpans(spans, { 'service.name': 'fuzz' }), { integerText: 'never' })

@@ -1,4 +1,5 @@
 import { isDeepStrictEqual } from 'node:util'
+import type { PutEvent } from '../../src/layer/event-row.ts'
 import { Layer } from '../../src/layer/layer.ts'
 import { compileRules } from '../../src/layer/rules.ts'
 import { SpanLayer } from '../../src/layer/spans.ts'
@@ -20,6 +21,7 @@ import { defaultLayer, RECEIVED_AT } from '../support/extract.ts'
 import { mutate, mutateJson } from './mutate.ts'
 import { mutateWire } from './mutate-wire.ts'
 import { law, outcomeOf, type Target } from './target.ts'
+import { checkEvent } from './events.ts'
 
 const hostileBodies = hostile.map(({ data }) => hostileBytes(data)).filter(({ length }) => length < 100_000)
 const bodiesOf = (signal: 'traces' | 'logs'): Buffer[] =>
@@ -65,9 +67,10 @@ function take(spans: readonly OtlpSpan[] | SpanColumns, logs: readonly OtlpLog[]
     },
     counters,
   )
+  const putEvent: PutEvent = (_level, make) => checkEvent(make())
   const spanLayer = new SpanLayer({ rules, isMeasured: () => true, allows: () => true })
   const ledger = new WaitingLedger({ waiting: () => {}, settled: () => {} })
-  const run = { layer, counters, ledger, names: new Set<string>() }
+  const run = { layer, counters, ledger, names: new Set<string>(), putEvent }
   if (spans instanceof SpanColumns) spanLayer.columns(spans, [...spans.groups.keys()], run, RECEIVED_AT)
   else spanLayer.spans(spans, run, RECEIVED_AT)
   spanLayer.logs(logs, run, RECEIVED_AT)

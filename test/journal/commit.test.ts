@@ -3,12 +3,13 @@ import { CHUNK_POINTS, POINT_BYTES } from '../../src/channel/chunk.ts'
 import type { RunJournal } from '../../src/journal/journal.ts'
 import { readMarksOf } from '../../src/journal/marks.ts'
 import { readJournal } from '../../src/journal/status.ts'
-import { dropped, NUMBERS, SPANS_JOURNAL_FULL } from '../../src/telemetry/counters.ts'
+import { dropped, EVENTS_OF, NUMBERS, SPANS_JOURNAL_FULL } from '../../src/telemetry/counters.ts'
 import {
   addPoints,
   addSpans,
   counterOf,
   createInMemory,
+  eventRow,
   createJournal,
   metaOf,
   openAgain,
@@ -29,6 +30,7 @@ describe('what is added to a journal', () => {
       journal.commit()
       addSpans(journal, [3, 4])
     },
+    events: (journal) => journal.addEvents([eventRow(1)]),
     waiting: (journal) => journal.addWaiting([waitingRow(1)]),
     settled: (journal) => journal.settle([1]),
     params: (journal) => journal.addParams([['seed', '1']]),
@@ -42,6 +44,7 @@ describe('what is added to a journal', () => {
     numbers: counterOf(journal, NUMBERS),
     heads: journal.all('SELECT * FROM span_heads'),
     spans: journal.spans,
+    events: [journal.events, counterOf(journal, EVENTS_OF.WARN)],
     waiting: journal.readWaiting(),
     params: journal.all("SELECT value FROM params WHERE name = 'seed'"),
     example: metaOf(journal, 'example.text'),
@@ -54,6 +57,7 @@ describe('what is added to a journal', () => {
     numbers: 0,
     heads: [],
     spans: 0,
+    events: [0, 0],
     waiting: [],
     params: [],
     example: undefined,
@@ -68,6 +72,7 @@ describe('what is added to a journal', () => {
     ['counts', { numbers: 1 }, 0],
     ['head', { heads: [bytes] }, 0],
     ['spans', { heads: [bytes], spans: 2 }, 7],
+    ['events', { events: [1, 1] }, 9],
     ['waiting', { waiting: [waitingRow(1)] }, 0],
     ['settled', {}, 0],
     ['params', { params: [{ value: '1' }] }, 0],

@@ -135,7 +135,7 @@ describe('a journal', () => {
     expect(statSync(create().path).mode & 0o777).toBe(0o600)
   })
 
-  it.each([1, 2])(
+  it.each([1, 2, 3])(
     'of format %i, written by the version of that time, is brought up to date when it is opened',
     (format) => {
       const path = join(temporaryDirectory(), 'old.sqlite')
@@ -157,6 +157,7 @@ describe('a journal', () => {
         heads: new Uint32Array([0, 0]),
       })
       journal.addWaiting([{ id: 1, since: 5, numbers: 2, span: 'ab', part: -1, body: null }])
+      journal.addEvents([{ time: 5, level: 'WARN', target: 'a', message: 'b', step: 7, fields: '{}' }])
       journal.commit()
       expect(journal.readSpans(before, 10).map(({ sequence, bytes }) => [sequence - before, [...bytes]])).toEqual([
         [1, [3]],
@@ -164,7 +165,9 @@ describe('a journal', () => {
       ])
       journal.close()
       const again = RunJournal.open(path)
-      expect([again.spans, again.points, again.readWaiting().length]).toEqual([before + 2, 120, 1])
+      expect([again.spans, again.points, again.events, again.readWaiting().length]).toEqual([before + 2, 120, 1, 1])
+      const row = { sequence: 1, time: 5, level: 'WARN', target: 'a', message: 'b', step: 7, fields: '{}' }
+      expect(again.all('SELECT * FROM events')).toEqual([row])
       again.close()
     },
   )
@@ -208,7 +211,7 @@ describe('a journal', () => {
     const path = join(temporaryDirectory(), 'x.sqlite')
     writeFileSync(path, '')
     expect(() => RunJournal.open(path)).toThrow(
-      `${path} is no journal of this version: expected format 3, found another kind of file`,
+      `${path} is no journal of this version: expected format 4, found another kind of file`,
     )
   })
 })

@@ -6,11 +6,14 @@ import { CHUNK_POINTS, columnsOf } from '../../src/channel/chunk.ts'
 import { RunJournal } from '../../src/journal/journal.ts'
 import { readJournal } from '../../src/journal/status.ts'
 import { COUNTERS, NUMBERS, POINTS, SPANS } from '../../src/telemetry/counters.ts'
+import { eventRow, eventsIn } from '../support/journal.ts'
 import { runStart } from '../support/run-start.ts'
 import { temporaryDirectory } from '../support/spanbridge.ts'
 import { TABLES } from '../support/journal-tables.ts'
 
 const LIMIT = 64 << 20
+
+const range = (from: number, to: number): number[] => Array.from({ length: to - from + 1 }, (_, i) => from + i)
 
 /** All that a journal has on disk, as another process sees it. */
 function onDisk(path: string): Record<string, unknown[]> {
@@ -41,6 +44,7 @@ function write(journal: RunJournal, n: number): void {
   journal.addSpans({ bytes: Uint8Array.of(7, n), ends: Uint32Array.of(2), heads: Uint32Array.of(n) })
   journal.addWaiting([{ id: n, since: 5, numbers: 1, span: `s${n}`, part: -1, body: Uint8Array.of(n) }])
   if (n > 0) journal.settle([n - 1])
+  journal.addEvents([eventRow(n)])
   journal.addParams([[`param ${n}`, 'x']])
   journal.addExample(`reason ${n}`, 'a line')
   journal.commit(100 + n)
@@ -97,6 +101,33 @@ describe('a journal that goes on in memory', () => {
     empty()
     journal.drainOverflow()
     expect(onDisk(journal.path)).toMatchObject({ blocks: [{ first: 1 }, { first: 2 }], waiting: [{ id: 1 }] })
+  })
+
+  it('keeps on disk no more events than it would have without, and those with the numbers that they had', () => {
+    const journal = create()
+    const flood = (from: number): void => {
+      journal.addEvents(Array.from({ length: 6000 }, (_, i) => eventRow(from + i)))
+      journal.commit()
+    }
+    flood(1)
+    journal.overflow(LIMIT)
+    flood(6001)
+    journal.drainOverflow()
+    expect(eventsIn(journal)).toEqual([...range(1, 1000), ...range(3001, 12_000)])
+    expect(journal.get('SELECT message FROM events WHERE sequence = 3001')).toEqual({ message: 'no 3001' })
+  })
+
+  it('saves its account without the events, too, where the disk has no room for them', () => {
+    const journal = create()
+    write(journal, 0)
+    journal.database.exec(
+      `CREATE TRIGGER full BEFORE INSERT ON events WHEN new.sequence > 1 BEGIN SELECT RAISE(FAIL, 'full'); END`,
+    )
+    journal.overflow(LIMIT)
+    write(journal, 1)
+    journal.saveAccount()
+    const { received, journaled, notKept } = readJournal(journal.path).eventAccount
+    expect([received, journaled, notKept]).toEqual([2, 2, 1])
   })
 
   it('saves its account without the points and spans, when those are delivered', () => {

@@ -51,6 +51,7 @@ describe('the account of a journal', () => {
     const { journal } = filled
     filled.points([{ key: 'a' }, { key: 'b' }])
     filled.spans(3)
+    filled.events(2)
     journal.addExample('no_step', '{"loss":1}')
     journal.addExample('torn', '{"l')
     // What is there by now is taken off, so that each counter is its place in the list.
@@ -58,6 +59,7 @@ describe('the account of a journal', () => {
       ['points', 2],
       ['received.numbers', 2],
       ['received.spans', 3],
+      ['events.warn', 2],
     ])
     journal.addCounts(Float64Array.from(COUNTERS, (name, i) => 100 + i - (before.get(name) ?? 0)))
     journal.setEnd('FAILED', 77)
@@ -121,6 +123,13 @@ describe('the account of a journal', () => {
         duplicate: n('spans.duplicate'),
         inChannel: 0,
         dropped: { channel_full: n('spans.dropped.channel_full'), journal_full: n('spans.dropped.journal_full') },
+      },
+      eventAccount: {
+        received: n('events.warn') + n('events.error'),
+        journaled: 2,
+        notKept: 0,
+        inChannel: 0,
+        dropped: { channel_full: n('events.dropped.channel_full'), journal_full: n('events.dropped.journal_full') },
       },
       rejectedParams: 1,
       destinations: [],
@@ -370,11 +379,11 @@ describe('a file', () => {
 
   it('of a later format is refused with the way out', () => {
     const { journal } = new FilledJournal()
-    journal.run('PRAGMA user_version = 4')
+    journal.run('PRAGMA user_version = 5')
     expect(() => readJournal(journal.path)).toThrow(
-      new Error('its format is 4, this version knows those up to 3: use a newer spanbridge'),
+      new Error('its format is 5, this version knows those up to 4: use a newer spanbridge'),
     )
-    journal.run('PRAGMA user_version = 3')
+    journal.run('PRAGMA user_version = 4')
     expect(readJournal(journal.path).journal).toBe(journal.path)
   })
 

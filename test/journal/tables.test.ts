@@ -68,7 +68,9 @@ describe('the beginning of a run', () => {
     const meta = { run: '01TEST', name: 'ppo', source: 'stdin', directory: '/', command: '[]', startedAt: '5' }
     expect(metaOf(rows)).toEqual({ ...meta, pid: String(process.pid) })
     expect(rows.all('SELECT name, value FROM counters ORDER BY name')).toEqual(
-      [...COUNTERS, 'journaled.points', 'journaled.spans'].sort().map((name) => ({ name, value: 0 })),
+      [...COUNTERS, 'journaled.points', 'journaled.spans', 'journaled.events']
+        .sort()
+        .map((name) => ({ name, value: 0 })),
     )
     const shared = open()
     tables.writeStart(shared, runStart({ identity: 'me', trackerRun: 'abc', command: ['a b', 'c'] }))

@@ -16,7 +16,7 @@ function spansOf(input: Buffer | string, run = '01TEST'): LineSpan[] {
   const rules = compileRules(defaultLayer)
   const found: LineSpan[] = []
   const spans = new LineSpans(run, rules.stepFields.flat(), (span) => found.push(span))
-  const out = { series: () => {}, point: () => {}, params: () => {}, example: () => {} }
+  const out = { series: () => {}, point: () => {}, params: () => {}, example: () => {}, event: () => {} }
   const options = { rules, wrappers: SETTINGS['layer.wrappers'].default, spans }
   const stream = new LineReader(options, out, new Counters()).stream(() => RECEIVED_AT)
   stream.push(Buffer.from(input))
@@ -121,7 +121,7 @@ describe('lines of tracing-subscriber that show spans', () => {
     let open = 0
     const rules = compileRules(defaultLayer)
     const spans = new LineSpans('01TEST', rules.stepFields.flat(), () => (open -= 1))
-    const out = { series: () => {}, point: () => {}, params: () => {}, example: () => {} }
+    const out = { series: () => {}, point: () => {}, params: () => {}, example: () => {}, event: () => {} }
     const stream = new LineReader({ rules, wrappers: ['fields'], spans }, out, new Counters()).stream()
     for (const text of many) {
       open += 1

@@ -3,7 +3,7 @@ import { createServer } from 'node:https'
 import type { AddressInfo } from 'node:net'
 import { join } from 'node:path'
 import { describe, expect, it, onTestFinished } from 'vitest'
-import { filesOf } from '../support/canaries.ts'
+import { Canaries, filesOf } from '../support/canaries.ts'
 import { certificate } from '../support/certificate.ts'
 import { FakeMlflow } from '../support/fake-mlflow.ts'
 import { freePort } from '../support/mlflow.ts'
@@ -69,6 +69,42 @@ describe('no secret of a user', () => {
     expect(params).toEqual([{ key: 'password', value: '[redacted]' }])
     expect(stderr).toContain('no_step, the first in')
     expect(stderr + JSON.stringify(await statusOf(stateDir))).not.toContain('cnry')
+  })
+
+  it('is in an event that is kept whole, from a line or a log record, whatever part of it names the secret', async () => {
+    const canaries = new Canaries()
+    const { running, stateDir, url } = await daemon(['--quiet', '--stdin', 'on'])
+    const line = {
+      level: 'ERROR',
+      target: `https://me:${canaries.at('target')}@h`,
+      message: `GET https://me:${canaries.at('message')}@h: Authorization: Bearer ${canaries.at('header')}`,
+      hf_token: canaries.at('field'),
+      hosts: [{ uri: `https://me:${canaries.at('list')}@h`, password: canaries.at('list field') }],
+    }
+    running.child.stdin.write(`${JSON.stringify(line)}\n`)
+    const text = (key: string, value: string) => ({ key, value: { stringValue: value } })
+    const log = {
+      severityNumber: 17,
+      body: { stringValue: `connect --password ${canaries.at('body')}` },
+      attributes: [text('api_secret', canaries.at('attribute')), text('uri', `s3://a:${canaries.at('uri')}@h`)],
+    }
+    const other = { severityText: 'warn', body: { kvlistValue: { values: [text('password', canaries.at('map'))] } } }
+    const scopeLogs = [{ scope: { name: `https://me:${canaries.at('scope')}@h` }, logRecords: [log, other] }]
+    const sent = Buffer.from(JSON.stringify({ resourceLogs: [{ scopeLogs }] }))
+    expect(await post(url, { path: '/v1/logs', sent, contentType: 'application/json', contentEncoding: null })).toBe(
+      200,
+    )
+    const journaled = async (): Promise<number> =>
+      (await statusOf(stateDir)).reduce((sum, { eventAccount }) => sum + eventAccount.journaled, 0)
+    await expect.poll(journaled, { timeout: 20_000 }).toBe(3)
+    running.child.kill('SIGKILL')
+    await running.finished
+    const files = filesOf(stateDir)
+    const redacted = Buffer.concat(files.map(([, bytes]) => bytes))
+      .toString('latin1')
+      .match(/\[redacted\]/g)
+    expect(redacted!.length).toBeGreaterThan(9)
+    expect(files.flatMap(([path, bytes]) => canaries.in(bytes).map((place) => `${place} in ${path}`))).toEqual([])
   })
 
   const nobody = async (): Promise<string> => `http://127.0.0.1:${await freePort()}`

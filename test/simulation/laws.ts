@@ -1,4 +1,6 @@
 import { DatabaseSync } from 'node:sqlite'
+import { isDeepStrictEqual } from 'node:util'
+import type { EventRow } from '../../src/channel/messages.ts'
 import { columnsOf } from '../../src/channel/chunk.ts'
 import { mlflowKey } from '../../src/exporters/mlflow/keys.ts'
 import { readJournal, type RunStatus } from '../../src/journal/status.ts'
@@ -12,12 +14,18 @@ export interface Partial {
   isWhole: false
 }
 
+/** An event with its place in the run. */
+export interface HeldEvent extends EventRow {
+  sequence: number
+}
+
 /** What a journal at rest holds. */
 export interface Held {
   isWhole: true
   status: RunStatus
   points: Written[]
   spans: string[]
+  events: HeldEvent[]
   params: Map<string, string>
   tags: Map<string, string>
   /** Rows set aside. */
@@ -58,6 +66,7 @@ export function readHeld(path: string): Held | Partial {
       spans: all('SELECT data FROM spans ORDER BY sequence').map(({ data }) =>
         Buffer.from(data).subarray(20, 28).toString('hex'),
       ),
+      events: all('SELECT * FROM events ORDER BY sequence').map((row) => ({ ...row }) as HeldEvent),
       params: texts('params'),
       tags: texts('tags'),
       rejected: {
@@ -73,7 +82,7 @@ export function readHeld(path: string): Held | Partial {
 }
 
 /** The conservation law, which holds in every journal at every moment. */
-export function checkAccount({ status, points, spans, waiting }: Held): string[] {
+export function checkAccount({ status, points, spans, events, waiting }: Held): string[] {
   const wrong: string[] = []
   const equal = (what: string, a: number, b: number): void => {
     if (a !== b) wrong.push(`${what}: ${a} is not ${b}`)
@@ -91,6 +100,9 @@ export function checkAccount({ status, points, spans, waiting }: Held): string[]
     status.journaled.spans + sum(status.spanAccount.dropped),
   )
   equal('journaled spans = rows', status.journaled.spans, status.notKept.spans + spans.length)
+  const { eventAccount: of } = status
+  equal('received events = journaled + dropped', of.received, of.journaled + sum(of.dropped))
+  equal('journaled events = rows', of.journaled, of.notKept + events.length)
   equal('waiting = its rows', status.waiting, waiting)
   for (const { exporter, points: of, spans: ofSpans } of status.destinations) {
     if (exporter === 'mlflow')
@@ -107,6 +119,33 @@ export function checkAccount({ status, points, spans, waiting }: Held): string[]
       )
   }
   return wrong
+}
+
+/** Most events that a run keeps: the first ones, and the newest. */
+const FIRST = 1000
+const NEWEST = 9000
+
+/**
+ * Events that were acknowledged are counted, and those that are there were written, each once. `isWhole`: nothing has made
+ * the journal drop more than it does with any run.
+ */
+export function checkEvents({ held, written, acked, isWhole }: EventsOf): string[] {
+  const { journaled } = held.status.eventAccount
+  if (journaled < acked) return [`${acked} events were acknowledged, ${journaled} are counted in the journal`]
+  if (journaled > written.length) return [`${journaled} events are in the journal, ${written.length} were written`]
+  const wrong = held.events.find(({ sequence, ...event }) => !isDeepStrictEqual(event, written[sequence - 1]))
+  if (wrong !== undefined) return [`event ${wrong.sequence} of the journal is not the one that was written`]
+  const isKept = (sequence: number): boolean => sequence <= FIRST || sequence > journaled - NEWEST
+  if (held.events.some(({ sequence }) => !isKept(sequence))) return ['an event is kept that should not be']
+  const kept = Math.min(journaled, FIRST + NEWEST)
+  return isWhole && held.events.length !== kept ? [`${held.events.length} events are kept, expected ${kept}`] : []
+}
+
+interface EventsOf {
+  held: Held
+  written: readonly EventRow[]
+  acked: number
+  isWhole: boolean
 }
 
 /** What was acknowledged is there, and what is there was written, in order and without a gap. */

@@ -135,8 +135,23 @@ const MUTATIONS: Readonly<Record<string, Mutation>> = {
   },
   'what memory held is not written back': {
     file: 'journal/overflow.ts',
-    from: "const GROWING = ['blocks', 'spans', 'rejected'] as const",
-    to: "const GROWING = ['spans', 'rejected'] as const",
+    from: "const GROWING = ['blocks', 'spans', 'events', 'rejected'] as const",
+    to: "const GROWING = ['spans', 'events', 'rejected'] as const",
+  },
+  'events that memory held are not written back': {
+    file: 'journal/overflow.ts',
+    from: "const GROWING = ['blocks', 'spans', 'events', 'rejected'] as const",
+    to: "const GROWING = ['blocks', 'spans', 'rejected'] as const",
+  },
+  'events have the numbers of a commit that failed': {
+    file: 'journal/journal.ts',
+    from: '      this.#events = eventsBefore\n',
+    to: '',
+  },
+  'more events are kept than there may be': {
+    file: 'journal/events.ts',
+    from: '.run(FIRST_EVENTS, Math.max(FIRST_EVENTS, last - NEWEST_EVENTS))',
+    to: '.run(FIRST_EVENTS, Math.max(FIRST_EVENTS, last - NEWEST_EVENTS - 1))',
   },
   'a run is made again without looking for it': {
     file: 'exporters/mlflow/run.ts',

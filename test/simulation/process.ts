@@ -8,7 +8,7 @@ import type { Disk } from './disk.ts'
 import type { Network } from './network.ts'
 import type { Random } from './random.ts'
 import { Crash, type Life, type Time } from './time.ts'
-import type { Trainer } from './trainer.ts'
+import type { Counts, Trainer } from './trainer.ts'
 
 /** Most time between two messages of a request: more than a commit is put off. */
 const LONGEST_GAP_MS = 100
@@ -33,10 +33,8 @@ export interface Surroundings {
 }
 
 /** What a barrier tells of a run once it is passed. */
-interface Mark {
+interface Mark extends Counts {
   trainer: Trainer
-  points: number
-  spans: number
 }
 
 /** What a process may be told to bridge: a run that is known, or a new one. */
@@ -65,7 +63,7 @@ export class Process {
   #barrier = 0
   #sentAt = 0
   /** What is known to be on disk, by trainer. */
-  readonly acked = new Map<Trainer, { points: number; spans: number }>()
+  readonly acked = new Map<Trainer, Counts>()
   /** Journals whose disk has failed and does not work again yet: something of them is in memory only. */
   readonly #overflown = new Set<string>()
 
@@ -138,7 +136,12 @@ export class Process {
     this.#barrier += 1
     this.#barriers.set(
       this.#barrier,
-      trainers.map((trainer) => ({ trainer, points: trainer.points.length, spans: trainer.spans.length })),
+      trainers.map((trainer) => ({
+        trainer,
+        points: trainer.points.length,
+        spans: trainer.spans.length,
+        events: trainer.events.length,
+      })),
     )
     const runs = trainers.map((trainer) => this.#runs.indexOf(trainer))
     this.#send({ kind: 'barrier', id: this.#barrier, runs })
@@ -178,9 +181,13 @@ export class Process {
     const marks = this.#barriers.get(id)!
     this.#barriers.delete(id)
     if (!durable) return
-    for (const { trainer, points, spans } of marks) {
-      const acked = this.acked.get(trainer) ?? { points: 0, spans: 0 }
-      this.acked.set(trainer, { points: Math.max(acked.points, points), spans: Math.max(acked.spans, spans) })
+    for (const { trainer, points, spans, events } of marks) {
+      const acked = this.acked.get(trainer) ?? { points: 0, spans: 0, events: 0 }
+      this.acked.set(trainer, {
+        points: Math.max(acked.points, points),
+        spans: Math.max(acked.spans, spans),
+        events: Math.max(acked.events, events),
+      })
     }
   }
 }

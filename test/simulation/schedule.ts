@@ -6,7 +6,16 @@ import { readFlags } from '../../src/config/flags.ts'
 import { loadSettings } from '../../src/config/load.ts'
 import { isEmpty, readJournal } from '../../src/journal/status.ts'
 import { Disk, type DiskFaults } from './disk.ts'
-import { checkAccount, checkDelivered, checkPrefix, isSamePoint, readHeld, type Held, type Partial } from './laws.ts'
+import {
+  checkAccount,
+  checkDelivered,
+  checkEvents,
+  checkPrefix,
+  isSamePoint,
+  readHeld,
+  type Held,
+  type Partial,
+} from './laws.ts'
 import { Network, noNetworkFaults, type NetworkFaults } from './network.ts'
 import { Process, type Surroundings } from './process.ts'
 import { Random } from './random.ts'
@@ -27,6 +36,7 @@ const MAX_TIMERS = 500
 const WRITTEN = [
   'blocks',
   'spans',
+  'events',
   'counters',
   'waiting',
   'params',
@@ -363,7 +373,7 @@ class Schedule {
         continue
       }
       if (trainer === undefined) continue // its process has died before it heard of it
-      const acked = process.acked.get(trainer) ?? { points: 0, spans: 0 }
+      const acked = process.acked.get(trainer) ?? { points: 0, spans: 0, events: 0 }
       const { notKept, journaled } = held.status
       const wrong = [
         ...checkAccount(held),
@@ -383,6 +393,12 @@ class Schedule {
           notKept: notKept.spans,
           isSame: (a, b) => a === b,
         }),
+        ...checkEvents({
+          held,
+          written: trainer.events,
+          acked: acked.events,
+          isWhole: !this.#isSmall && !this.#servers.isLenient,
+        }),
       ]
       for (const [name, value] of held.params)
         if (trainer.params.get(name)?.has(value) !== true) wrong.push(`the param ${name} was never ${value}`)
@@ -396,7 +412,15 @@ class Schedule {
         this.#violations.push(
           `${held.status.run}: ${trainer.points.length - journaled.points} points are lost by an orderly end`,
         )
-      const lost = trainer.lost(journaled.points, journaled.spans)
+      const { eventAccount } = held.status
+      if (
+        process.outcome !== null &&
+        !process.isOverflown &&
+        eventAccount.journaled < trainer.events.length &&
+        process.runs.includes(trainer)
+      )
+        this.#violations.push(`${held.status.run}: events are lost by an orderly end`)
+      const lost = trainer.lost({ ...journaled, events: eventAccount.journaled })
       this.#extra.set(trainer, [...(this.#extra.get(trainer) ?? []), ...(process.isOverflown ? lost : [])])
       if (held.status.status === 'interrupted') trainer.end = null
     }

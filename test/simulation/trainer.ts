@@ -1,5 +1,5 @@
 import { columnsOf, CHUNK_POINTS } from '../../src/channel/chunk.ts'
-import type { EndStatus, RunMessage, RunStart, WaitingRow } from '../../src/channel/messages.ts'
+import type { EndStatus, EventRow, RunMessage, RunStart, WaitingRow } from '../../src/channel/messages.ts'
 import { COUNTERS, EVENTS, NUMBERS, POINTS, skipped, SPANS, WAITING } from '../../src/telemetry/counters.ts'
 import type { Random } from './random.ts'
 import { REFUSED_KEY, REFUSED_TEXT, REFUSED_VALUE, SAME_KEY } from './servers.ts'
@@ -10,6 +10,13 @@ export interface Written {
   step: number
   time: number
   value: number
+}
+
+/** How many of each kind. */
+export interface Counts {
+  points: number
+  spans: number
+  events: number
 }
 
 const KEYS = ['trainer/loss', 'trainer/acc%', 'misc/grad norm', 'actor/reward'] as const
@@ -23,6 +30,8 @@ export class Trainer {
   readonly start: RunStart
   readonly points: Written[] = []
   readonly spans: string[] = []
+  /** Those of level WARN and above. */
+  readonly events: EventRow[] = []
   /** Each with all the values that it was given. */
   readonly params = new Map<string, Set<string>>()
   end: { status: EndStatus; time: number } | null = null
@@ -31,6 +40,8 @@ export class Trainer {
   readonly #hasPoison: boolean
   #series = new Map<string, number>()
   #hasHead = false
+  /** Events that it has ever written: of those that were lost the number does not come again. */
+  #event = 0
   #waiting: WaitingRow[] = []
   #waitingId = 0
   #step = 0
@@ -57,8 +68,9 @@ export class Trainer {
   }
 
   /** A process has died: only so much of what it was told is in the journal. @returns the points that are not */
-  lost(points: number, spans: number): Written[] {
+  lost({ points, spans, events }: Counts): Written[] {
     this.spans.splice(spans)
+    this.events.splice(events)
     return this.points.splice(points)
   }
 
@@ -66,7 +78,8 @@ export class Trainer {
   act(): RunMessage[] {
     const random = this.#random
     const what = random.next()
-    if (what < 0.6) return this.#points(random.long(1, 250))
+    if (what < 0.54) return this.#points(random.long(1, 250))
+    if (what < 0.6) return [this.#events(random.chance(0.15) ? random.whole(3000, 7000) : random.long(1, 30))]
     if (what < 0.75) return this.#request()
     if (what < 0.85) return [this.#skip(random.whole(1, 5))]
     if (what < 0.92) return this.#settle()
@@ -181,9 +194,23 @@ export class Trainer {
       { kind: 'spans', spans: { bytes, ends, heads: new Uint32Array(count) } },
       { kind: 'counts', counts: countsOf([[SPANS, count]]) },
       ...this.#points(random.long(1, 40)),
+      this.#events(random.whole(0, 2)),
     )
     if (random.chance(0.5)) messages.push(...this.#wait())
     return messages
+  }
+
+  /** A few warnings, or a flood of them. */
+  #events(count: number): RunMessage {
+    const random = this.#random
+    const events = Array.from({ length: count }, (): EventRow => {
+      this.#event += 1
+      const level = random.chance(0.5) ? 'WARN' : 'ERROR'
+      const step = random.chance(0.2) ? null : this.#step
+      return { time: this.#time, level, target: 'ppo', message: `event ${this.#event}`, step, fields: '{"a":1}' }
+    })
+    this.events.push(...events)
+    return { kind: 'events', events }
   }
 
   #wait(): RunMessage[] {

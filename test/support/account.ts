@@ -17,6 +17,8 @@ export function expectConserved(run: RunStatus): void {
   expect(run.spanAccount.received, 'spans received = journaled + duplicate + in channel + dropped').toBe(
     run.journaled.spans + run.spanAccount.duplicate + run.spanAccount.inChannel + sum(run.spanAccount.dropped),
   )
+  const { received, journaled, inChannel, dropped } = run.eventAccount
+  expect(received, 'events received = journaled + in channel + dropped').toBe(journaled + inChannel + sum(dropped))
   for (const { points, spans } of run.destinations) {
     if (spans !== null) {
       expect(run.journaled.spans, 'journaled = delivered + rejected + evicted + pending').toBe(

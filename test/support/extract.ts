@@ -1,3 +1,4 @@
+import type { EventLevel, EventRow } from '../../src/channel/messages.ts'
 import { SETTINGS } from '../../src/config/settings.ts'
 import { compileRules, type LayerSettings } from '../../src/layer/rules.ts'
 import { LineReader } from '../../src/receivers/lines/index.ts'
@@ -9,6 +10,8 @@ export interface Extracted {
   params: (readonly [string, string])[]
   keys: string[]
   examples: Record<string, string>
+  /** Those of level WARN and above. */
+  events: EventRow[]
   /** Counters that are not 0, by name. */
   counts: Record<string, number>
 }
@@ -42,13 +45,18 @@ export function extract(
   } = {},
 ): Extracted {
   const counters = new Counters()
-  const found: Extracted = { points: [], params: [], keys: [], examples: {}, counts: {} }
+  const found: Extracted = { points: [], params: [], keys: [], examples: {}, events: [], counts: {} }
   const out = {
     series: (id: number, key: string): void => void (found.keys[id] = key),
     point: (series: number, step: number, time: number, value: number): void =>
       void found.points.push({ key: found.keys[series]!, step, time, value }),
     params: (params: readonly (readonly [string, string])[]): void => void found.params.push(...params),
     example: (reason: string, line: string): void => void (found.examples[reason] = line),
+    event: (level: EventLevel, make: () => EventRow): void => {
+      const event = make()
+      if (event.level !== level) throw new Error(`an event of level ${event.level} came as ${level}`)
+      found.events.push(event)
+    },
   }
   const rules = compileRules({ ...defaultLayer, ...settings })
   const options = { rules, wrappers, ...(filter === undefined ? {} : { filter }) }

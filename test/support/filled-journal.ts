@@ -6,6 +6,7 @@ import { DestinationAccount, type Cursor } from '../../src/delivery/account.ts'
 import type { BatchKind } from '../../src/exporters/exporter.ts'
 import { RunJournal } from '../../src/journal/journal.ts'
 import { COUNTERS, NUMBERS, POINTS, SPANS } from '../../src/telemetry/counters.ts'
+import { eventRow } from './journal.ts'
 import { runStart } from './run-start.ts'
 import { temporaryDirectory } from './spanbridge.ts'
 
@@ -57,6 +58,12 @@ export class FilledJournal {
       heads: new Uint32Array(count),
     })
     this.count({ [COUNTERS[SPANS]!]: count })
+  }
+
+  /** Events of level WARN. */
+  events(count: number): void {
+    this.journal.addEvents(Array.from({ length: count }, (_, i) => eventRow(2 * i + 1)))
+    this.journal.commit()
   }
 
   end(status: 'FINISHED' | 'FAILED' | 'KILLED' = 'FINISHED', time = 9): void {

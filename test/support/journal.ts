@@ -1,6 +1,6 @@
 import { join } from 'node:path'
 import { onTestFinished } from 'vitest'
-import type { RunStart, WaitingRow } from '../../src/channel/messages.ts'
+import type { EventRow, RunStart, WaitingRow } from '../../src/channel/messages.ts'
 import { RunJournal } from '../../src/journal/journal.ts'
 import { COUNTERS } from '../../src/telemetry/counters.ts'
 import { chunkOf, countsOf, pointsFrom } from './points.ts'
@@ -49,6 +49,20 @@ export const waitingRow = (id: number, numbers = 1): WaitingRow => ({
   part: -1,
   body: null,
 })
+
+/** The `n`-th event of a run; every other one is a WARN. */
+export const eventRow = (n: number): EventRow => ({
+  time: 100 + n,
+  level: n % 2 === 1 ? 'WARN' : 'ERROR',
+  target: 'ppo',
+  message: `no ${n}`,
+  step: n,
+  fields: '{}',
+})
+
+/** Sequence numbers of the events that are there. */
+export const eventsIn = (journal: RunJournal): number[] =>
+  journal.all('SELECT sequence FROM events ORDER BY sequence').map((row) => Number(row['sequence']))
 
 export const stepsIn = (journal: RunJournal, after = 0, limit = 10_000): number[] => [
   ...(journal.read(after, limit)?.step ?? []),

@@ -1,6 +1,7 @@
 import { readdirSync, readFileSync } from 'node:fs'
 import { gunzipSync } from 'node:zlib'
-import type { WaitingRow } from '../../src/channel/messages.ts'
+import type { EventRow, WaitingRow } from '../../src/channel/messages.ts'
+import type { PutEvent } from '../../src/layer/event-row.ts'
 import type { Fields, TracingEvent } from '../../src/layer/event.ts'
 import { globs } from '../../src/layer/globs.ts'
 import { compileRules, type LayerSettings } from '../../src/layer/rules.ts'
@@ -57,6 +58,8 @@ export interface Taken {
   params: [string, string][]
   counts: Record<string, number>
   spans: OtlpSpan[]
+  /** Those of level WARN and above. */
+  events: EventRow[]
   /** The first of which something was skipped, by reason. */
   examples: { reason: string; message: string | null; wrapped: readonly Fields[] }[]
 }
@@ -80,7 +83,7 @@ export function otlpRun({
 }: OtlpRunOptions = {}) {
   const counters = new Counters()
   const keys: string[] = []
-  const taken: Taken = { points: [], params: [], counts: {}, spans: [], examples: [] }
+  const taken: Taken = { points: [], params: [], counts: {}, spans: [], events: [], examples: [] }
   const rules = compileRules({ ...defaultLayer, ...settings })
   const out = {
     series: (id: number, key: string): void => void (keys[id] = key),
@@ -98,7 +101,8 @@ export function otlpRun({
     settled: (ids: readonly number[]): void => ids.forEach((id) => kept.delete(id)),
   }
   const spans = new SpanLayer({ rules, isMeasured, allows })
-  const run = { layer, counters, ledger: new WaitingLedger(keeper), names: new Set<string>() }
+  const putEvent: PutEvent = (_level, make) => void taken.events.push(make())
+  const run = { layer, counters, ledger: new WaitingLedger(keeper), names: new Set<string>(), putEvent }
   const columns = new SpanColumns()
   const inColumns = (body: Uint8Array, now: number): OtlpSpan[] => {
     columns.read(body, reading)

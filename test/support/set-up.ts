@@ -77,6 +77,14 @@ export class SetUp {
     return [
       JSON.stringify({ loss: 1, secret: this.canaries.at('event without a step') }),
       JSON.stringify({ step: 1, loss: 1, category: 'TRAINER', api_key: this.canaries.at('event') }),
+      JSON.stringify({
+        level: 'ERROR',
+        message: 'no',
+        auth: {
+          passwd: this.canaries.at('event of level ERROR'),
+          uri: `s3://me:${this.canaries.at('address of it')}@h`,
+        },
+      }),
     ]
   }
 

@@ -1,6 +1,8 @@
 import type { AsWritten, Fields, TracingEvent } from '../../layer/event.ts'
+import { eventRow, keptLevel, stepOfEvent, type PutEvent } from '../../layer/event-row.ts'
 import { exampleOfEvent, MAX_EXAMPLE } from '../../layer/example.ts'
 import { Layer, type LayerOutput } from '../../layer/layer.ts'
+import { levelOfLine } from '../../layer/level.ts'
 import { jsonText, withoutSecrets } from '../../layer/params.ts'
 import type { Rules } from '../../layer/rules.ts'
 import type { Counters } from '../../telemetry/counters.ts'
@@ -12,7 +14,7 @@ import {
   type LineFault,
   type SkipReason,
 } from '../../telemetry/counters.ts'
-import { compileFilter, type LineFilter } from './origin.ts'
+import { compileFilter, targetOf, type LineFilter } from './origin.ts'
 import { countBigIntegers, parseLine, withNumbersAsWritten, type ReadLine } from './parse.ts'
 import type { LineFormat, Presets } from './presets.ts'
 import { RepeatedLines } from './repeats.ts'
@@ -32,6 +34,8 @@ const FAULT: Readonly<Record<LineFault, number>> = {
 export interface ReaderOutput extends Omit<LayerOutput, 'firstSkipped'> {
   /** The first line that something was skipped of for `reason`, cut, its secrets taken out. */
   example(reason: SkipReason | LineFault, line: string): void
+  /** An event of level WARN or above. */
+  event: PutEvent
 }
 
 export interface ReaderOptions {
@@ -63,6 +67,7 @@ export interface LineStream {
 export class LineReader {
   /** The layer of the run, which other receivers of it share. */
   readonly layer: Layer
+  readonly #rules: Rules
   readonly #shapes: LineShapes
   readonly #filter: ((line: Fields) => boolean) | null
   readonly #counters: Counters
@@ -85,6 +90,7 @@ export class LineReader {
       out.example(reason, this.#current === null ? exampleOfEvent(event) : exampleOf(this.#current))
     }
     const { series, point, params } = out
+    this.#rules = rules
     this.layer = new Layer(rules, { series, point, params, firstSkipped }, counters)
     this.#shapes = new LineShapes(rules, wrappers)
     this.#repeats = new RepeatedLines(point, counters)
@@ -151,6 +157,12 @@ export class LineReader {
     const mayBeBig = isTaken && this.layer.event(event, receivedAt, written)
     if (!isTaken) this.layer.filtered(event)
     this.#current = null
+    const level = isTaken ? keptLevel(levelOfLine(line.fields)) : null
+    if (level !== null) {
+      const target = targetOf(line.fields)
+      const step = stepOfEvent(event, this.#rules)
+      this.#out.event(level, () => eventRow(event, { level, target, step, receivedAt, written: written() }))
+    }
     if (mayBeBig) {
       const big = orElse(() => countBigIntegers(line.text), 0)
       this.#counters.add(ROUNDED_INTEGERS, big)
@@ -158,7 +170,8 @@ export class LineReader {
     if (this.#spans !== null && event.spans.length > 0)
       this.#spans.line(line.fields, event, event.time ?? receivedAt, isTaken)
     if (tap !== null) tap(isTaken ? event : null, line.text, written)
-    else if (isTaken && !mayBeBig && this.#repeats.isCurious) this.#learn(line, event)
+    // What is kept whole has to be read whole.
+    else if (isTaken && !mayBeBig && level === null && this.#repeats.isCurious) this.#learn(line, event)
   }
 
   /** The next line of the same layout is taken without being parsed. */

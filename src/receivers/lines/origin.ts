@@ -3,7 +3,7 @@ import type { Filter } from '../../layer/filter.ts'
 import { LEVEL_FIELDS, levelOfLine } from '../../layer/level.ts'
 
 /** Where a line says that it comes from: Rust's target, a logger's name. */
-function targetOf(line: Fields): string {
+export function targetOf(line: Fields): string {
   for (const name of ['target', 'logger'] as const) {
     const value = own(line, name)
     if (typeof value === 'string') return value

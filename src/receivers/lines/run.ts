@@ -1,5 +1,5 @@
 import type { Channel } from '../../channel/channel.ts'
-import type { Opened, RunStart } from '../../channel/messages.ts'
+import type { EventLevel, EventRow, Opened, RunStart } from '../../channel/messages.ts'
 import type { ChannelProducer } from '../../channel/producer.ts'
 import { rulesOf } from '../../config/load.ts'
 import type { Settings } from '../../config/settings.ts'
@@ -88,6 +88,7 @@ export class LineRun {
         void producer.offer(series, step, time, value),
       params: (params: readonly (readonly [string, string])[]): void => producer.post({ kind: 'params', params }),
       example: (reason: string, line: string): void => producer.post({ kind: 'example', reason, line }),
+      event: (level: EventLevel, make: () => EventRow): void => producer.event(level, make),
     }
     const { preset } = settings
     const presets =

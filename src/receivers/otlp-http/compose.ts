@@ -7,7 +7,7 @@ import { parseFilter } from '../../layer/filter.ts'
 import { globs } from '../../layer/globs.ts'
 import { Layer } from '../../layer/layer.ts'
 import { compileRules } from '../../layer/rules.ts'
-import { SpanLayer, type SpanLayerOptions } from '../../layer/spans.ts'
+import { SpanLayer, type SpanLayerOptions, type SpanRun } from '../../layer/spans.ts'
 import { exampleOfEvent } from '../../layer/example.ts'
 import { WaitingLedger, type WaitingKeeper } from '../../layer/waiting.ts'
 import type { Counters } from '../../telemetry/counters.ts'
@@ -133,7 +133,13 @@ export class OtlpReceiving {
       waiting: (rows) => producer.post({ kind: 'waiting', rows }),
       settled: (ids) => producer.post({ kind: 'settled', ids }),
     }
-    const into = { layer, counters, ledger: new WaitingLedger(keeper), names: new Set<string>() }
+    const into: SpanRun = {
+      layer,
+      counters,
+      ledger: new WaitingLedger(keeper),
+      names: new Set<string>(),
+      putEvent: (level, make) => producer.event(level, make),
+    }
     const run: OtlpRun = { ulid, producer, packer, into, ready: Promise.resolve() }
     const going = { layer: this.#layer, channel: this.#options.channel, reading: this.#reading }
     if (opened !== null) run.ready = opened.then((it) => goOn(run, it, going))
