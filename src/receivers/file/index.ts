@@ -9,8 +9,10 @@ import { endOfRows, replay } from './tables.ts'
 
 /** Pause between two looks; ... */
 const PAUSE_MS = 250
-/** ... longer where one takes long: thousands of files are looked at for a tenth of the time at most. */
+/** ... longer where one takes long, for thousands of files: ten times as long as that, ... */
 const PAUSE_FACTOR = 10
+/** ... but no longer than this. */
+const LONGEST_PAUSE_MS = 2000
 
 /** So often a table that is being written anew is looked at: writing takes a moment. */
 const MOST_LOOKS = 4
@@ -123,7 +125,7 @@ export class FileReceiver {
       else await this.#endIdle()
       if (isFirst) void this.#lines?.channel.barrier([]).then(() => this.#ready.resolve(opened))
       isFirst = false
-      await this.#pause(came ? PAUSE_MS : Math.max(PAUSE_MS, PAUSE_FACTOR * took))
+      await this.#pause(came ? PAUSE_MS : Math.min(LONGEST_PAUSE_MS, Math.max(PAUSE_MS, PAUSE_FACTOR * took)))
     }
   }
 
