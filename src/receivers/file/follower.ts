@@ -242,7 +242,9 @@ export class Follower {
   }
 
   #trouble(path: string, error: unknown): void {
-    const { code, message } = error as NodeJS.ErrnoException
+    const { code, syscall, message } = error as NodeJS.ErrnoException
+    // Not of the file: a fault of ours.
+    if (syscall === undefined) throw error
     if (code !== 'ENOENT') this.#sayOnce(`${path} cannot be read (${message}); it is tried again`)
   }
 

@@ -53,6 +53,8 @@ export class FileReceiver {
   #lines: BegunLines | null = null
   #lastAt: number
   #isStopping = false
+  /** What was read last may not have been taken: how far that was is no longer kept. */
+  #isBroken = false
   #deadline: number | null = null
   #wake: () => void = () => {}
   readonly #loop: Promise<void>
@@ -85,7 +87,7 @@ export class FileReceiver {
     await this.#loop
     const follower = this.#follower
     if (follower === null) return
-    if (restMs !== 0) {
+    if (restMs !== 0 && !this.#isBroken) {
       this.#isStopping = false
       this.#deadline = restMs === null ? null : performance.now() + restMs
       await follower.poll().catch((error: unknown) => this.#fail(error))
@@ -202,7 +204,7 @@ export class FileReceiver {
   }
 
   #post(marks: readonly Mark[]): void {
-    this.#lines!.run.producer.post({ kind: 'marks', marks })
+    if (!this.#isBroken) this.#lines!.run.producer.post({ kind: 'marks', marks })
   }
 
   /**
@@ -252,6 +254,7 @@ export class FileReceiver {
   }
 
   #fail(error: unknown): void {
+    this.#isBroken = true
     this.#ready.reject(error)
     this.#options.onFault(error instanceof Error ? error : new Error(String(error)))
   }
