@@ -29,6 +29,12 @@ export async function openRegular(path: string): Promise<OpenFile | null> {
 
 export const idOf = ({ dev, ino }: { dev: bigint; ino: bigint }): string => `${dev}:${ino}`
 
+/** What is told of a file without opening it. */
+export interface Seen {
+  size: bigint
+  mtimeNs: bigint
+}
+
 /** What becomes of the bytes of a file. */
 export interface FileSink {
   /** Takes bytes; `isLine`: a line has ended in them, and the mark of the file has moved. */
@@ -92,9 +98,9 @@ export class FollowedFile {
     return this.#head
   }
 
-  /** Reads what has come. @returns whether something has */
-  async read(sink: FileSink): Promise<boolean> {
-    const { size, mtimeNs } = await this.handle.stat({ bigint: true })
+  /** Reads what has come. `seen`: what a look at its path told of the file, if it has one. @returns whether something has */
+  async read(sink: FileSink, seen: Seen | null = null): Promise<boolean> {
+    const { size, mtimeNs } = seen ?? (await this.handle.stat({ bigint: true }))
     if (Number(size) === this.#readTo && mtimeNs === this.#changedAt) return false
     let came = false
     for (let isMore = true; isMore;) {

@@ -1,7 +1,16 @@
+import type { BigIntStats } from 'node:fs'
 import { stat } from 'node:fs/promises'
 import type { Mark } from '../../channel/messages.ts'
 import type { TableState } from '../lines/presets.ts'
-import { FollowedFile, idOf, lastLineOf, openRegular, type FileSink, type OpenFile } from './followed-file.ts'
+import {
+  FollowedFile,
+  idOf,
+  lastLineOf,
+  openRegular,
+  type FileSink,
+  type OpenFile,
+  type Seen,
+} from './followed-file.ts'
 import { formerKey, LostMarks } from './lost.ts'
 import { readAt, TAIL_BYTES } from './mark.ts'
 import { expand } from './patterns.ts'
@@ -79,22 +88,22 @@ export class Follower {
 
   /** Looks once, and reads what has come. @returns whether something has */
   async poll(): Promise<boolean> {
-    const paths = await this.#namesNow()
-    const isNamed = new Set(paths.values())
+    const { paths, seen } = await this.#namesNow()
+    const known = this.files
     let came = false
-    for (const file of this.files) {
-      file.isGone = !isNamed.has(file.id)
-      if (file.isGone) came = (await this.#read(file)) || came
+    for (const file of known) {
+      file.isGone = !seen.has(file.id)
+      if (file.isGone) came = (await this.#read(file, null)) || came
     }
-    for (const file of this.files) if (!file.isGone) came = (await this.#read(file)) || came
+    for (const file of known) if (!file.isGone) came = (await this.#read(file, seen.get(file.id)!)) || came
     // Those that are known go first: another one may be a copy of them.
     const isUnknown = ([, id]: [string, string]): number => (this.#lost.has(id) ? 0 : 1)
     const newcomers = [...paths].filter(([, id]) => !this.#files.has(id))
     await this.#admit(newcomers.sort((a, b) => isUnknown(a) - isUnknown(b)).map(([path]) => path))
     if (this.#isFirst) this.#options.sink.marks(this.marks())
     this.#isFirst = false
-    for (const file of this.files) came = (await this.#read(file)) || came
-    for (const file of this.files) if (file.isGone) await this.#letGoOf(file)
+    for (const file of this.files.slice(known.length)) came = (await this.#read(file, null)) || came
+    for (const file of known) if (file.isGone) await this.#letGoOf(file)
     return came
   }
 
@@ -102,27 +111,30 @@ export class Follower {
     for (const file of this.files) await this.#close(file)
   }
 
-  /** The regular files that the patterns stand for now: id by path. */
-  async #namesNow(): Promise<Map<string, string>> {
+  /** The regular files that the patterns stand for now: id by path, and what was seen of them. */
+  async #namesNow(): Promise<{ paths: Map<string, string>; seen: Map<string, Seen> }> {
     const found = new Map<string, string>()
+    const seen = new Map<string, Seen>()
     const paths = [...(await expand(this.#options.patterns))]
     for (let i = 0; i < paths.length; i += STATS_AT_ONCE)
       await Promise.all(
         paths.slice(i, i + STATS_AT_ONCE).map(async (path) => {
-          const id = await this.#idOf(path)
-          if (id === null) return
+          const entry = await this.#look(path)
+          if (entry === null) return
+          const id = idOf(entry)
           found.set(path, id)
+          seen.set(id, entry)
           const file = this.#files.get(id)
           if (file !== undefined) file.path = path
         }),
       )
-    return found
+    return { paths: found, seen }
   }
 
-  async #idOf(path: string): Promise<string | null> {
+  async #look(path: string): Promise<BigIntStats | null> {
     try {
       const entry = await stat(path, { bigint: true })
-      if (entry.isFile()) return idOf(entry)
+      if (entry.isFile()) return entry
       this.#sayOnce(
         `${path} is left out: expected a regular file, got ${entry.isDirectory() ? 'a directory' : 'another kind'}`,
       )
@@ -132,21 +144,24 @@ export class Follower {
     return null
   }
 
-  async #read(file: FollowedFile): Promise<boolean> {
+  async #read(file: FollowedFile, seen: Seen | null): Promise<boolean> {
     try {
       const { sink, say } = this.#options
-      const came = await file.read({
-        take: (...given) => sink.take(...given),
-        ready: () => sink.ready(file),
-        cut: () => sink.cut(file),
-        moved: (of, former) => {
-          const where = of.mark.offset === 0 ? 'from its beginning' : 'behind the rows that have been read'
-          say(`${file.path} was cut or written anew: it is read ${where}`)
-          // What it held may come again in a copy; a table is all there still.
-          if (of.mark.offset === 0) sink.marks(this.#lost.add(formerKey(file.id, former), former))
-          sink.moved(of, former)
+      const came = await file.read(
+        {
+          take: (...given) => sink.take(...given),
+          ready: () => sink.ready(file),
+          cut: () => sink.cut(file),
+          moved: (of, former) => {
+            const where = of.mark.offset === 0 ? 'from its beginning' : 'behind the rows that have been read'
+            say(`${file.path} was cut or written anew: it is read ${where}`)
+            // What it held may come again in a copy; a table is all there still.
+            if (of.mark.offset === 0) sink.marks(this.#lost.add(formerKey(file.id, former), former))
+            sink.moved(of, former)
+          },
         },
-      })
+        seen,
+      )
       if (came) this.#quietSince.delete(file)
       return came
     } catch (error) {
@@ -227,7 +242,9 @@ export class Follower {
   }
 
   #trouble(path: string, error: unknown): void {
-    const { code, message } = error as NodeJS.ErrnoException
+    const { code, syscall, message } = error as NodeJS.ErrnoException
+    // Not of the file: a fault of ours.
+    if (syscall === undefined) throw error
     if (code !== 'ENOENT') this.#sayOnce(`${path} cannot be read (${message}); it is tried again`)
   }
 

@@ -9,8 +9,10 @@ import { endOfRows, replay } from './tables.ts'
 
 /** Pause between two looks; ... */
 const PAUSE_MS = 250
-/** ... longer where one takes long: thousands of files are looked at for a tenth of the time at most. */
+/** ... longer where one takes long, for thousands of files: ten times as long as that, ... */
 const PAUSE_FACTOR = 10
+/** ... but no longer than this. */
+const LONGEST_PAUSE_MS = 2000
 
 /** So often a table that is being written anew is looked at: writing takes a moment. */
 const MOST_LOOKS = 4
@@ -51,6 +53,8 @@ export class FileReceiver {
   #lines: BegunLines | null = null
   #lastAt: number
   #isStopping = false
+  /** What was read last may not have been taken: how far that was is no longer kept. */
+  #isBroken = false
   #deadline: number | null = null
   #wake: () => void = () => {}
   readonly #loop: Promise<void>
@@ -83,7 +87,7 @@ export class FileReceiver {
     await this.#loop
     const follower = this.#follower
     if (follower === null) return
-    if (restMs !== 0) {
+    if (restMs !== 0 && !this.#isBroken) {
       this.#isStopping = false
       this.#deadline = restMs === null ? null : performance.now() + restMs
       await follower.poll().catch((error: unknown) => this.#fail(error))
@@ -123,7 +127,7 @@ export class FileReceiver {
       else await this.#endIdle()
       if (isFirst) void this.#lines?.channel.barrier([]).then(() => this.#ready.resolve(opened))
       isFirst = false
-      await this.#pause(came ? PAUSE_MS : Math.max(PAUSE_MS, PAUSE_FACTOR * took))
+      await this.#pause(came ? PAUSE_MS : Math.min(LONGEST_PAUSE_MS, Math.max(PAUSE_MS, PAUSE_FACTOR * took)))
     }
   }
 
@@ -200,7 +204,7 @@ export class FileReceiver {
   }
 
   #post(marks: readonly Mark[]): void {
-    this.#lines!.run.producer.post({ kind: 'marks', marks })
+    if (!this.#isBroken) this.#lines!.run.producer.post({ kind: 'marks', marks })
   }
 
   /**
@@ -250,6 +254,7 @@ export class FileReceiver {
   }
 
   #fail(error: unknown): void {
+    this.#isBroken = true
     this.#ready.reject(error)
     this.#options.onFault(error instanceof Error ? error : new Error(String(error)))
   }
