@@ -14,7 +14,7 @@ import type { Settings } from './config/settings.ts'
 import type { WorkerData } from './delivery/worker.ts'
 import type { Encoding, PartialSuccess } from './otlp/status.ts'
 import { leaveDeleted } from './journal/directory.ts'
-import { LineRun, type BegunRun, type Screen } from './receivers/lines/run.ts'
+import { LineRun, type BegunLines, type BegunRun, type Screen } from './receivers/lines/run.ts'
 import type { OtlpReceiving } from './receivers/otlp-http/compose.ts'
 import type { NetworkStart } from './receivers/otlp-http/runs.ts'
 import type { SignalPath } from './receivers/otlp-http/server.ts'
@@ -67,8 +67,9 @@ export class Bridge {
   readonly #options: BridgeOptions
   #otlp: Promise<OtlpReceiving> | null = null
   #nextRun = 0
-  /** Of a main run that goes on. */
   readonly #opened = Promise.withResolvers<Opened>()
+  /** Runs of lines beside the main one that have no journal yet. */
+  readonly #opening = new Map<number, (opened: Opened) => void>()
   #closing = false
   readonly #finished = Promise.withResolvers<Outcome>()
 
@@ -88,6 +89,7 @@ export class Bridge {
       this.#closing = true
       this.#channel.close()
       this.#opened.resolve(nothingOpened(0))
+      for (const [run, resolve] of this.#opening) resolve(nothingOpened(run))
       void this.#otlp?.then((otlp) => otlp.stop())
       say(
         `the delivery thread has ended (${why}); what comes in is passed on but no longer recorded. Please report this.`,
@@ -120,6 +122,22 @@ export class Bridge {
     }
   }
 
+  /** The run of this process, for lines that come by another way than `stream()`; null: there is none. */
+  get main(): BegunLines | null {
+    return this.#main === null ? null : { run: this.#main, channel: this.#channel, opened: this.#opened.promise }
+  }
+
+  /** Begins a run of lines that is not that of this process, or goes on with the one of the same identity. */
+  beginLines(start: RunStart): BegunLines {
+    const { promise, resolve } = Promise.withResolvers<Opened>()
+    const run = this.#begin(start, null, (begun) => {
+      this.#opening.set(begun.producer.run, resolve)
+      return new LineRun({ ...this.#options, ...begun })
+    })
+    if (this.#channel.isClosed) resolve(nothingOpened(run.producer.run))
+    return { run, channel: this.#channel, opened: promise }
+  }
+
   /** Takes one OTLP request. Resolves when all of it is in the journal, with what was refused for ever. @throws Refusal */
   async takeOtlp(path: SignalPath, body: Buffer, encoding: Encoding): Promise<PartialSuccess | null> {
     const { intake } = await this.#receiving()
@@ -141,7 +159,7 @@ export class Bridge {
   async #drain(end: { status: EndStatus; time: number } | null, limitMs: number | null): Promise<void> {
     if (end !== null) {
       // What an earlier process has left waiting has to be known before it is given up.
-      if (this.#options.resume !== null) await this.#opened.promise
+      if (this.#mayGoOn) await this.#opened.promise
       const otlp = await this.#otlp
       await otlp?.end(end.time)
       await this.#main?.end()
@@ -177,6 +195,12 @@ export class Bridge {
     await this.#worker.terminate()
   }
 
+  /** The main run may be an earlier one. */
+  get #mayGoOn(): boolean {
+    const { start, resume } = this.#options
+    return resume !== null || (start !== null && start.identity !== null)
+  }
+
   #hear(message: FromDelivery): void {
     if (message.kind === 'empty') this.#channel.recycle(message.buffers)
     else if (message.kind === 'committed') this.#channel.committed(message.id, message.durable)
@@ -189,9 +213,12 @@ export class Bridge {
   #hearOpened(message: Opened): void {
     const isMain = message.run === this.#main?.producer.run
     if (isMain) this.#opened.resolve(message)
+    const isOfLines = this.#opening.has(message.run)
+    this.#opening.get(message.run)?.(message)
+    this.#opening.delete(message.run)
     // What an earlier process has left waiting is told apart from what it cannot wait for at the end.
     if (isMain && message.waiting.length > 0) void this.#receiving()
-    else if (!isMain) void this.#otlp?.then((otlp) => otlp.opened(message))
+    else if (!isMain && !isOfLines) void this.#otlp?.then((otlp) => otlp.opened(message))
   }
 
   /** Begins a run: gives it a number and its place in the channel. */
@@ -211,7 +238,7 @@ export class Bridge {
 
   async #openReceiving(): Promise<OtlpReceiving> {
     const { OtlpReceiving } = await import('./receivers/otlp-http/compose.ts')
-    const { settings, isOnlyRun, newRun, resume, say } = this.#options
+    const { settings, isOnlyRun, newRun, say } = this.#options
     const main = this.#main
     return new OtlpReceiving({
       settings,
@@ -225,7 +252,7 @@ export class Bridge {
               packer: main.packer,
               counters: main.counters,
               layer: main.layer,
-              opened: resume === null ? null : this.#opened.promise,
+              opened: this.#mayGoOn ? this.#opened.promise : null,
             },
       isOnlyMain: isOnlyRun,
       begin: (sender) => {

@@ -15,7 +15,7 @@ export interface RunStart {
   /** The tracker's run that its sender has named; null: the one of the settings, or one of our own. */
   trackerRun: string | null
   name: string
-  /** `stdin`, `exec`, `network` or `library`. */
+  /** `stdin`, `exec`, `file`, `network` or `library`. */
   source: string
   /** What is bridged: the command under `exec`, else empty. */
   command: readonly string[]
@@ -49,6 +49,9 @@ export interface WaitingRow {
   /** For a log record: a request that holds it and nothing else. */
   body: Uint8Array | null
 }
+
+/** How far a followed file has been read: a key, and what the receiver wants to know again; null: no longer. */
+export type Mark = readonly [key: string, value: string | null]
 
 export type EventLevel = 'WARN' | 'ERROR'
 
@@ -85,6 +88,8 @@ export type RunMessage =
   | { kind: 'params'; params: readonly (readonly [name: string, value: string])[] }
   /** The first line of the run that something was skipped of for a reason. */
   | { kind: 'example'; reason: string; line: string }
+  /** How far followed files have been read; committed with all that came of them before this. */
+  | { kind: 'marks'; marks: readonly Mark[] }
   | { kind: 'end'; status: EndStatus; time: number }
   /** Nothing comes of this run any more, while others go on. */
   | { kind: 'leave' }
@@ -111,8 +116,11 @@ export type ToDelivery =
 export type FromDelivery =
   /** The run has its journal, or the first of many may come. */
   | { kind: 'ready' }
-  /** A run goes on where an earlier process left it, or begins: with its newest spans, as OTLP requests, and what waits. */
-  | { kind: 'opened'; run: number; ulid: string; spans: Uint8Array[]; waiting: WaitingRow[] }
+  /**
+   * A run goes on where an earlier process left it, or begins: with its newest spans, as OTLP requests, what waits, and how
+   * far followed files have been read, by this run or the one of the same identity before it.
+   */
+  | { kind: 'opened'; run: number; ulid: string; spans: Uint8Array[]; waiting: WaitingRow[]; marks: readonly Mark[] }
   /** Buffers whose points are committed to the journal. */
   | { kind: 'empty'; buffers: ArrayBuffer[] }
   /** Everything before a barrier is committed; `durable` false: to memory only, for the disk cannot take it. */
@@ -122,7 +130,14 @@ export type FromDelivery =
   | { kind: 'finished'; outcome: Outcome }
 
 /** What is told of a run that begins. */
-export const nothingOpened = (run: number, ulid = ''): Opened => ({ kind: 'opened', run, ulid, spans: [], waiting: [] })
+export const nothingOpened = (run: number, ulid = ''): Opened => ({
+  kind: 'opened',
+  run,
+  ulid,
+  spans: [],
+  waiting: [],
+  marks: [],
+})
 
 export type Opened = Extract<FromDelivery, { kind: 'opened' }>
 

@@ -46,7 +46,7 @@ const VERBS: Readonly<Record<string, { help: string; load: () => Promise<Verb> }
     load: async () => (await import('./exec.ts')).exec,
   },
   view: {
-    help: 'Show the runs on a page in the browser: spanbridge view [DIRECTORY or JOURNAL]',
+    help: 'Show the runs on a page in the browser: spanbridge view [DIRECTORY, JOURNAL or LOG ...]',
     load: async () => (await import('./view.ts')).view,
   },
   status: {

@@ -3,6 +3,8 @@ import type { EndStatus, Outcome } from '../channel/messages.ts'
 
 /** What is left of the time once a signal has come and the input has ended. */
 const AFTER_SIGNAL_MS = 8000
+/** What of files may be read then, before that. */
+const REST_MS = 4000
 
 /**
  * The end of a run under signals. While there is input no signal ends the reading; once it is over, a signal that came
@@ -22,6 +24,11 @@ export class Ending {
     if (this.#inputOver && this.#signalled) this.#bridge.stop()
     else if (this.#inputOver) void this.#bridge.finish(null, AFTER_SIGNAL_MS)
     this.#signalled = true
+  }
+
+  /** What the rest of the input may take to be read; null: as long as it takes. */
+  get restMs(): number | null {
+    return this.#signalled ? REST_MS : null
   }
 
   /** Something of ours has failed on the way: the end is not complete, whatever is delivered. */

@@ -32,6 +32,12 @@ export async function exec(context: Context): Promise<number> {
     say(resume.message)
     return EXIT.usage
   }
+  const files = settings.files.length === 0 ? null : await import('./files.ts')
+  const followed = files?.followedBy(context) ?? { patterns: [], problems: [] }
+  if (followed.problems.length > 0) {
+    for (const problem of followed.problems) say(problem)
+    return EXIT.usage
+  }
   const ignored = ignoredSignals(context.ignoredSignals)
   const signals = forwardSignals(ignored)
   const via = new Via(ulid(Date.now()))
@@ -71,6 +77,7 @@ export async function exec(context: Context): Promise<number> {
   receiver.to(bridge)
   const ending = new Ending(bridge)
   signals.onEnding(() => ending.signal())
+  const following = files?.follow(context, followed, bridge, ending)
   const fault = (error: Error): void => {
     ending.fault()
     say(`a fault of ours, the output is only passed on from here: ${error.stack ?? error.message}`)
@@ -80,7 +87,11 @@ export async function exec(context: Context): Promise<number> {
   const listeners = listenersOf(receiver)
   const { run, startedAt } = start
   // Not while the command and we both start.
-  const page = new LatePage(context, { kind: 'daemon', run, startedAt, listeners, files: [] }, ready.promise)
+  const page = new LatePage(
+    context,
+    { kind: 'daemon', run, startedAt, listeners, files: followed.patterns },
+    ready.promise,
+  )
   void Promise.all([page.opened, ready.promise]).then(([it]) => daemon.write(listenersOf(receiver, it), it?.url))
   const { code, status } = await child.ended
   signals.stop()
@@ -91,6 +102,7 @@ export async function exec(context: Context): Promise<number> {
     )
   })
   await receiver.server?.close()
+  await following?.stop(ending.restMs)
   const outcome = await ending.finish(status)
   await bridge.close()
   page.close()

@@ -6,24 +6,34 @@ import { screenOf } from './console.ts'
 import { DaemonFile } from './daemon-file.ts'
 import { Ending } from './ending.ts'
 import { EXIT, exitCodeOf } from './exit-codes.ts'
+import type { Followed } from './files.ts'
 import { listenersOf, mayLeadBack, noReceiver, openReceiver, type OtlpReceiver } from './otlp.ts'
 import { LatePage } from './late-page.ts'
 import type { ServedPage } from './page.ts'
 import { newRun } from './start.ts'
 
 const NOTHING_TO_READ =
-  'there is nothing to read: put it behind a trainer (trainer | spanbridge), before one (spanbridge exec -- trainer), feed it a file (spanbridge < log.jsonl), or let it receive OTLP (--otlp-http-listen)'
+  'there is nothing to read: put it behind a trainer (trainer | spanbridge), before one (spanbridge exec -- trainer), feed it a file (spanbridge < log.jsonl), follow files (--file train.jsonl), or let it receive OTLP (--otlp-http-listen)'
 
-/** `run`: bridges standard input to its end; without one, what comes by OTLP until a signal ends it. */
+const NO_FILES: Followed = { patterns: [], problems: [] }
+
+/** `run`: bridges standard input to its end; without one, files and what comes by OTLP until a signal ends it. */
 export async function run(context: Context): Promise<number> {
   const { loaded, stateDir, directory, voice } = context
   const { settings } = loaded
   const input = await inputOf(context)
   const say = (text: string): void => voice.say(text)
-  if (input === null && settings['otlpHttp.listen'] === null && settings['web.listen'] === null)
+  const files = settings.files.length === 0 ? null : await import('./files.ts')
+  const followed = files?.followedBy(context) ?? NO_FILES
+  if (followed.problems.length > 0) return refuse(context, ...followed.problems)
+  const isFed = input !== null || files !== null
+  if (!isFed && settings['otlpHttp.listen'] === null && settings['web.listen'] === null)
     return refuse(context, NOTHING_TO_READ)
   if (input !== null) show(input, context)
-  const named = newRun(settings, input === null ? 'network' : 'stdin', [], directory)
+  const named =
+    files !== null && input === null
+      ? files.runOfFiles(settings, followed.patterns, directory)
+      : newRun(settings, input === null ? 'network' : 'stdin', [], directory)
   // Reads journals: loaded only if one may go on.
   const resume =
     settings.resume === null ? null : (await import('./resume.ts')).findResumable(settings, stateDir, named, say)
@@ -41,23 +51,24 @@ export async function run(context: Context): Promise<number> {
         run: input === null && !isGiven ? null : named.run,
         startedAt: named.startedAt,
         listeners: listenersOf(receiver),
-        files: [],
+        files: followed.patterns,
       },
       after,
     )
   // Without a trainer to be read there is time for it, and a port that is taken may be a reason not to begin.
-  let page = input === null && receiver.problem === null ? openPage(Promise.resolve()) : null
-  if (receiver.problem !== null || (input === null && lacksListener(context, receiver, (await page?.opened) ?? null))) {
+  let page = !isFed && receiver.problem === null ? openPage(Promise.resolve()) : null
+  if (receiver.problem !== null || (!isFed && lacksListener(context, receiver, (await page?.opened) ?? null))) {
     page?.close()
     await receiver.server?.close()
-    return refuse(context, receiver.problem ?? NOTHING_TO_READ, receiver.problem === null ? EXIT.noState : EXIT.usage)
+    await refuse(context, receiver.problem ?? NOTHING_TO_READ)
+    return receiver.problem === null ? EXIT.noState : EXIT.usage
   }
   const daemon = new DaemonFile(stateDir, named.startedAt)
   const ready = Promise.withResolvers<void>()
   const bridge = new Bridge({
     settings: receiver.settings,
     stateDir,
-    // What comes from the network begins runs of its own, unless the user has said which run it is.
+    // What comes from the network, and files without another input, begin runs of its own, unless the user has said which run it is.
     start: input === null && !isGiven ? null : named,
     resume,
     isOnlyRun: settings['mlflow.runId'] !== null || (input === null && isGiven),
@@ -71,6 +82,7 @@ export async function run(context: Context): Promise<number> {
   })
   const ending = new Ending(bridge)
   const signalled = onSignal(ending)
+  const following = files?.follow(context, followed, bridge, ending)
   input?.tee.attach(bridge.stream(screenOf(context, 1)), (error) => {
     ending.fault()
     say(`a fault of ours, the input is only passed on from here: ${error.stack ?? error.message}`)
@@ -86,13 +98,17 @@ export async function run(context: Context): Promise<number> {
   page ??= openPage(ready.promise)
   void Promise.all([page.opened, ready.promise]).then(([it]) => daemon.write(listenersOf(receiver, it), it?.url))
   if (input === null) {
-    if (receiver.server === null) say('nothing is received; Ctrl-C ends it')
-    else say(`receiving OTLP at http://${receiver.server.address}; Ctrl-C ends the ${isGiven ? 'run' : 'runs'}`)
+    if (receiver.server !== null)
+      say(`receiving OTLP at http://${receiver.server.address}; Ctrl-C ends the ${isGiven ? 'run' : 'runs'}`)
+    else if (!isFed) say('nothing is received; Ctrl-C ends it')
     await signalled
   } else {
     await input.tee.ended
   }
   await receiver.server?.close()
+  // What is not read of files now is read by the next start; of those beside an input nobody goes on.
+  await following?.stop(input === null ? 0 : ending.restMs)
+  await following?.end(Date.now())
   const outcome = await ending.finish('FINISHED')
   await bridge.close()
   page.close()
@@ -128,10 +144,10 @@ function show({ tee }: Input, { loaded, stdout }: Context): void {
 }
 
 /** Says why there is no run, and lets a trainer in the pipe not notice. */
-async function refuse(context: Context, words: string, code: number = EXIT.usage): Promise<number> {
-  context.voice.say(words)
+async function refuse(context: Context, ...words: readonly string[]): Promise<number> {
+  for (const each of words) context.voice.say(each)
   await beCat(context)
-  return code
+  return EXIT.usage
 }
 
 /** Resolves with the first signal that ends a run. */

@@ -45,16 +45,19 @@ export function defaultName(command: readonly string[], directory: string, now: 
   return `${basename(directory) || 'run'} ${stamp}`
 }
 
+/** What the run of one file is called; null: there are several. */
+export const nameOfFiles = (paths: readonly string[]): string | null => (paths.length === 1 ? nameOf(paths[0]!) : null)
+
 /** Pairs of a user's as the journal may hold them. */
 const kept = (pairs: Readonly<Record<string, string>>): [name: string, value: string][] =>
   Object.entries(pairs).map(([name, value]) => [name, withoutSecrets(name, value)])
 
 const NOBODY = { identity: null, trackerRun: null, name: null }
 
-/** What is known of a run when it begins; `sender`: what one from the network says of itself. */
+/** What is known of a run when it begins; `sender`: what it is known by, if it is. */
 export function newRun(
   settings: Settings,
-  source: 'stdin' | 'exec' | 'network' | 'library',
+  source: 'stdin' | 'exec' | 'file' | 'network' | 'library',
   command: readonly string[],
   directory: string,
   sender: { identity: string | null; trackerRun: string | null; name: string | null } = NOBODY,

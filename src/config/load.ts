@@ -6,6 +6,7 @@ import { parseFilter } from '../layer/filter.ts'
 import type { LayerSettings } from '../layer/rules.ts'
 import type { Flags } from './flags.ts'
 import { isLoopback } from './loopback.ts'
+import { SB3_STEP } from '../receivers/lines/preset-names.ts'
 import { nearest } from './nearest.ts'
 import { readYaml, yamlAsWritten } from './yaml.ts'
 import { envOf, flagOf, settingOf, SETTING_NAMES, type SettingName, type Settings } from './settings.ts'
@@ -79,7 +80,9 @@ function valueOf(
   const flagged = flags.values.get(name)
   if (flagged !== undefined) {
     return read(setting.flag === undefined ? flagOf(name) : `--${setting.flag}`, () =>
-      merged(flagged.map((text) => setting.type.fromText(text))),
+      setting.type.addsUp === true
+        ? flagged.flatMap((text) => setting.type.fromText(text))
+        : merged(flagged.map((text) => setting.type.fromText(text))),
     )
   }
   const isSet = (variable: string): boolean => env[variable] !== undefined && env[variable] !== ''
@@ -271,7 +274,7 @@ export function stateDirOf(settings: Settings, env: Env): string {
 /** What the layer is told of the settings. */
 export const rulesOf = (settings: Settings): LayerSettings => ({
   categories: settings.categories,
-  stepFields: settings['steps.fields'],
+  stepFields: [...settings['steps.fields'], ...(['auto', 'sb3'].includes(settings.preset) ? [SB3_STEP] : [])],
   stepFieldsByCategory: settings['steps.byCategory'],
   inherit: settings['steps.inherit'],
 })

@@ -1,3 +1,4 @@
+import { PRESETS } from '../receivers/lines/preset-names.ts'
 import {
   bool,
   bytes,
@@ -13,6 +14,7 @@ import {
   oneOf,
   orOff,
   pairs,
+  paths,
   switchOrName,
   text,
   type SettingType,
@@ -64,6 +66,22 @@ export const SETTINGS = {
     oneOf('auto', 'on', 'off'),
     'auto',
     'Whether standard input is read; auto: when it is a pipe, a socket or a file.',
+  ),
+  files: setting(
+    paths,
+    [],
+    'Files that are followed, as paths or globs in quotes, through rotation and across restarts; may be repeated.',
+    { flag: 'file' },
+  ),
+  fromStart: setting(
+    bool,
+    false,
+    'Read files that are there when they are followed for the first time from their beginning, not from their end.',
+  ),
+  preset: setting(
+    oneOf(...PRESETS),
+    'auto',
+    'Format of rows that are no JSON, or have their step under another name; auto: recognised by its shape.',
   ),
   resume: setting(
     switchOrName,
@@ -246,7 +264,11 @@ export const SETTINGS = {
     false,
     'Believe senders of OTLP that name a run (spanbridge.run, mlflow.run_id) which this process has not made.',
   ),
-  'runs.idle': setting(duration, 1_800_000, 'A run that comes by OTLP ends when nothing has come for this long.'),
+  'runs.idle': setting(
+    duration,
+    1_800_000,
+    'A run that comes by OTLP or from files ends when nothing has come for this long.',
+  ),
   'web.listen': setting(
     listenAddress,
     { host: '127.0.0.1', port: 4400 },

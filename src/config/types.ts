@@ -7,6 +7,8 @@ export interface SettingType<T> {
   readonly shape: string
   /** JSON Schema (2020-12) of the value in the file. */
   readonly schema: Readonly<Record<string, unknown>>
+  /** A list to which each further flag adds. */
+  readonly addsUp?: boolean
   /** The value as the file has it, where that is not the value itself. */
   toFile?(value: T): unknown
   fromText(text: string): T
@@ -173,6 +175,17 @@ export const list: SettingType<readonly string[]> = {
       .filter((item) => item !== ''),
   fromFile: (value) =>
     Array.isArray(value) && value.every((item) => typeof item === 'string') ? value : fail('a list of texts', value),
+}
+
+/** Paths and globs: a comma inside braces is the glob's own. A flag that is repeated adds to the list. */
+export const paths: SettingType<readonly string[]> = {
+  ...list,
+  addsUp: true,
+  fromText: (value) =>
+    value
+      .split(/,(?![^{]*\})/)
+      .map((item) => item.trim())
+      .filter((item) => item !== ''),
 }
 
 /** What is wrong may be a secret: its beginning tells which it is. */

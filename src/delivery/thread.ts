@@ -1,11 +1,19 @@
 import { join } from 'node:path'
-import { nothingOpened, type FromDelivery, type Outcome, type RunStart, type ToDelivery } from '../channel/messages.ts'
+import {
+  nothingOpened,
+  type FromDelivery,
+  type Mark,
+  type Outcome,
+  type RunStart,
+  type ToDelivery,
+} from '../channel/messages.ts'
 import type { Settings } from '../config/settings.ts'
 import type { Exporter } from '../exporters/exporter.ts'
 import { isThere, makeDirectory } from '../journal/directory.ts'
 import { Identities } from '../journal/identities.ts'
 import { RunJournal } from '../journal/journal.ts'
 import { isBusy, JournalLock } from '../journal/lock.ts'
+import { readMarksOf } from '../journal/marks.ts'
 import { newestSpans } from './batches.ts'
 import type { Clock } from './clock.ts'
 import { isComplete, isDelivered, isReadable, saveAccount, sayAccount, type EndingOptions } from './ending.ts'
@@ -103,7 +111,7 @@ export class DeliveryThread {
     try {
       if (journal.readEnd() === null) journal.closeByTakeOver()
       const slot = this.#slot(0, null)
-      this.#use(0, slot, journal, lock, false)
+      this.#use(0, slot, journal, lock, { reopen: false })
     } catch (error) {
       journal.close()
       lock.release()
@@ -151,8 +159,15 @@ export class DeliveryThread {
   }
 
   #make(number: number, slot: Slot, start: RunStart): void {
+    const marks = this.#marksBefore(start)
     const [journal, lock] = this.#create(start)
-    this.#use(number, slot, journal, lock, false)
+    this.#use(number, slot, journal, lock, { reopen: false, marks })
+  }
+
+  /** How far the run before it has read the same files. */
+  #marksBefore({ source, identity }: RunStart): Mark[] {
+    const before = source === 'file' && identity !== null ? this.#identities.newest(identity) : null
+    return before === null ? [] : readMarksOf(before.journal)
   }
 
   /** Goes on with an earlier run, or begins a new one when that cannot be had. What comes meanwhile waits. */
@@ -166,7 +181,7 @@ export class DeliveryThread {
       this.#say(
         `going on with the run ${name} (${run}): ${journal.points.toLocaleString('en-US')} points are in its journal`,
       )
-      this.#use(number, slot, journal, lock, true)
+      this.#use(number, slot, journal, lock, { reopen: true, marks: journal.readMarks() })
     } catch (error) {
       const why = isBusy(error) ? 'another spanbridge is running it' : (error as Error).message
       this.#say(`${path} cannot be resumed (${why}); a new run begins instead`)
@@ -177,12 +192,18 @@ export class DeliveryThread {
   }
 
   /** The run is there: its own work goes on, and that of others begins. */
-  #use(number: number, slot: Slot, journal: RunJournal, lock: JournalLock | null, reopen: boolean): void {
+  #use(
+    number: number,
+    slot: Slot,
+    journal: RunJournal,
+    lock: JournalLock | null,
+    { reopen, marks = [] }: { reopen: boolean; marks?: readonly Mark[] },
+  ): void {
     const { settings } = this.#options
     const say = (text: string): void => this.#say(text)
     slot.writer = new JournalWriter({ journal, clock: this.#clock, say, maxBytes: settings['journal.maxRunBytes'] })
     slot.run = this.#deliver(slot.writer, lock, reopen)
-    const opened = nothingOpened(number, journal.readStart().run)
+    const opened = { ...nothingOpened(number, journal.readStart().run), marks }
     if (reopen) {
       const { spans, transfer } = newestSpans(journal)
       this.#options.post({ ...opened, spans, waiting: journal.readWaiting() }, transfer)

@@ -69,6 +69,8 @@ export class JournalWriter {
         return journal.addParams(message.params)
       case 'example':
         return journal.addExample(message.reason, message.line)
+      case 'marks':
+        return journal.addMarks(message.marks)
       default:
         return journal.setEnd(message.status, message.time)
     }

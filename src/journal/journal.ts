@@ -1,10 +1,11 @@
 import type { DatabaseSync } from 'node:sqlite'
-import type { EndStatus, EventRow, PackedSpans, RunStart, WaitingRow } from '../channel/messages.ts'
+import type { EndStatus, EventRow, Mark, PackedSpans, RunStart, WaitingRow } from '../channel/messages.ts'
 import { COUNTERS, dropped, EVENTS_JOURNAL_FULL, EVENTS_OF, SPANS_JOURNAL_FULL } from '../telemetry/counters.ts'
 import { joinChunks, type Chunk, type StoredPoints } from './blocks.ts'
 import { countIn, DamagedJournal } from './damage.ts'
 import { bytesOfEvent, bytesOfEvents, trimEvents, writeEvents } from './events.ts'
 import { createFile, openFile } from './file.ts'
+import { readMarks, writeMark } from './marks.ts'
 import { drainOverflow, openOverflow } from './overflow.ts'
 import { bytesOf, nothingPending, type WrittenPoints } from './pending.ts'
 import { JournalReader, type StoredSpan } from './reader.ts'
@@ -177,6 +178,11 @@ export class RunJournal {
     return tables.readWaiting(this.#rows, this.path)
   }
 
+  /** How far followed files have been read. */
+  readMarks(): Mark[] {
+    return readMarks(this.#rows)
+  }
+
   /** Ends a run whose process died without a word: killed, at the time of its last point. One that others feed has just ended. */
   closeByTakeOver(status: EndStatus = 'KILLED'): void {
     const time =
@@ -286,6 +292,12 @@ export class RunJournal {
     this.#pending.dirty = true
   }
 
+  /** How far followed files have been read: the newest mark of each counts. */
+  addMarks(marks: readonly Mark[]): void {
+    for (const mark of marks) this.#pending.marks.set(mark[0], mark)
+    this.#pending.dirty = true
+  }
+
   setEnd(status: EndStatus, time: number): void {
     this.#pending.end = { status, time }
     this.#pending.dirty = true
@@ -327,6 +339,7 @@ export class RunJournal {
         if (lostEvents > 0) tables.addToCounter(rows, COUNTERS[EVENTS_JOURNAL_FULL]!, lostEvents)
         tables.writeParams(rows, pending.params)
         for (const [reason, line] of pending.examples) tables.writeExample(rows, reason, line)
+        for (const mark of pending.marks.values()) writeMark(rows, mark)
         if (this.#isShared && date !== null) tables.setMeta(rows, 'lastAt', String(date))
         if (pending.end !== null) tables.writeEnd(rows, pending.end)
       })

@@ -1,5 +1,5 @@
 import { POINT_BYTES, type Columns } from '../channel/chunk.ts'
-import type { EventRow, PackedSpans, WaitingRow } from '../channel/messages.ts'
+import type { EventRow, Mark, PackedSpans, WaitingRow } from '../channel/messages.ts'
 import { COUNTERS } from '../telemetry/counters.ts'
 import type { Chunk } from './blocks.ts'
 import type { RunEnd } from './tables.ts'
@@ -20,6 +20,8 @@ export interface Pending {
   counts: Float64Array
   params: (readonly [string, string])[]
   examples: (readonly [string, string])[]
+  /** The newest of each followed file, by its key. */
+  marks: Map<string, Mark>
   end: RunEnd | null
   dirty: boolean
 }
@@ -44,6 +46,7 @@ export const nothingPending = (): Pending => ({
   counts: new Float64Array(COUNTERS.length),
   params: [],
   examples: [],
+  marks: new Map(),
   end: null,
   dirty: false,
 })

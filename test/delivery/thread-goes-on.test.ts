@@ -34,6 +34,7 @@ describe('a run that goes on', () => {
         ulid: '01TEST',
         spans: [expect.any(Uint8Array)],
         waiting: [{ id: 4, since: 5, numbers: 1, span: 'ab', part: -1, body: null }],
+        marks: [],
       },
       { kind: 'ready' },
     ])
@@ -52,6 +53,30 @@ describe('a run that goes on', () => {
     expect(exporter.taken).toHaveLength(1008)
     expect(readJournal(path)).toMatchObject({ status: 'running', endedAt: null, isHeld: true, points: 1008 })
     expect([exporter.reopened, existsSync(join(stateDir, '01NEW.sqlite'))]).toEqual([[true], false])
+  })
+
+  it.each([
+    ['that goes on', 'is told how far it has read its files', 'file', '01OLD', [['1:2', 'so far']]],
+    [
+      'that follows one which has ended long ago',
+      'is told how far that has read the same files',
+      'file',
+      '01NEW',
+      [['1:2', 'so far']],
+    ],
+    ['of the network', 'knows no files', 'network', '01NEW', []],
+  ])('of files %s %s', async (which, _says, source, ulid, marks) => {
+    const stateDir = temporaryDirectory()
+    const start = runStart({ run: '01OLD', source, identity: 'file:["/a"]' })
+    const journal = RunJournal.open(leaveBehind(stateDir, start, 3))
+    journal.addMarks([['1:2', 'so far']])
+    if (which !== 'that goes on') journal.setEnd('FINISHED', 8)
+    journal.commit(1000)
+    journal.close()
+    const { begin, posts } = startThread({ stateDir })
+    begin(0, { ...start, run: '01NEW' })
+    await turn(0)
+    expect(posts.find(({ kind }) => kind === 'opened')).toMatchObject({ ulid, marks })
   })
 
   it('goes to where the settings say now', async () => {

@@ -90,7 +90,7 @@ describe('a journal that is taken up to be delivered', () => {
     const exporter = new NotingExporter()
     const { thread, finish, outcome, posts } = startThread({ exporters: () => [exporter] })
     await thread.open(path)
-    expect(posts[0]).toEqual({ kind: 'opened', run: 0, ulid: '01OLD', spans: [], waiting: [] })
+    expect(posts[0]).toEqual({ kind: 'opened', run: 0, ulid: '01OLD', spans: [], waiting: [], marks: [] })
     finish()
     await turn(100)
     expect([outcome(), exporter.taken, exporter.closedWith, exporter.reopened]).toEqual([

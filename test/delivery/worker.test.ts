@@ -44,7 +44,7 @@ it('the thread takes what comes through its port, answers there, and delivers wi
   await expect.poll(() => posts.at(-1)?.kind, { timeout: 20_000 }).toBe('finished')
 
   expect(posts.slice(0, 2)).toEqual([
-    { kind: 'opened', run: 0, ulid: '01TEST', spans: [], waiting: [] },
+    { kind: 'opened', run: 0, ulid: '01TEST', spans: [], waiting: [], marks: [] },
     { kind: 'ready' },
   ])
   const [empty] = posts.filter((message) => message.kind === 'empty')

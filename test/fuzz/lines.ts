@@ -1,3 +1,4 @@
+import { readdirSync, readFileSync } from 'node:fs'
 import { isDeepStrictEqual } from 'node:util'
 import { compileRules } from '../../src/layer/rules.ts'
 import { parseFilter } from '../../src/layer/filter.ts'
@@ -147,6 +148,29 @@ const repeats: Target = {
   },
 }
 
+const PRESET_FILES = readdirSync(new URL('../fixtures/presets/', import.meta.url)).map((name) =>
+  readFileSync(new URL(`../fixtures/presets/${name}`, import.meta.url)),
+)
+
+/** What frameworks write, changed here and there: as a whole, and line by line among others. */
+const presets: Target = {
+  name: 'presets',
+  share: 500,
+  make: (random) => {
+    const file = random.of(PRESET_FILES)
+    const joined = random.chance(0.3) ? Buffer.concat([file, random.of(PRESET_FILES)]) : file
+    return random.chance(0.8) ? mutate(joined, random, random.of(recordedLines)) : someLines(random, linesOf(joined))
+  },
+  read: (input) => {
+    for (const preset of ['auto', 'csv', 'hf'] as const) {
+      const whole = extract(input, { preset })
+      checkExtracted(whole)
+      law(isDeepStrictEqual(extract(input, { preset, cut }), whole), 'where the input is cut changes nothing')
+    }
+    return 'read'
+  },
+}
+
 const rules = compileRules(defaultLayer)
 const wrappers = SETTINGS['layer.wrappers'].default
 const filter = { all: null, rust: parseFilter('info,ppo=debug') }
@@ -232,4 +256,4 @@ const consoleStream: Target = {
   },
 }
 
-export const LINE_TARGETS: readonly Target[] = [lines, repeats, lineSpans, consoleStream]
+export const LINE_TARGETS: readonly Target[] = [lines, repeats, presets, lineSpans, consoleStream]

@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest'
 import { CHUNK_POINTS, POINT_BYTES } from '../../src/channel/chunk.ts'
 import type { RunJournal } from '../../src/journal/journal.ts'
+import { readMarksOf } from '../../src/journal/marks.ts'
 import { readJournal } from '../../src/journal/status.ts'
 import { dropped, EVENTS_OF, NUMBERS, SPANS_JOURNAL_FULL } from '../../src/telemetry/counters.ts'
 import {
@@ -34,6 +35,7 @@ describe('what is added to a journal', () => {
     settled: (journal) => journal.settle([1]),
     params: (journal) => journal.addParams([['seed', '1']]),
     example: (journal) => journal.addExample('text', 'a line'),
+    marks: (journal) => journal.addMarks([['1:2', 'so far']]),
     end: (journal) => journal.setEnd('FAILED', 8),
   }
   const held = (journal: RunJournal): unknown => ({
@@ -46,6 +48,7 @@ describe('what is added to a journal', () => {
     waiting: journal.readWaiting(),
     params: journal.all("SELECT value FROM params WHERE name = 'seed'"),
     example: metaOf(journal, 'example.text'),
+    marks: journal.readMarks(),
     end: journal.readEnd(),
   })
   const nothing = {
@@ -58,6 +61,7 @@ describe('what is added to a journal', () => {
     waiting: [],
     params: [],
     example: undefined,
+    marks: [],
     end: null,
   }
   const bytes = { id: 1, resource: new Uint8Array([1]), scope: new Uint8Array([2]) }
@@ -73,6 +77,7 @@ describe('what is added to a journal', () => {
     ['settled', {}, 0],
     ['params', { params: [{ value: '1' }] }, 0],
     ['example', { example: 'a line' }, 0],
+    ['marks', { marks: [['1:2', 'so far']] }, 0],
     ['end', { end: { status: 'FAILED', time: 8 } }, 0],
   ])('waits for the next commit, which writes it: %s', (what, changed, pendingBytes) => {
     const journal = createInMemory(MB)
@@ -94,6 +99,26 @@ describe('what is added to a journal', () => {
     journal.addCounts(countsOf(5))
     journal.commit()
     expect([counterOf(journal, NUMBERS), readJournal(journal.path).points]).toEqual([12, 12])
+  })
+
+  it('tells how far files have been read: the newest counts, and what is not wanted any more is gone', () => {
+    const journal = createJournal()
+    journal.addMarks([
+      ['1:2', 'a'],
+      ['1:3', 'b'],
+    ])
+    journal.addMarks([['1:2', 'c']])
+    journal.commit()
+    journal.addMarks([
+      ['1:3', null],
+      ['1:4', 'd'],
+    ])
+    journal.commit()
+    const kept = [
+      ['1:2', 'c'],
+      ['1:4', 'd'],
+    ]
+    expect([journal.readMarks(), readMarksOf(journal.path), readMarksOf('/nowhere')]).toEqual([kept, kept, []])
   })
 
   it('is given back as the buffers that it came in', () => {

@@ -111,6 +111,7 @@ export const opened = (run: number, ulid: string): FromDelivery => ({
   ulid,
   spans: [],
   waiting: [],
+  marks: [],
 })
 
 /** What an earlier process has left: a run with points, one span and one that waits; ended where `end` says so. */

@@ -3,6 +3,8 @@ import { SETTINGS } from '../../src/config/settings.ts'
 import { compileRules, type LayerSettings } from '../../src/layer/rules.ts'
 import { LineReader } from '../../src/receivers/lines/index.ts'
 import type { LineFilter } from '../../src/receivers/lines/origin.ts'
+import type { Preset } from '../../src/receivers/lines/preset-names.ts'
+import { Presets } from '../../src/receivers/lines/presets.ts'
 import { COUNTERS, Counters } from '../../src/telemetry/counters.ts'
 
 export interface Extracted {
@@ -35,6 +37,7 @@ export function extract(
     filter,
     cut = (bytes: Buffer) => [bytes],
     isParsed = false,
+    preset = 'off',
   }: {
     settings?: Partial<LayerSettings>
     wrappers?: readonly string[]
@@ -42,6 +45,7 @@ export function extract(
     cut?: (bytes: Buffer) => Buffer[]
     /** Each line is parsed, though others like it were there before: somebody wants its events. */
     isParsed?: boolean
+    preset?: Preset
   } = {},
 ): Extracted {
   const counters = new Counters()
@@ -59,7 +63,9 @@ export function extract(
     },
   }
   const rules = compileRules({ ...defaultLayer, ...settings })
-  const options = { rules, wrappers, ...(filter === undefined ? {} : { filter }) }
+  const stepFields = rules.stepFields[rules.defaultPrefix]!
+  const presets = preset === 'off' ? null : new Presets({ preset, stepFields, say: () => {} })
+  const options = { rules, wrappers, presets, ...(filter === undefined ? {} : { filter }) }
   const stream = new LineReader(options, out, counters).stream(() => RECEIVED_AT, isParsed ? () => {} : null)
   for (const piece of cut(typeof input === 'string' ? Buffer.from(input) : input)) stream.push(piece)
   stream.end()

@@ -219,6 +219,19 @@ describe('view', () => {
     expect((await get(await pageOf(directory, own), '/api/v1/state')).json.runs).toHaveLength(2)
   })
 
+  it('takes finished logs in once, shows them first, and delivers nothing', async () => {
+    const directory = temporaryDirectory()
+    const stateDir = join(directory, 'state')
+    writeFileSync(join(directory, 'a.jsonl'), line(1) + line(2))
+    for (let time = 0; time < 2; time += 1) {
+      const words = ['view', 'a.jsonl', '--mlflow-tracking-uri', 'http://127.0.0.1:9']
+      const { running, ...place } = await startWithPage(words, stateDir, { cwd: directory })
+      const { server, runs } = (await get(place, '/api/v1/state')).json
+      expect(runs).toMatchObject([{ run: server.run, name: 'a', status: 'finished', points: 2, destinations: [] }])
+      expect((await stop(running, 'SIGINT')).code).toBe(0)
+    }
+  })
+
   it('shows a run that another process is taking in, as it grows', async () => {
     const { running, stateDir } = await startWithPage(PIPE)
     running.child.stdin.write(line(1))
@@ -253,11 +266,10 @@ describe('view', () => {
 
   it('says what it expected', async () => {
     const directory = temporaryDirectory()
-    writeFileSync(join(directory, 'x.txt'), '')
     for (const [words, expected] of [
       [[join(directory, 'none')], 'which is not there'],
-      [[join(directory, 'x.txt')], 'expected a directory of journals or one journal'],
-      [[directory, directory], 'expected one directory or journal, got 2'],
+      [['/dev/null'], "expected a directory of journals, a journal (a .sqlite file) or logs, got '/dev/null'"],
+      [[directory, directory], 'expected one directory or journal, or logs, got 2'],
     ] as const) {
       const { code, stderr } = await spanbridge([
         'view',

@@ -1,4 +1,4 @@
-import { copyFileSync, readFileSync } from 'node:fs'
+import { copyFileSync, readFileSync, writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { expect, it } from 'vitest'
 import { get, pageOf } from '../support/page.ts'
@@ -18,13 +18,14 @@ it('what docs/page.md has to be copied for view serves the page', async () => {
   const env = { HOME: home, PATH, SPANBRIDGE_WEB_LISTEN: '127.0.0.1:0' }
   expect((await spanbridge(['--quiet'], '{"step":1,"loss":1}\n', { env })).code).toBe(0)
   copyFileSync((await statusOf(stateDir))[0]!.journal, join(home, 'run.sqlite'))
+  writeFileSync(join(home, 'train.jsonl'), '{"step":1,"loss":1}\n')
   for (const line of block('view').trim().split('\n')) {
     const running = start('sh', ['-c', `exec ${line}`], { env, cwd: home })
     const { json } = await get(await pageOf(running, stateDir), '/api/v1/state')
     expect(
       json.runs.map(({ points }: { points: number }) => points),
       line,
-    ).toEqual([1])
+    ).toEqual(line.includes('train.jsonl') ? [1, 1] : [1])
     running.child.kill('SIGINT')
     expect((await running.finished).code).toBe(0)
   }

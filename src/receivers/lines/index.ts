@@ -16,6 +16,7 @@ import {
 } from '../../telemetry/counters.ts'
 import { compileFilter, targetOf, type LineFilter } from './origin.ts'
 import { countBigIntegers, parseLine, withNumbersAsWritten, type ReadLine } from './parse.ts'
+import type { LineFormat, Presets } from './presets.ts'
 import { RepeatedLines } from './repeats.ts'
 import { LineShapes } from './shape.ts'
 import type { LineSpans } from './spans.ts'
@@ -44,6 +45,8 @@ export interface ReaderOptions {
   filter?: LineFilter
   /** Makes spans of lines that show some. */
   spans?: LineSpans | null
+  /** Reads lines that are no JSON. */
+  presets?: Presets | null
 }
 
 /** Hears of each line that is an event; null: the filter keeps it out. */
@@ -51,6 +54,8 @@ export type LineTap = (event: TracingEvent | null, text: string, asWritten: () =
 
 /** One stream of bytes into a reader; `end()` counts a torn last line. */
 export interface LineStream {
+  /** What its lines are, where they are no JSON. */
+  readonly format: LineFormat | null
   push(chunk: Buffer): void
   end(): void
 }
@@ -68,12 +73,17 @@ export class LineReader {
   readonly #counters: Counters
   readonly #out: ReaderOutput
   readonly #spans: LineSpans | null
+  readonly #presets: Presets | null
   readonly #seenFaults = new Set<LineFault>()
   readonly #repeats: RepeatedLines
   /** The line under way. */
   #current: ReadLine | null = null
 
-  constructor({ rules, wrappers, filter, spans = null }: ReaderOptions, out: ReaderOutput, counters: Counters) {
+  constructor(
+    { rules, wrappers, filter, spans = null, presets = null }: ReaderOptions,
+    out: ReaderOutput,
+    counters: Counters,
+  ) {
     const firstSkipped = (reason: SkipReason, event: TracingEvent): void => {
       // Configuration is no loss: it becomes params. An event without a line came by another receiver.
       if (reason === 'config') return
@@ -86,17 +96,25 @@ export class LineReader {
     this.#repeats = new RepeatedLines(point, counters)
     this.#filter = filter === undefined ? null : compileFilter(filter)
     this.#spans = spans
+    this.#presets = presets
     this.#counters = counters
     this.#out = out
   }
 
-  /** A stream of bytes; `tap` hears of every event in it. */
-  stream(now: () => number = Date.now, tap: LineTap | null = null): LineStream {
+  /** A stream of bytes; `tap` hears of every event in it, `label` is what it is called. */
+  stream(now: () => number = Date.now, tap: LineTap | null = null, label: string | null = null): LineStream {
+    const format = this.#presets?.stream(label) ?? null
     let receivedAt = now()
     const read = (text: string, sound: boolean, ifBroken: 'invalid_json' | 'torn'): void => {
       if (!sound) this.#counters.add(INVALID_UTF8, 1)
       this.#counters.add(LINES, 1)
-      const parsed = parseLine(text)
+      if (ifBroken === 'torn' && format !== null && format.table !== null) {
+        // Of a row nobody can tell whether its last number is whole.
+        this.#fault('torn', text)
+        return
+      }
+      const translated = format?.read(text)
+      const parsed = translated === null ? null : parseLine(translated ?? text)
       if (parsed === null) return
       if (typeof parsed === 'string') this.#fault(parsed === 'invalid_json' ? ifBroken : parsed, text)
       else this.#event(parsed, receivedAt, tap)
@@ -113,6 +131,7 @@ export class LineReader {
     const take = (bytes: Buffer, from: number): number => this.#repeats.take(bytes, from, receivedAt)
     const splitter = new LineSplitter(sink, tap === null ? take : null)
     return {
+      format,
       push: (chunk) => {
         receivedAt = now()
         splitter.push(chunk)

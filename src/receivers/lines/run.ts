@@ -1,5 +1,5 @@
 import type { Channel } from '../../channel/channel.ts'
-import type { EventLevel, EventRow, RunStart } from '../../channel/messages.ts'
+import type { EventLevel, EventRow, Opened, RunStart } from '../../channel/messages.ts'
 import type { ChannelProducer } from '../../channel/producer.ts'
 import { rulesOf } from '../../config/load.ts'
 import type { Settings } from '../../config/settings.ts'
@@ -14,6 +14,7 @@ import { SpanPacker } from '../otlp-http/packer.ts'
 import type { TeeSink } from '../tee.ts'
 import { LineReader, type LineStream, type LineTap } from './index.ts'
 import type { LineFilter } from './origin.ts'
+import { Presets, type LineFormat } from './presets.ts'
 import { LineSpans } from './spans.ts'
 import { Timeline } from './timeline.ts'
 
@@ -33,11 +34,24 @@ export interface BegunRun {
   counters: Counters
 }
 
+/** A run of lines that has begun, and what becomes known of it when it has its journal. */
+export interface BegunLines {
+  run: LineRun
+  channel: Channel
+  opened: Promise<Opened>
+}
+
 export interface LineRunOptions extends BegunRun {
   settings: Settings
   /** Events are shown as lines for people, in place of their JSON. */
   console: boolean
   say: (text: string) => void
+}
+
+/** One stream of bytes into a run. */
+export interface LinesOfRun extends Pick<TeeSink, 'push' | 'end' | 'release'> {
+  /** What its lines are, where they are no JSON. */
+  readonly format: LineFormat | null
 }
 
 /** The run of this process: what takes its lines into the channel, and the spans that they show. */
@@ -49,6 +63,7 @@ export class LineRun {
   readonly #reader: LineReader
   readonly #console: ((colour: boolean) => Pick<ConsoleOptions, 'renderer' | 'onSkipped'>) | null
   readonly #timeline: Timeline
+  readonly #presets: Presets | null
   readonly #spans: LineSpans | null
 
   constructor({ start, channel, producer, counters, settings, console, say }: LineRunOptions) {
@@ -75,7 +90,11 @@ export class LineRun {
       example: (reason: string, line: string): void => producer.post({ kind: 'example', reason, line }),
       event: (level: EventLevel, make: () => EventRow): void => producer.event(level, make),
     }
-    const reading = { rules, wrappers: settings['layer.wrappers'], filter, spans: this.#spans }
+    const { preset } = settings
+    const presets =
+      preset === 'off' ? null : new Presets({ preset, stepFields: rules.stepFields[rules.defaultPrefix]!, say })
+    this.#presets = presets
+    const reading = { rules, wrappers: settings['layer.wrappers'], filter, spans: this.#spans, presets }
     this.#reader = new LineReader(reading, output, counters)
     this.#console = console
       ? (colour) => ({
@@ -90,12 +109,21 @@ export class LineRun {
     return this.#reader.layer
   }
 
-  /** A sink for one stream of bytes; `screen` is where the console, if there is one, shows it. */
-  stream({ text, events, colour }: Screen): Pick<TeeSink, 'push' | 'end' | 'release'> {
-    const open = (tap: LineTap | null): LineStream => this.#reader.stream(Date.now, tap)
-    const rendered = this.#console === null ? null : new ConsoleStream({ ...this.#console(colour), text, events, open })
+  /** A sink for one stream of bytes; `screen` is where the console, if there is one, shows it; null: nowhere. `label` is what the stream is called. */
+  stream(screen: Screen | null, label: string | null = null): LinesOfRun {
+    let format: LineFormat | null = null
+    const open = (tap: LineTap | null): LineStream => {
+      const stream = this.#reader.stream(Date.now, tap, label)
+      format = stream.format
+      return stream
+    }
+    const rendered =
+      this.#console === null || screen === null
+        ? null
+        : new ConsoleStream({ ...this.#console(screen.colour), text: screen.text, events: screen.events, open })
     const lines = rendered ?? open(null)
     return {
+      format,
       push: (chunk) => {
         lines.push(chunk)
         this.producer.touch()
@@ -106,6 +134,11 @@ export class LineRun {
       },
       release: () => rendered?.release(),
     }
+  }
+
+  /** What reads lines as those of a stream are read, without taking any; null: they are JSON. */
+  format(label: string): LineFormat | null {
+    return this.#presets?.stream(label) ?? null
   }
 
   /** Spans that the run cannot take: they are counted as dropped. */

@@ -1,0 +1,220 @@
+import { createHash } from 'node:crypto'
+import { cellsOf, isHeader, jsonOfCell } from './csv.ts'
+import { SB3_STEP, type Preset } from './preset-names.ts'
+import { pythonDictToJson } from './python.ts'
+import { TrainerState } from './trainer-state.ts'
+
+/** The step of a table that has none of the others: Keras counts epochs. */
+const EPOCH = 'epoch'
+
+/** Objects that are looked at for whose they are. */
+const LOOKED_AT = 100
+
+const TABLES: ReadonlySet<Preset> = new Set(['sb3', 'lightning', 'keras', 'csv'])
+
+/** How far a table, or the history in a document, has been read: its rows, and a hash of all that was in them. */
+export interface TableState {
+  rows: number
+  chain: string
+}
+
+export interface PresetOptions {
+  preset: Preset
+  /** Fields that hold the step, those of a user first. */
+  stepFields: readonly string[]
+  say: (text: string) => void
+}
+
+/** Lines of other formats than JSON, as JSON: all streams of a run have this in common. */
+export class Presets {
+  readonly #options: PresetOptions
+  readonly #said = new Set<string>()
+  /** Entries of `trainer_state.json`. */
+  readonly #seen = new Set<string>()
+
+  constructor(options: PresetOptions) {
+    this.#options = options
+  }
+
+  /** A stream of lines; `label` is what it is called. */
+  stream(label: string | null): LineFormat {
+    const { preset, stepFields } = this.#options
+    return new LineFormat({ preset, stepFields, seen: this.#seen, say: (what, words) => this.#say(what, label, words) })
+  }
+
+  #say(what: string, label: string | null, words: string): void {
+    if (!this.#said.has(what)) this.#options.say(`${label === null ? '' : `${label}: `}${words}`)
+    this.#said.add(what)
+  }
+}
+
+interface FormatOptions extends Omit<PresetOptions, 'say'> {
+  seen: Set<string>
+  say: (what: string, words: string) => void
+}
+
+interface Table {
+  columns: readonly string[]
+  /** Where the step stands, and under which name it is passed on. */
+  step: number
+  stepName: string
+}
+
+/** One stream of lines: what it is shows in its first line, or anywhere where a format was named. */
+export class LineFormat {
+  readonly #options: FormatOptions
+  #table: Table | null = null
+  #document: TrainerState | null = null
+  /** The one line so far may be the first of a document. */
+  #mayBeDocument = false
+  /** No row has confirmed the header yet. */
+  #isTableNew = false
+  /** Nothing that could be a header comes any more. */
+  #isDecided = false
+  /** Lines with a JSON object, of which the first are looked at. */
+  #objects = 0
+  #rows = 0
+  #chain = ''
+
+  constructor(options: FormatOptions) {
+    this.#options = options
+    this.#isDecided = options.preset === 'off' || options.preset === 'hf'
+  }
+
+  /** How far the table has been read; null: it is none. */
+  get table(): TableState | null {
+    return this.#table === null && this.#document === null && !this.#mayBeDocument
+      ? null
+      : { rows: this.#rows, chain: this.#chain }
+  }
+
+  /** The line as JSON; null: it is no event of this format; undefined: it is as it stands. */
+  read(line: string): string | null | undefined {
+    const { preset } = this.#options
+    if (preset === 'off' || line === '') return undefined
+    if (this.#document !== null) return this.#entry(line, this.#document)
+    if (this.#mayBeDocument || TrainerState.mayBegin(line)) return this.#beginDocument(line)
+    if (line.startsWith('{')) return this.#object(line)
+    if (this.#table !== null) return this.#row(line, this.#table)
+    if (this.#isDecided) return undefined
+    // By its shape a table is recognised in the first line only.
+    if (preset === 'auto') this.#isDecided = true
+    return this.#header(line)
+  }
+
+  #beginDocument(line: string): null | undefined {
+    const { preset, seen, say } = this.#options
+    if (this.#isDecided && preset !== 'hf') return undefined
+    const isSecond = this.#mayBeDocument
+    this.#mayBeDocument = !isSecond && (preset === 'auto' || preset === 'hf')
+    if (this.#mayBeDocument) return null
+    this.#isDecided = true
+    if (!isSecond || !TrainerState.goesOn(line)) return undefined
+    say('document', "the state of Hugging Face's Trainer: its log_history is read, with its steps")
+    this.#document = new TrainerState(seen)
+    return null
+  }
+
+  #entry(line: string, document: TrainerState): string | null {
+    const found = document.read(line)
+    if (found === null) return null
+    this.#rows += 1
+    this.#chain = nextChain(this.#chain, ['entry'], [found.entry])
+    const { stepFields } = this.#options
+    if (!found.isNew) return null
+    return stepFields.includes('step')
+      ? found.entry
+      : found.entry.replace('"step":', () => `${JSON.stringify(stepFields[0])}:`)
+  }
+
+  #object(line: string): string | undefined {
+    const { preset, say } = this.#options
+    if (preset === 'auto' && this.#table === null) this.#isDecided = true
+    if (line.startsWith('{"') && this.#objects < LOOKED_AT) {
+      this.#objects += 1
+      if (line.includes(`"${SB3_STEP}"`)) say('sb3', `rows of Stable-Baselines3: the step is '${SB3_STEP}'`)
+    }
+    if (!line.startsWith("{'") || (preset !== 'auto' && preset !== 'hf')) return undefined
+    const json = pythonDictToJson(withNumbers(line))
+    if (json !== undefined)
+      say(
+        'python',
+        `dicts that Python has printed are read; without a step in them, as Hugging Face's Trainer prints them, their numbers are counted as no_step. It writes trainer_state.json with steps: --file 'out/**/trainer_state.json'`,
+      )
+    return json
+  }
+
+  #header(line: string): null | undefined {
+    const columns = cellsOf(line)
+    const table = columns !== null && isHeader(columns) ? this.#tableOf(columns) : null
+    if (table === null) return undefined
+    this.#table = table
+    this.#isTableNew = true
+    return null
+  }
+
+  #tableOf(columns: readonly string[]): Table | null {
+    const { preset, stepFields } = this.#options
+    const known =
+      preset === 'sb3'
+        ? [SB3_STEP]
+        : preset === 'lightning'
+          ? ['step']
+          : preset === 'keras'
+            ? [EPOCH]
+            : [...stepFields, EPOCH]
+    const name = known.find((field) => columns.includes(field))
+    if (name === undefined) return null
+    return { columns, step: columns.indexOf(name), stepName: stepFields.includes(name) ? name : stepFields[0]! }
+  }
+
+  #row(line: string, table: Table): string | null | undefined {
+    const cells = cellsOf(line)
+    if (cells !== null && isHeader(cells)) {
+      const header = this.#header(line)
+      if (header === null) return null
+    }
+    const isRow = cells !== null && cells.length === table.columns.length
+    if (this.#isTableNew && !(isRow && Number.isInteger(Number(cells[table.step] || Number.NaN)))) {
+      this.#table = TABLES.has(this.#options.preset) ? table : null
+      return undefined
+    }
+    if (!isRow) return undefined
+    if (this.#isTableNew)
+      this.#options.say('table', `a CSV table: the step is the column '${table.columns[table.step]!}'`)
+    this.#isTableNew = false
+    this.#count(table.columns, cells)
+    return jsonOf(table, cells)
+  }
+
+  /** A table that is written anew with more columns holds the same in its old rows. */
+  #count(columns: readonly string[], cells: readonly string[]): void {
+    this.#rows += 1
+    this.#chain = nextChain(this.#chain, columns, cells)
+  }
+}
+
+/** Hugging Face's Trainer 5 prints its numbers as texts: `{'loss': '0.5', 'epoch': '1'}`. */
+const ALL_TEXTS = /^\{(?:'[\w/.-]+': '[^'\\]*'(?:, |(?=\}$)))+\}$/
+const withNumbers = (line: string): string =>
+  ALL_TEXTS.test(line) && line.includes("'epoch': '")
+    ? line.replaceAll(/: '(-?(?:\d+(?:\.\d+)?(?:e[+-]?\d+)?|inf)|nan)'/g, ': $1')
+    : line
+
+function jsonOf({ columns, step, stepName }: Table, cells: readonly string[]): string {
+  const members: string[] = []
+  for (const [i, cell] of cells.entries()) {
+    const json = columns[i] === '' ? undefined : jsonOfCell(cell)
+    if (json !== undefined) members.push(`${JSON.stringify(i === step ? stepName : columns[i])}:${json}`)
+  }
+  return `{${members.join(',')}}`
+}
+
+/** A hash of all rows so far: of their cells that hold something, by the names of their columns. */
+export function nextChain(chain: string, columns: readonly string[], cells: readonly string[]): string {
+  const row = columns
+    .map((name, i): [string, string] => [name, cells[i] ?? ''])
+    .filter(([, cell]) => cell !== '')
+    .sort(([a], [b]) => (a < b ? -1 : 1))
+  return createHash('sha256').update(chain).update(JSON.stringify(row)).digest('base64url').slice(0, 22)
+}
