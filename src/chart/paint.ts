@@ -120,6 +120,9 @@ function paintThresholds(pen: Pen, scene: Scene, frame: Frame, { y }: Scales, th
   pen.globalAlpha = 1
 }
 
+/** Half the width of a point that has no neighbours, so that it is seen. */
+const ALONE = 1.6
+
 /** One polyline with gaps where a value is none; a point between two gaps is a dot. */
 function strokeLine(pen: Pen, xs: readonly number[], ys: readonly number[], { x, y }: Scales): void {
   pen.beginPath()
@@ -131,9 +134,10 @@ function strokeLine(pen: Pen, xs: readonly number[], ys: readonly number[], { x,
       continue
     }
     if (isDown) pen.lineTo(x(xs[i]!), y(value))
+    else if (Number.isFinite(ys[i + 1] ?? Number.NaN)) pen.moveTo(x(xs[i]!), y(value))
     else {
-      pen.moveTo(x(xs[i]!), y(value))
-      if (!Number.isFinite(ys[i + 1] ?? Number.NaN)) pen.lineTo(x(xs[i]!) + 0.01, y(value))
+      pen.moveTo(x(xs[i]!) - ALONE, y(value))
+      pen.lineTo(x(xs[i]!) + ALONE, y(value))
     }
     isDown = true
   }

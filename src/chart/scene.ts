@@ -101,6 +101,9 @@ function oddInView(line: DrawnLine, xs: readonly number[], x: Range): { nan: num
   return { nan, infinite: odd.length - nan }
 }
 
+const notPositiveIn = (line: DrawnLine, xs: readonly number[], x: Range): number =>
+  line.values.reduce((n, value, i) => n + (value <= 0 && xs[i]! >= x.min && xs[i]! <= x.max ? 1 : 0), 0)
+
 /** Puts together what a chart shows. The y range holds all points in view, unless outliers are cut off, which is counted. */
 export function buildScene(lines: readonly DrawnLine[], options: SceneOptions): Scene {
   const { axis, zoom, log } = options
@@ -123,7 +126,8 @@ export function buildScene(lines: readonly DrawnLine[], options: SceneOptions): 
   const x = zoom ?? widened(rangeOf(ends) ?? { min: 0, max: 1 })
   const inView = drawn.flatMap(({ xs, ys }) => ys.filter((_, i) => xs[i]! >= x.min && xs[i]! <= x.max))
   const whole = rangeOf(inView)
-  const odd = lines.map((line) => oddInView(line, placesOf(axis, line, options.looks.get(line.run)?.start ?? 0), x))
+  const placesIn = (line: DrawnLine): readonly number[] => placesOf(axis, line, options.looks.get(line.run)?.start ?? 0)
+  const odd = lines.map((line) => oddInView(line, placesIn(line), x))
   const y = options.clip ? withoutOutliers(inView) : whole
   return {
     axis,
@@ -133,7 +137,7 @@ export function buildScene(lines: readonly DrawnLine[], options: SceneOptions): 
     lines: drawn,
     marks: options.marks,
     thresholds: options.thresholds,
-    notPositive: log ? lines.reduce((n, line) => n + line.values.filter((value) => value <= 0).length, 0) : 0,
+    notPositive: log ? lines.reduce((n, line) => n + notPositiveIn(line, placesIn(line), x), 0) : 0,
     nan: odd.reduce((n, { nan }) => n + nan, 0),
     infinite: odd.reduce((n, { infinite }) => n + infinite, 0),
     clipped: y === null ? 0 : countOutside(inView, y),

@@ -163,6 +163,7 @@ export class RunHistory {
       isFine && (isWhole || outline.isRaw)
         ? this.#fromOutline(outline, axis, from, to)
         : this.#fromBlocks(id, outline, axis, from, to, query.width)
+    if (!found.isRaw && isWhole) addEnds(found.drawn, outline, axis)
     const odd = outline.odd.filter((point) => point[axis] >= from && point[axis] <= to)
     return {
       run: this.run,
@@ -342,6 +343,21 @@ export class RunHistory {
       // It may have been dropped since.
       if (row !== undefined) yield pointsOfBlock(row, this.path)
     }
+  }
+}
+
+/** The ends of a series are seldom extremes, and its picture begins and ends with them all the same. */
+function addEnds({ steps, times, values }: Drawn, { first, last }: Outline, axis: 'step' | 'time'): void {
+  const places = axis === 'step' ? steps : times
+  if (first !== null && Number.isFinite(first.value) && first[axis] < (places[0] ?? -Infinity)) {
+    steps.unshift(first.step)
+    times.unshift(first.time)
+    values.unshift(first.value)
+  }
+  if (last !== null && Number.isFinite(last.value) && last[axis] > (places.at(-1) ?? Infinity)) {
+    steps.push(last.step)
+    times.push(last.time)
+    values.push(last.value)
   }
 }
 

@@ -91,6 +91,7 @@ describe('zoom', () => {
     expect(line.isRaw).toBe(false)
     expect(line.max).toBe(5)
     expect(line.steps[line.values.indexOf(5)]).toBe(155_555)
+    expect([line.steps[0], line.steps.at(-1)]).toEqual([1, 200_000])
     await soon(() => card(page, 'trainer/loss').innerText()).toContain('200,000 points, extremes kept')
     await page.goto(`${page.url().replace(/#.*/, '')}#zoom=155500,155600`)
     await soon(async () => Object.values((await chartsOf(page))['trainer/loss']!.lines)[0]!.isRaw).toBe(true)

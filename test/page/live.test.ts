@@ -1,6 +1,6 @@
-import { describe, expect, it } from 'vitest'
+import { describe, expect, it, onTestFinished } from 'vitest'
 import type { Chart } from '../../src/web/api.ts'
-import { chartsOf, lineOf, soon, startWithPage, visit } from '../support/browser.ts'
+import { chartsOf, lineOf, record, soon, startWithPage, visit } from '../support/browser.ts'
 import { temporaryDirectory } from '../support/spanbridge.ts'
 
 const trainer = (steps: number, everyMs: number): string[] => [
@@ -16,7 +16,7 @@ const trainer = (steps: number, everyMs: number): string[] => [
   const timer = setInterval(() => {
     step += 1
     console.log(JSON.stringify({ category: 'TRAINER', step, loss: 1 / step, level: step % 10 ? 'INFO' : 'WARN', message: 'at ' + step }))
-    if (step === ${steps}) clearInterval(timer), setTimeout(() => {}, 3000)
+    if (step === ${steps}) clearInterval(timer), setInterval(() => {}, 1e6)
   }, ${everyMs})`,
 ]
 
@@ -30,6 +30,7 @@ describe('a page of a run that goes on', () => {
     expect(ends.values).toEqual(Array.from({ length: 150 }, (_, i) => 1 / (i + 1)))
     expect(ends.last).toBe(1 / 150)
     expect(requests.filter((path) => path.startsWith('/api/v1/series'))).toHaveLength(1)
+    running.child.kill('SIGTERM')
     await running.finished
     expect(errors.filter((text) => !text.includes('ERR_'))).toEqual([])
   })
@@ -98,5 +99,78 @@ describe('a page of a run that goes on', () => {
     await hide(false)
     const { steps } = await lineOf(page, 'trainer/loss', points + 60)
     expect(steps).toEqual(Array.from({ length: steps.length }, (_, i) => i + 1))
+  })
+
+  it('listens once, however quickly runs are ticked, and asks for the lines of all of them at once', async () => {
+    const stateDir = temporaryDirectory()
+    const names = ['a', 'b', 'c', 'd']
+    for (const name of names)
+      await record(
+        stateDir,
+        name,
+        [1, 2].map((step) => ({ category: 'TRAINER', step, loss: 1 })),
+      )
+    const { url } = await startWithPage(['view'], { stateDir })
+    const { page, requests } = await visit(`${url}#tab=runs`)
+    await soon(() => page.locator('tbody tr').count()).toBe(names.length)
+    await page.locator('.connection.live').waitFor()
+    const open = new Set<string>()
+    page.on('request', (request) => void (request.url().includes('/live') && open.add(request.url())))
+    page.on('requestfailed', (request) => open.delete(request.url()))
+    await page.evaluate(() => {
+      for (const box of document.querySelectorAll<HTMLInputElement>('tbody input:not(:checked)')) box.click()
+    })
+    await page.locator('.connection.live').waitFor()
+    await soon(() => open.size).toBe(1)
+    await page.getByRole('link', { name: 'Charts' }).click()
+    await soon(async () => Object.keys((await chartsOf(page))['trainer/loss']?.lines ?? {})).toHaveLength(names.length)
+    expect(open.size).toBe(1)
+    expect(requests.filter((path) => path.startsWith('/api/v1/series'))).toHaveLength(1)
+  })
+
+  it('whose daemon is gone tries its charts once a second, and shows them when it is back', async () => {
+    const stateDir = temporaryDirectory()
+    const first = await startWithPage(trainer(20, 10), { stateDir })
+    const { page, requests } = await visit(first.url)
+    await lineOf(page, 'trainer/loss', 20)
+    first.running.child.kill('SIGKILL')
+    await page.locator('.connection.gone').waitFor()
+    const before = requests.length
+    await page.keyboard.press('x')
+    await soon(() => page.locator('.card').first().innerText()).toContain('does not answer')
+    const asked = (): number => requests.slice(before).filter((path) => path.startsWith('/api/v1/series')).length
+    const from = Date.now()
+    await soon(asked).toBeGreaterThanOrEqual(4)
+    expect(Date.now() - from).toBeGreaterThan(1800)
+    await startWithPage(['view'], { stateDir, port: Number(new URL(first.url).port) })
+    await soon(() => page.locator('.card').first().innerText()).not.toContain('does not answer')
+    expect((await chartsOf(page))['trainer/loss']!.x!.min).toBeGreaterThan(1e12)
+  })
+
+  it('that hears nothing of a run that goes on says so, asks only when somebody looks, and sees a daemon that stands still', async () => {
+    const { url, running } = await startWithPage(trainer(5, 10))
+    const { page, requests } = await visit(url)
+    await lineOf(page, 'trainer/loss', 5)
+    const mark = (): Promise<string> => page.locator('.connection').innerText()
+    await page.evaluate(() => {
+      const now = Date.now.bind(Date)
+      Date.now = () => now() + 11_000
+    })
+    await soon(mark).toContain('no news since')
+    const asked = requests.length
+    await page.mouse.move(300, 300)
+    await soon(mark).toContain('live')
+    expect(requests.slice(asked)).toEqual(['/api/v1/state'])
+    running.child.kill('SIGSTOP')
+    onTestFinished(() => void running.child.kill('SIGCONT'))
+    await page.evaluate(() => {
+      const now = Date.now.bind(Date)
+      Date.now = () => now() + 11_000
+    })
+    await soon(mark).toContain('no news since')
+    await page.mouse.move(400, 300)
+    await soon(mark).toContain('gone since')
+    running.child.kill('SIGCONT')
+    await soon(mark).toContain('live')
   })
 })

@@ -2,6 +2,9 @@ import { describe, expect, it } from 'vitest'
 import { countOutside, rangeOf, withoutOutliers } from '../../src/chart/clip.ts'
 import { duration, relativeLabel, shortValue, tickLabel } from '../../src/chart/format.ts'
 import { parseFilter } from '../../src/chart/glob.ts'
+import { THEMES } from '../../src/chart/palette.ts'
+import { frameOf, paint, ticksOf } from '../../src/chart/paint.ts'
+import { SvgPen } from '../../src/chart/pen.ts'
 import { buildScene, type DrawnLine, type SceneOptions } from '../../src/chart/scene.ts'
 import { smooth } from '../../src/chart/smooth.ts'
 import { linearTicks, logTicks, timeTicks } from '../../src/chart/ticks.ts'
@@ -149,6 +152,27 @@ describe('a chart', () => {
     const scene = buildScene([line([1, 0, -2, 8])], { ...options, log: true })
     expect(scene.notPositive).toBe(2)
     expect(scene.y.min).toBeGreaterThan(0)
+    const close = buildScene([line([1, 0, -2, 8])], { ...options, log: true, zoom: { min: 2, max: 3 } })
+    expect(close.notPositive).toBe(1)
+  })
+  it('draws a value that has no neighbours wide enough to be seen, smoothed as well', () => {
+    for (const smoothing of [0, 0.5]) {
+      const values = [...Array.from({ length: 60 }, () => Number.NaN), 7, Number.NaN]
+      const scene = buildScene([line(values)], { ...options, smoothing })
+      const ticks = ticksOf(scene, 300, 200)
+      const pen = new SvgPen()
+      paint(
+        pen,
+        scene,
+        ticks,
+        frameOf(ticks, 300, 200, () => 20),
+        THEMES.light,
+      )
+      const [, from, to] = /d="M([\d.]+) [\d.]+L([\d.]+) [\d.]+" fill="none" stroke="#000"/.exec(
+        pen.toString(300, 200),
+      )!
+      expect(Number(to) - Number(from)).toBeGreaterThan(3)
+    }
   })
   it('counts what the cut of outliers hides, and hides nothing without it', () => {
     const values = [...Array.from({ length: 40 }, (_, i) => i % 7), 1000]

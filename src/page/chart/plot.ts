@@ -119,10 +119,12 @@ export class Plot {
         )}, extremes kept`,
       )
     const scene = this.scene!
+    // Of a line of extremes not every point is here to be counted.
+    const least = notes.length > 0 ? 'at least ' : ''
     if (scene.nan > 0) notes.push(`${count(scene.nan)} NaN`)
     if (scene.infinite > 0) notes.push(`${count(scene.infinite)} infinite`)
-    if (scene.notPositive > 0) notes.push(`log cannot show ${counted(scene.notPositive, 'point')} ≤ 0`)
-    if (scene.clipped > 0) notes.push(`${counted(scene.clipped, 'outlier')} hidden`)
+    if (scene.notPositive > 0) notes.push(`log cannot show ${least}${counted(scene.notPositive, 'point')} ≤ 0`)
+    if (scene.clipped > 0) notes.push(`${least}${counted(scene.clipped, 'outlier')} hidden`)
     return notes
   }
 

@@ -7,11 +7,19 @@ export class RequestFailed extends Error {
   }
 }
 
-/** Asks the daemon for something under `/api/v1/`. @throws RequestFailed */
-export async function ask<T>(path: string, options: RequestInit = {}): Promise<T> {
+/** A process that stands still, and one behind a tunnel that has broken, take connections and never answer. */
+const PATIENCE_MS = 20_000
+
+/** Asks the daemon for something under `/api/v1/`; gives up after 20 s, or `patience` ms. @throws RequestFailed */
+export async function ask<T>(path: string, options: RequestInit = {}, patience = PATIENCE_MS): Promise<T> {
+  const signals = [AbortSignal.timeout(patience), ...(options.signal ? [options.signal] : [])]
   let response: Response
   try {
-    response = await fetch(`api/v1/${path}`, { credentials: 'same-origin', ...options })
+    response = await fetch(`api/v1/${path}`, {
+      credentials: 'same-origin',
+      ...options,
+      signal: AbortSignal.any(signals),
+    })
   } catch {
     throw new RequestFailed(0, 'Spanbridge does not answer')
   }
@@ -19,6 +27,16 @@ export async function ask<T>(path: string, options: RequestInit = {}): Promise<T
   if (response.ok) return body as T
   const said = (body as { error?: string } | null)?.error
   throw new RequestFailed(response.status, said ?? `Spanbridge answered ${response.status}`)
+}
+
+/** Null where what was asked for is not there any more. @throws RequestFailed */
+export async function unlessGone<T>(asked: Promise<T>): Promise<T | null> {
+  try {
+    return await asked
+  } catch (error) {
+    if (error instanceof RequestFailed && error.status === 404) return null
+    throw error
+  }
 }
 
 /** Changes something of a run. @throws RequestFailed */

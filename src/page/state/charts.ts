@@ -11,6 +11,8 @@ let lastDrawn = 0
 
 /** At most so many times a second is drawn what came live. */
 const FRAME_MS = 100
+/** Many runs on many charts take longer than a picture may: the rest is drawn with the next ones. */
+const BUSY_MS = 24
 
 /** The lines of a key; they stay when their chart is scrolled away. */
 export function linesOf(key: string): KeyLines {
@@ -59,9 +61,14 @@ export function redrawNow(): void {
 function drawAll(): void {
   isDue = false
   lastDrawn = performance.now()
-  const due = [...dirty]
-  dirty.clear()
-  for (const plot of due) plot.draw()
+  for (const plot of dirty) {
+    dirty.delete(plot)
+    plot.draw()
+    if (performance.now() - lastDrawn > BUSY_MS) break
+  }
+  if (dirty.size === 0 || isDue) return
+  isDue = true
+  requestAnimationFrame(drawAll)
 }
 
 /** Appends what came live to the lines that are kept. `after`: the point before the first one. */

@@ -1,6 +1,6 @@
 import { signal } from '@preact/signals'
 import type { EventRow, EventsPage } from '../../web/api.ts'
-import { ask } from './api.ts'
+import { ask, unlessGone } from './api.ts'
 
 const MAX_EVENTS = 2000
 const known = new Map<string, EventRow[]>()
@@ -22,6 +22,6 @@ export function takeEvents(run: string, rows: readonly EventRow[]): void {
 
 /** Loads the latest events of a run, for the marks on charts. */
 export async function loadEvents(run: string): Promise<void> {
-  const { rows } = await ask<EventsPage>(`runs/${encodeURIComponent(run)}/events?limit=200`)
-  takeEvents(run, rows)
+  const page = await unlessGone(ask<EventsPage>(`runs/${encodeURIComponent(run)}/events?limit=200`))
+  if (page !== null) takeEvents(run, page.rows)
 }

@@ -1,6 +1,6 @@
 import type { Axis, Chart, Line, LivePoints, Value } from '../../web/api.ts'
 import type { DrawnLine } from '../../chart/scene.ts'
-import { ask } from './api.ts'
+import { ask, type RequestFailed } from './api.ts'
 import { startOf } from './runs.ts'
 
 /** A line of a chart, and up to which point of the run it holds. */
@@ -32,6 +32,9 @@ export function keptLine(line: Line): KeptLine {
 
 const isWhole = (line: KeptLine): boolean => line.isRaw
 
+/** What was refused is asked for again after this long. */
+const RETRY_MS = 1000
+
 /** Live messages that came lately, for answers that are older than them. */
 const RECENT = 64
 
@@ -52,6 +55,7 @@ export class KeyLines {
   #has: Wanted | null = null
   #recent: Came[] = []
   #abort: AbortController | null = null
+  #retry: ReturnType<typeof setTimeout> | undefined
   readonly #changed: () => void
 
   constructor(key: string, changed: () => void) {
@@ -63,7 +67,7 @@ export class KeyLines {
   want(wanted: Wanted): void {
     if (wanted.runs.length === 0 || wanted.width <= 0) return
     this.#wanted = wanted
-    if (this.#satisfies(wanted)) return
+    if (this.#retry !== undefined || this.#satisfies(wanted)) return
     void this.#load(wanted)
   }
 
@@ -106,8 +110,14 @@ export class KeyLines {
       for (const came of this.#recent) this.#take(came)
     } catch (error) {
       if (this.#abort !== abort) return
-      this.#has = null
       this.error = (error as Error).message
+      const { status } = error as RequestFailed
+      if (status >= 400 && status < 500) return // the same would be said again
+      this.#has = null
+      this.#retry = setTimeout(() => {
+        this.#retry = undefined
+        this.#changed()
+      }, RETRY_MS)
     } finally {
       if (this.#abort === abort) {
         this.isLoading = false

@@ -17,14 +17,22 @@ export type Connection =
 export const connection = signal<Connection>({ state: 'connecting' })
 /** When the page last heard of anything, ms. */
 export const asOf = signal(0)
+/** Nothing has come for a while although a run goes on: its trainer is quiet, or nobody is heard any more. */
+export const isQuiet = signal(false)
 /** Points that each run had received lately, for its rate. */
 const paces = new Map<string, { at: number; points: number }[]>()
 export const paceVersion = signal(0)
 
 const RETRY_MS = 1000
+const QUIET_MS = 10_000
+/** How long an answer may take: to somebody who has just come, and to the question whether anybody is there. */
+const STATE_MS = 10_000
+const PROBE_MS = 2000
 
 let stream: EventSource | null = null
 let retry: ReturnType<typeof setTimeout> | undefined
+/** Counts beginnings and rests: what was begun before the last one comes to nothing, and two never listen at once. */
+let turn = 0
 /** Sequence number of the last point of each run that has come. */
 const seen = new Map<string, number>()
 
@@ -47,37 +55,39 @@ function notePaces(now: number, runs: State['runs']): void {
 
 /** Loads everything, then listens; called at the start, after a fault, and when the page is seen again. */
 async function begin(): Promise<void> {
-  clearTimeout(retry)
-  stream?.close()
-  stream = null
+  const mine = hush()
+  const isLate = (): boolean => mine !== turn || document.hidden
   try {
-    const state = await ask<State>('state')
-    if (document.hidden) return
+    const state = await ask<State>('state', {}, STATE_MS)
+    if (isLate()) return
     store.takeState(state)
     notePaces(state.now, state.runs)
     const wanted = store.shown.peek().map(({ run }) => run)
-    await Promise.all(wanted.map(loadQuietly))
+    await load(wanted)
+    if (isLate()) return
     asOf.value = Date.now()
     store.failure.value = null
     listen()
   } catch (error) {
-    fail(error)
+    if (!isLate()) fail(error)
   }
 }
 
-/** A run that was deleted in the meantime is no reason to stop. */
-const loadQuietly = async (run: string): Promise<void> => {
-  try {
-    await Promise.all([store.loadRun(run), loadEvents(run)])
-  } catch (error) {
-    if (!(error instanceof RequestFailed) || error.status !== 404) throw error
-  }
+/** Ends what goes on: the stream, and whatever was begun. */
+function hush(): number {
+  clearTimeout(retry)
+  stream?.close()
+  stream = null
+  return ++turn
+}
+
+const load = async (wanted: readonly string[]): Promise<void> => {
+  await Promise.all([store.loadRuns(wanted), ...wanted.map(loadEvents)])
 }
 
 function fail(error: unknown): void {
   const { status = 0, message } = error as Partial<RequestFailed>
-  stream?.close()
-  stream = null
+  hush()
   if (status === 401 || status === 403) {
     connection.value = { state: 'refused', why: message ?? '' }
     return
@@ -121,7 +131,7 @@ function listen(): void {
   })
   on('reload', ({ run, upTo }) => {
     seen.set(run, upTo)
-    void loadQuietly(run).then(() => expireRun(run), fail)
+    void load([run]).then(() => expireRun(run), fail)
   })
   on('events', ({ run, rows }) => {
     takeEvents(run, rows)
@@ -154,13 +164,34 @@ function noteSeries({ run, series, added }: LivePoints): void {
     }
   }
   if (fresh.length > 0) store.seriesVersion.value++
-  if (missing) void loadQuietly(run).catch(fail)
+  if (missing) void load([run]).catch(fail)
+}
+
+function noteQuiet(): void {
+  const goesOn = store.shown.peek().some(({ status }) => status === 'running')
+  isQuiet.value = goesOn && connection.peek().state === 'live' && Date.now() - asOf.peek() > QUIET_MS
+}
+
+/**
+ * Somebody looks at a page that hears nothing: now it matters whether anybody is there. A broken tunnel and a process that
+ * stands still are not seen otherwise, and to ask all the time would cost those who only wait.
+ */
+async function probe(): Promise<void> {
+  if (!isQuiet.peek()) return
+  isQuiet.value = false
+  const mine = turn
+  try {
+    const state = await ask<State>('state', {}, PROBE_MS)
+    if (mine !== turn) return
+    store.takeState(state)
+    asOf.value = Date.now()
+  } catch (error) {
+    if (mine === turn) fail(error)
+  }
 }
 
 function rest(): void {
-  clearTimeout(retry)
-  stream?.close()
-  stream = null
+  hush()
   if (connection.peek().state === 'live') connection.value = { state: 'paused' }
 }
 
@@ -170,6 +201,8 @@ export function follow(): void {
     if (document.hidden) rest()
     else void begin()
   })
+  setInterval(noteQuiet, 1000)
+  for (const name of ['pointermove', 'keydown', 'focus']) addEventListener(name, () => void probe())
   let before: string | null = null
   effect(() => {
     const now = store.shownIds.value

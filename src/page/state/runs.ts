@@ -1,7 +1,7 @@
-import { computed, signal } from '@preact/signals'
+import { batch, computed, signal } from '@preact/signals'
 import type { RunDetail, RunSummary, SeriesSummary, State } from '../../web/api.ts'
 import type { Look } from '../../chart/scene.ts'
-import { ask } from './api.ts'
+import { ask, unlessGone } from './api.ts'
 import { isDark } from './theme.ts'
 import { view } from './view.ts'
 
@@ -64,9 +64,17 @@ const details = new Map<string, RunDetail>()
 /** Params, tags and counts of a run that is shown, as they were when asked for. */
 export const detailOf = (run: string): RunDetail | undefined => details.get(run)
 
-/** Loads what is known of a run. */
-export async function loadRun(run: string): Promise<void> {
-  const detail = await ask<RunDetail>(`runs/${encodeURIComponent(run)}`)
+/**
+ * Loads what is known of some runs and takes it over at once: a chart whose lines came one by one would be asked for as
+ * often. Those that were deleted in the meantime are left out.
+ */
+export async function loadRuns(wanted: readonly string[]): Promise<void> {
+  const all = await Promise.all(wanted.map((run) => unlessGone(ask<RunDetail>(`runs/${encodeURIComponent(run)}`))))
+  batch(() => all.forEach((detail) => detail !== null && takeDetail(detail)))
+}
+
+function takeDetail(detail: RunDetail): void {
+  const { run } = detail.run
   details.set(run, detail)
   const known = new Map(detail.series.map((series) => [series.key, series]))
   // What has come live in the meantime is newer.

@@ -33,14 +33,17 @@ const groups = computed((): { name: string; charts: Chart[] }[] => {
     byCategory.set(series.category, group)
     group.push(series)
   }
-  return [...byCategory].map(([name, series]) => ({ name, charts: series.map((one) => chartOf(one, series)) }))
+  return [...byCategory].map(([name, series]) => ({ name, charts: chartsOf(series) }))
 })
 
-/** Two keys of a category may have the same label; then each is called as its key. */
-function chartOf({ key, category, label, unit }: SeriesSummary, group: readonly SeriesSummary[]): Chart {
-  const isAmbiguous = group.some((other) => other.key !== key && other.label === label)
-  const name = category === '' ? key : key.slice(category.length + 1)
-  return { key, label: isAmbiguous ? name : label, unit }
+/** The charts of a category. Two of its keys may have the same label; then each is called as its key. */
+function chartsOf(series: readonly SeriesSummary[]): Chart[] {
+  const uses = new Map<string, number>()
+  for (const { label } of series) uses.set(label, (uses.get(label) ?? 0) + 1)
+  return series.map(({ key, category, label, unit }) => {
+    const name = category === '' ? key : key.slice(category.length + 1)
+    return { key, label: uses.get(label) === 1 ? label : name, unit }
+  })
 }
 
 const filter = computed(() => parseFilter(view.value.filter))

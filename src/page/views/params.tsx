@@ -5,7 +5,7 @@ import type { Pair } from '../../web/api.ts'
 import { parseFilter } from '../../chart/glob.ts'
 import { count } from '../../chart/format.ts'
 import { Icon } from '../parts/icons.tsx'
-import { detailOf, loadRun, looks, seriesVersion, shown, shownIds } from '../state/runs.ts'
+import { detailOf, loadRuns, looks, seriesVersion, shown, shownIds } from '../state/runs.ts'
 import { Swatch } from './tooltip.tsx'
 
 const search = signal('')
@@ -32,7 +32,7 @@ export function compared(all: readonly (readonly Pair[])[]): Row[] {
 export function Params(): JSX.Element {
   const ids = shownIds.value
   useEffect(() => {
-    for (const run of ids.split(',').filter(Boolean)) loadRun(run).catch(() => {})
+    loadRuns(ids.split(',').filter(Boolean)).catch(() => {})
   }, [ids])
   void seriesVersion.value
   const details = shown.value.map(({ run }) => detailOf(run))

@@ -3,7 +3,7 @@ import type { JSX } from 'preact'
 import { clock, count } from '../../chart/format.ts'
 import { Icon } from '../parts/icons.tsx'
 import { mode } from '../state/kept.ts'
-import { asOf, connection } from '../state/live.ts'
+import { asOf, connection, isQuiet } from '../state/live.ts'
 import { server, shown } from '../state/runs.ts'
 import { TABS, type Tab } from '../state/hash.ts'
 import { choose, view } from '../state/view.ts'
@@ -60,6 +60,17 @@ function ConnectionMark(): JSX.Element {
   const at = asOf.value === 0 ? '' : `as of ${clock(asOf.value)}`
   switch (now.state) {
     case 'live':
+      if (isQuiet.value)
+        return (
+          <span
+            class="connection"
+            role="status"
+            title="The trainer is quiet, or Spanbridge is not heard any more: move the pointer, and the page asks"
+          >
+            <i aria-hidden="true" />
+            no news since {clock(asOf.value)}
+          </span>
+        )
       return (
         <span class="connection live" role="status" title={`Connected to process ${server.value?.server.pid ?? ''}`}>
           <i aria-hidden="true" />
