@@ -23,7 +23,7 @@ class Scene {
   readonly channel: Channel
   readonly receiver: FileReceiver
 
-  constructor(text: string, { capacity = 1_000_000, breaks = false } = {}) {
+  constructor(text: string, { capacity = 1_000_000, breaks = false, idleMs = null as number | null } = {}) {
     writeFileSync(this.path, text)
     const port = {
       postMessage: (message: ToDelivery): void => {
@@ -36,7 +36,7 @@ class Scene {
       patterns: [this.path],
       fromStart: true,
       begin: () => this.#begin(breaks),
-      idleMs: null,
+      idleMs,
       screen: null,
       now: () => 5,
       say: () => {},
@@ -140,4 +140,12 @@ it('nothing is read any more when the channel is closed', async () => {
   appendFileSync(scene.path, lines(3, 6))
   await scene.receiver.stop(null)
   expect([scene.points, scene.faults]).toEqual([3, []])
+})
+
+it('a run that is idle as soon as it has begun ends, and the following is ready all the same', async () => {
+  const scene = new Scene('', { idleMs: 0 })
+  await scene.receiver.ready
+  await expect
+    .poll(() => scene.sent.map(({ kind }) => kind).filter((kind) => kind === 'end' || kind === 'leave'))
+    .toEqual(['end', 'leave'])
 })

@@ -123,10 +123,10 @@ export class FileReceiver {
       const from = performance.now()
       const came = await this.#follower.poll()
       const took = performance.now() - from
-      if (came) this.#lastAt = this.#options.now()
-      else await this.#endIdle()
       if (isFirst) void this.#lines?.channel.barrier([]).then(() => this.#ready.resolve(opened))
       isFirst = false
+      if (came) this.#lastAt = this.#options.now()
+      else await this.#endIdle()
       await this.#pause(came ? PAUSE_MS : Math.min(LONGEST_PAUSE_MS, Math.max(PAUSE_MS, PAUSE_FACTOR * took)))
     }
   }
@@ -134,6 +134,8 @@ export class FileReceiver {
   async #begin(): Promise<Opened> {
     this.#lines = this.#options.begin()
     const opened = await this.#lines.opened
+    // A run is idle from its beginning at the earliest.
+    this.#lastAt = this.#options.now()
     // A run that begins after another one of these files must know them all.
     if (this.#follower !== null) this.#keep(this.#follower.marks())
     return opened
