@@ -13,6 +13,7 @@ import {
 import type { Settings } from './config/settings.ts'
 import type { WorkerData } from './delivery/worker.ts'
 import type { Encoding, PartialSuccess } from './otlp/status.ts'
+import { leaveDeleted } from './journal/directory.ts'
 import { LineRun, type BegunLines, type BegunRun, type Screen } from './receivers/lines/run.ts'
 import type { OtlpReceiving } from './receivers/otlp-http/compose.ts'
 import type { NetworkStart } from './receivers/otlp-http/runs.ts'
@@ -266,11 +267,7 @@ export class Bridge {
 /** `tsc` does not rewrite the address of a worker: it has the ending of the file that runs. */
 function startWorker(workerData: WorkerData): Worker {
   const file = new URL(`./delivery/worker${extname(import.meta.url)}`, import.meta.url)
-  try {
-    process.cwd()
-  } catch {
-    process.chdir('/') // a worker does not start in a directory that has been deleted; the command has started there
-  }
+  leaveDeleted() // the command has started there
   // Not the flags of this process: with the library they are somebody else's (`--input-type`, `--import`).
   return new Worker(file, { workerData, execArgv: ['--disable-warning=ExperimentalWarning'] })
 }

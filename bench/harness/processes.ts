@@ -138,6 +138,8 @@ export interface Daemon {
   readonly stateDir: string
   /** Where it takes OTLP. */
   readonly url: string
+  /** The page, with its token; null: it serves none. */
+  readonly webUrl: string | null
   /** Ends it in an orderly way; one that reads a command's output ends with that, and is waited for. */
   stop(): Promise<void>
 }
@@ -149,7 +151,7 @@ export interface Daemon {
 export async function startDaemon(
   stateDir: string,
   flags: readonly string[],
-  { stdin }: { stdin?: 'pipe' | readonly string[] } = {},
+  { stdin, env = {} }: { stdin?: 'pipe' | readonly string[]; env?: Record<string, string> } = {},
 ): Promise<Daemon> {
   const listen = ['--quiet', '--state-dir', stateDir, '--otlp-http-listen', '127.0.0.1:0']
   const command = [spanbridge(), ...listen, '--stdin', stdin === undefined ? 'off' : 'on', ...flags]
@@ -157,10 +159,13 @@ export async function startDaemon(
   const child =
     typeof stdin === 'object'
       ? spawn('bash', [...shell, String(stdin.length), ...stdin, ...command], {
-          env: cleanEnv(),
+          env: { ...cleanEnv(), ...env },
           stdio: ['ignore', 'ignore', 'pipe'],
         })
-      : spawn(command[0]!, command.slice(1), { env: cleanEnv(), stdio: [stdin ?? 'ignore', 'ignore', 'pipe'] })
+      : spawn(command[0]!, command.slice(1), {
+          env: { ...cleanEnv(), ...env },
+          stdio: [stdin ?? 'ignore', 'ignore', 'pipe'],
+        })
   let log = ''
   child.stderr!.on('data', (chunk: Buffer) => (log = (log + chunk.toString()).slice(-2000)))
   const ended = once(child, 'close')
@@ -174,13 +179,18 @@ export async function startDaemon(
     if (child.exitCode !== null) throw new Error(`the daemon ended: ${log}`)
     return file() !== undefined
   })
-  const { pid, listeners } = JSON.parse(file()!) as { pid: number; listeners: Record<string, string> }
+  const { pid, listeners, webUrl } = JSON.parse(file()!) as {
+    pid: number
+    listeners: Record<string, string>
+    webUrl: string | null
+  }
   willEnd(pid)
   return {
     stdin: stdin === 'pipe' ? child.stdin : null,
     pid,
     stateDir,
     url: `http://${listeners['otlp-http']!}`,
+    webUrl,
     stop: async () => {
       if (stdin === undefined) process.kill(pid, 'SIGTERM')
       else child.stdin?.end()

@@ -4,6 +4,7 @@ import { family as cpuSpans } from './cpu-spans.ts'
 import { family as growth } from './growth.ts'
 import { family as lines } from './lines.ts'
 import { family as mlflow } from './mlflow.ts'
+import { family as page } from './page.ts'
 import { family as paced } from './paced.ts'
 import { family as recovery } from './recovery.ts'
 import { scripts } from './scripts.ts'
@@ -22,4 +23,5 @@ export const families: readonly Family[] = [
   bytes,
   growth,
   trainer,
+  page,
 ]

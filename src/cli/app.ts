@@ -45,6 +45,10 @@ const VERBS: Readonly<Record<string, { help: string; load: () => Promise<Verb> }
     help: 'Run a command and bridge its output: spanbridge exec -- python train.py',
     load: async () => (await import('./exec.ts')).exec,
   },
+  view: {
+    help: 'Show the runs on a page in the browser: spanbridge view [DIRECTORY, JOURNAL or LOG ...]',
+    load: async () => (await import('./view.ts')).view,
+  },
   status: {
     help: 'Show what was received, kept and delivered, per run',
     load: async () => (await import('./status.ts')).status,
@@ -61,6 +65,18 @@ const VERBS: Readonly<Record<string, { help: string; load: () => Promise<Verb> }
     help: 'Read trackers back and compare them with the journals, number by number: spanbridge audit [RUN or FILE ...]',
     load: async () => (await import('./audit.ts')).audit,
   },
+  top: {
+    help: 'Charts, last values and the state of delivery in the terminal, live: spanbridge top [RUN or FILE ...]',
+    load: async () => (await import('./top.ts')).top,
+  },
+  plot: {
+    help: 'Draw metrics of a run into a picture: spanbridge plot RUN KEY [KEY ...] --out chart.png (or .svg)',
+    load: async () => (await import('./plot.ts')).plot,
+  },
+  export: {
+    help: 'Write a run as a table: spanbridge export RUN --format csv|jsonl|parquet [--out FILE]',
+    load: async () => (await import('./export.ts')).exportRun,
+  },
   check: {
     help: 'Show the settings in force and where each comes from; or hold a log against a contract: check --contract rl < log.jsonl',
     load: async () => (await import('./check.ts')).check,
@@ -71,7 +87,7 @@ const VERBS: Readonly<Record<string, { help: string; load: () => Promise<Verb> }
 const TELLS_PROBLEMS: ReadonlySet<string> = new Set(['check', 'doctor'])
 
 /** Verbs that take words, be it a command or runs. */
-const TAKE_WORDS: ReadonlySet<string> = new Set(['exec', 'sync', 'audit'])
+const TAKE_WORDS: ReadonlySet<string> = new Set(['exec', 'sync', 'audit', 'top', 'plot', 'export', 'view'])
 
 /** Runs one command line. @returns the exit code */
 export async function main(argv: readonly string[], input: Input | null, ignoredSignals: string): Promise<number> {
@@ -80,7 +96,7 @@ export async function main(argv: readonly string[], input: Input | null, ignored
   const voice = new Voice(stderr)
   const named = argv[0] !== undefined && !argv[0].startsWith('-')
   const name = named ? argv[0]! : 'run'
-  const flags = readFlags(named ? argv.slice(1) : argv, name === 'exec')
+  const flags = readFlags(named ? argv.slice(1) : argv, name === 'exec', name)
   const loaded = loadSettings(flags, process.env)
   const context: Context = {
     flags,

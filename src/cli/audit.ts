@@ -8,7 +8,7 @@ import { Via } from '../otlp/via.ts'
 import { counted, number, table } from '../telemetry/words.ts'
 import type { Context } from './app.ts'
 import { EXIT } from './exit-codes.ts'
-import { findJournal } from './find-run.ts'
+import { findJournal, noSuchRun } from './find-run.ts'
 import { ulid } from './start.ts'
 
 /** The audit of one run; the keys are those of `audit --json`. */
@@ -77,8 +77,7 @@ function journalsOf({ flags, stateDir, voice }: Context): { journals: string[]; 
   }
   const meant = flags.rest.map((word) => findJournal(word, runs))
   for (const [i, journal] of meant.entries())
-    if (journal === null)
-      voice.say(`audit: there is no journal '${flags.rest[i]!}': expected a file, or a run in ${stateDir}`)
+    if (journal === null) voice.say(`audit: ${noSuchRun(flags.rest[i]!, runs, stateDir)}`)
   const journals = meant.filter((journal) => journal !== null)
   return { journals, code: journals.length < meant.length ? EXIT.usage : EXIT.ok }
 }

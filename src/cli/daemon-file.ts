@@ -1,6 +1,6 @@
-import { readdirSync, rmSync, writeFileSync } from 'node:fs'
+import { readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { makeDirectory } from '../journal/directory.ts'
+import { isThere, makeDirectory } from '../journal/directory.ts'
 import { version } from './help.ts'
 
 /**
@@ -11,6 +11,7 @@ export class DaemonFile {
   readonly #path: string
   readonly #directory: string
   readonly #startedAt: number
+  #isRemoved = false
 
   constructor(stateDir: string, startedAt: number) {
     this.#directory = join(stateDir, 'daemons')
@@ -18,9 +19,10 @@ export class DaemonFile {
     this.#startedAt = startedAt
   }
 
-  /** `listeners`: addresses as `host:port`, by receiver. */
-  write(listeners: Readonly<Record<string, string>> = {}): void {
-    const content = { pid: process.pid, version: version(), startedAt: this.#startedAt, listeners, webUrl: null }
+  /** `listeners`: addresses as `host:port`, by receiver; `webUrl`: that of the page, with its token. */
+  write(listeners: Readonly<Record<string, string>> = {}, webUrl: string | null = null): void {
+    if (this.#isRemoved) return
+    const content = { pid: process.pid, version: version(), startedAt: this.#startedAt, listeners, webUrl }
     try {
       makeDirectory(this.#directory)
       for (const name of readdirSync(this.#directory))
@@ -32,6 +34,7 @@ export class DaemonFile {
   }
 
   remove(): void {
+    this.#isRemoved = true
     try {
       rmSync(this.#path, { force: true })
     } catch {
@@ -43,11 +46,30 @@ export class DaemonFile {
 /** Whether a file is of a process that has ended. */
 function isStale(name: string): boolean {
   const pid = /^(\d+)\.json$/.exec(name)?.[1]
-  if (pid === undefined) return false
+  return pid !== undefined && !isAlive(Number(pid))
+}
+
+function isAlive(pid: number): boolean {
   try {
-    process.kill(Number(pid), 0)
-    return false
+    process.kill(pid, 0)
+    return true
   } catch (error) {
-    return (error as NodeJS.ErrnoException).code === 'ESRCH'
+    return (error as NodeJS.ErrnoException).code !== 'ESRCH'
   }
+}
+
+/** Addresses of the pages that living processes serve of a state directory, with their tokens. */
+export function pagesOf(stateDir: string): { pid: number; url: string }[] {
+  const directory = join(stateDir, 'daemons')
+  const names = isThere(directory) ? readdirSync(directory) : []
+  return names
+    .filter((name) => name.endsWith('.json') && !isStale(name))
+    .flatMap((name) => {
+      try {
+        const { pid, webUrl } = JSON.parse(readFileSync(join(directory, name), 'utf8')) as Record<string, unknown>
+        return typeof pid === 'number' && typeof webUrl === 'string' ? [{ pid, url: webUrl }] : []
+      } catch {
+        return [] // being written, or gone
+      }
+    })
 }

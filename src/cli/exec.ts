@@ -10,6 +10,7 @@ import { Ending } from './ending.ts'
 import { EXIT, exitCodeOf } from './exit-codes.ts'
 import { findResumable } from './resume.ts'
 import { listenersOf, openReceiver, otlpEnv } from './otlp.ts'
+import { LatePage } from './late-page.ts'
 import { newRun, ulid } from './start.ts'
 
 /** When the command has ended and its outputs have not (a process that it left behind), they are read this much longer. */
@@ -57,6 +58,7 @@ export async function exec(context: Context): Promise<number> {
   }
   passOutput(child, context)
   const daemon = new DaemonFile(stateDir, start.startedAt)
+  const ready = Promise.withResolvers<void>()
   const bridge = new Bridge({
     settings: receiver.settings,
     stateDir,
@@ -70,7 +72,7 @@ export async function exec(context: Context): Promise<number> {
     mayWait: false,
     console: settings.console,
     say,
-    onReady: () => daemon.write(listenersOf(receiver)),
+    onReady: ready.resolve,
   })
   receiver.to(bridge)
   const ending = new Ending(bridge)
@@ -82,6 +84,15 @@ export async function exec(context: Context): Promise<number> {
   }
   child.stdout.attach(bridge.stream(screenOf(context, 1)), fault)
   child.stderr.attach(bridge.stream(screenOf(context, 2)), fault)
+  const listeners = listenersOf(receiver)
+  const { run, startedAt } = start
+  // Not while the command and we both start.
+  const page = new LatePage(
+    context,
+    { kind: 'daemon', run, startedAt, listeners, files: followed.patterns },
+    ready.promise,
+  )
+  void Promise.all([page.opened, ready.promise]).then(([it]) => daemon.write(listenersOf(receiver, it), it?.url))
   const { code, status } = await child.ended
   signals.stop()
   await readRest(child, async () => {
@@ -94,6 +105,7 @@ export async function exec(context: Context): Promise<number> {
   await following?.stop(ending.restMs)
   const outcome = await ending.finish(status)
   await bridge.close()
+  page.close()
   daemon.remove()
   return settings.strict && code === 0 ? exitCodeOf(outcome) : code
 }

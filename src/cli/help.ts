@@ -1,4 +1,5 @@
 import { readFileSync } from 'node:fs'
+import { VERB_FLAGS } from '../config/verb-flags.ts'
 import { envOf, flagOf, SETTING_NAMES, settingOf } from '../config/settings.ts'
 
 export function version(): string {
@@ -16,6 +17,10 @@ export function help(verbs: Readonly<Record<string, { help: string }>>): string 
     const names = [flag === undefined ? flagOf(name) : `--${flag}`, envOf(name), ...(env ?? [])]
     return `  ${names[0]!} ${type.shape}\n      ${help}\n      ${names.slice(1).join(', ')}`
   })
+  const ownLines = Object.entries(VERB_FLAGS).map(
+    ([flag, { verbs, shape, help }]) =>
+      `  ${flag}${shape === null ? '' : ` ${shape}`}\n      Under ${verbs.join(' and ')}: ${help}`,
+  )
   return `spanbridge ${version()}: turns the numbers in a trainer's tracing lines into MLflow charts, and loses none of them.
 
   trainer | spanbridge [FLAGS]
@@ -33,8 +38,11 @@ Flags (each is also a name in the file given with --config, and an environment v
   --rejected
       Under sync: send what a destination has refused once more.
   --json
-      Print JSON (status, audit, check, doctor).
+      Print JSON (status, audit, check, doctor, top).
 ${settingLines.join('\n')}
+
+Flags of single verbs (no settings)
+${ownLines.join('\n')}
 
 Exit codes: 0 all well; 1 not all delivered, the rest is in the journal (doctor: a hop is broken; audit: something differs); 2 configuration or usage;
 3 no state directory to write to, or nothing to listen on. Under exec: the command's own, 128+n for signal n.

@@ -10,7 +10,7 @@ import { emergency } from './emergency.ts'
  */
 
 /** Verbs that read no standard input of a trainer's. */
-const OTHER_VERBS = ['exec', 'check', 'status', 'sync', 'doctor']
+const OTHER_VERBS = ['exec', 'check', 'status', 'sync', 'doctor', 'audit', 'top', 'plot', 'export', 'view']
 
 /** Set by the launcher: which signals were ignored when it began (Node.js resets them). Nobody else's business. */
 const IGNORED = 'SPANBRIDGE_SIGNALS_IGNORED'

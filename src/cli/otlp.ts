@@ -107,6 +107,11 @@ export function otlpEnv(env: Env, server: OtlpHttpServer | null, run: string, se
   }
 }
 
-/** Addresses by receiver, for scripts. */
-export const listenersOf = ({ server }: OtlpReceiver): Record<string, string> =>
-  server === null ? {} : { 'otlp-http': server.address }
+/** Addresses by listener, for scripts. */
+export const listenersOf = (
+  { server }: OtlpReceiver,
+  page: { address: string } | null = null,
+): Record<string, string> => ({
+  ...(server === null ? {} : { 'otlp-http': server.address }),
+  ...(page === null ? {} : { web: page.address }),
+})

@@ -7,7 +7,9 @@ import { DaemonFile } from './daemon-file.ts'
 import { Ending } from './ending.ts'
 import { EXIT, exitCodeOf } from './exit-codes.ts'
 import type { Followed } from './files.ts'
-import { listenersOf, mayLeadBack, noReceiver, openReceiver } from './otlp.ts'
+import { listenersOf, mayLeadBack, noReceiver, openReceiver, type OtlpReceiver } from './otlp.ts'
+import { LatePage } from './late-page.ts'
+import type { ServedPage } from './page.ts'
 import { newRun } from './start.ts'
 
 const NOTHING_TO_READ =
@@ -25,7 +27,8 @@ export async function run(context: Context): Promise<number> {
   const followed = files?.followedBy(context) ?? NO_FILES
   if (followed.problems.length > 0) return refuse(context, ...followed.problems)
   const isFed = input !== null || files !== null
-  if (!isFed && settings['otlpHttp.listen'] === null) return refuse(context, NOTHING_TO_READ)
+  if (!isFed && settings['otlpHttp.listen'] === null && settings['web.listen'] === null)
+    return refuse(context, NOTHING_TO_READ)
   if (input !== null) show(input, context)
   const named =
     files !== null && input === null
@@ -40,7 +43,22 @@ export async function run(context: Context): Promise<number> {
   // The HTTP server takes as long to load as all the rest: lines are read before it, unless it decides on destinations.
   const opensLater = input !== null && !mayLeadBack(settings)
   let receiver = opensLater ? noReceiver(settings) : await openReceiver(context, via, false)
-  if (receiver.problem !== null || (!isFed && receiver.server === null)) {
+  const openPage = (after: Promise<void>): LatePage =>
+    new LatePage(
+      context,
+      {
+        kind: 'daemon',
+        run: input === null && !isGiven ? null : named.run,
+        startedAt: named.startedAt,
+        listeners: listenersOf(receiver),
+        files: followed.patterns,
+      },
+      after,
+    )
+  // Without a trainer to be read there is time for it, and a port that is taken may be a reason not to begin.
+  let page = !isFed && receiver.problem === null ? openPage(Promise.resolve()) : null
+  if (receiver.problem !== null || (!isFed && lacksListener(context, receiver, (await page?.opened) ?? null))) {
+    page?.close()
     await receiver.server?.close()
     await refuse(context, receiver.problem ?? NOTHING_TO_READ)
     return receiver.problem === null ? EXIT.noState : EXIT.usage
@@ -76,10 +94,13 @@ export async function run(context: Context): Promise<number> {
   // From a signal on nothing is received from the network, also by one that came before this was open.
   void signalled.then(() => receiver.server?.close())
   receiver.to(bridge)
-  void ready.promise.then(() => daemon.write(listenersOf(receiver)))
+  // Not while the trainer and we both start.
+  page ??= openPage(ready.promise)
+  void Promise.all([page.opened, ready.promise]).then(([it]) => daemon.write(listenersOf(receiver, it), it?.url))
   if (input === null) {
     if (receiver.server !== null)
       say(`receiving OTLP at http://${receiver.server.address}; Ctrl-C ends the ${isGiven ? 'run' : 'runs'}`)
+    else if (!isFed) say('nothing is received; Ctrl-C ends it')
     await signalled
   } else {
     await input.tee.ended
@@ -90,8 +111,16 @@ export async function run(context: Context): Promise<number> {
   await following?.end(Date.now())
   const outcome = await ending.finish('FINISHED')
   await bridge.close()
+  page.close()
   daemon.remove()
   return exitCodeOf(outcome)
+}
+
+/** Whether something that was to listen does not, where nothing else is to be read. */
+function lacksListener({ loaded }: Context, { server }: OtlpReceiver, page: ServedPage | null): boolean {
+  const { settings, sources } = loaded
+  const isPageAsked = settings['web.listen'] !== null && (server === null || sources['web.listen'] !== 'default')
+  return (settings['otlpHttp.listen'] !== null && server === null) || (isPageAsked && page === null)
 }
 
 /** Standard input, if it is to be read. */

@@ -2,6 +2,7 @@ import { readStateDir, type RunStatus } from '../journal/status.ts'
 import { escapeControl, safeJson } from '../telemetry/say.ts'
 import { number } from '../telemetry/words.ts'
 import type { Context } from './app.ts'
+import { pagesOf } from './daemon-file.ts'
 import { EXIT } from './exit-codes.ts'
 
 /** `status`: the account of every run in the state directory, of live ones as of their last commit. */
@@ -15,12 +16,17 @@ export async function status({ flags, stateDir, stdout, voice }: Context): Promi
   }
   const { runs, unreadable } = found
   for (const { journal, error } of unreadable) voice.say(`${journal} cannot be read: ${error}`)
+  const pages = pagesOf(stateDir)
   const text = flags.json
-    ? `${safeJson({ runs })}\n`
+    ? `${safeJson({ runs, pages })}\n`
     : runs.length === 0
       ? `no ${unreadable.length > 0 ? 'readable ' : ''}runs in ${stateDir}\n`
       : runs.map(describe).join('\n')
   stdout.write(Buffer.from(text))
+  if (!flags.json && pages.length > 0)
+    stdout.write(
+      Buffer.from(`\n${pages.map(({ url, pid }) => `page  ${escapeControl(url)}  (process ${pid})\n`).join('')}`),
+    )
   return EXIT.ok
 }
 

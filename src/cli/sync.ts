@@ -10,7 +10,7 @@ import { Via } from '../otlp/via.ts'
 import type { Context } from './app.ts'
 import { number } from '../telemetry/words.ts'
 import { EXIT, exitCodeOf } from './exit-codes.ts'
-import { findJournal } from './find-run.ts'
+import { findJournal, noSuchRun } from './find-run.ts'
 import { ulid } from './start.ts'
 import { Progress } from './sync-progress.ts'
 
@@ -40,7 +40,7 @@ export async function sync(context: Context): Promise<number> {
   }
   for (const [i, journal] of journals.entries()) {
     if (journal === null) {
-      voice.say(`sync: there is no journal '${flags.rest[i]!}': expected a file, or a run in ${stateDir}`)
+      voice.say(`sync: ${noSuchRun(flags.rest[i]!, runs, stateDir)}`)
       code = EXIT.usage
     } else code = Math.max(code, await deliver(journal, context))
   }

@@ -16,3 +16,13 @@ export function nearest(word: string, known: readonly string[]): string {
   const [best] = known.map((name) => ({ name, far: distance(word, name) })).sort((a, b) => a.far - b.far)
   return best !== undefined && best.far <= Math.max(2, word.length / 4) ? `; did you mean ${best.name}?` : ''
 }
+
+/** Up to `n` of `known`, the most alike first; those that hold the word before all others. */
+export function nearestOf(word: string, known: readonly string[], n: number): string[] {
+  const rank = (name: string): number => (name.toLowerCase().includes(word.toLowerCase()) ? 0 : distance(word, name))
+  return known
+    .map((name) => ({ name, far: rank(name) }))
+    .sort((a, b) => a.far - b.far)
+    .slice(0, n)
+    .map(({ name }) => name)
+}

@@ -48,8 +48,6 @@ const setting = <T>(
   ...rest,
 })
 
-const off = 'Only `off` so far: this version has no such listener.'
-
 /** Every setting there is, by its name in the file. The order is that of `--help`. */
 export const SETTINGS = {
   stateDir: setting(
@@ -271,7 +269,12 @@ export const SETTINGS = {
     1_800_000,
     'A run that comes by OTLP or from files ends when nothing has come for this long.',
   ),
-  'web.listen': setting(oneOf('off'), 'off', `Live page. ${off}`),
+  'web.listen': setting(
+    listenAddress,
+    { host: '127.0.0.1', port: 4400 },
+    'Where the live page is served; where the default port is taken, the next free one. Port 0: a free one. --no-web: off.',
+  ),
+  'web.open': setting(bool, false, 'Open the page in a browser.', { flag: 'open' }),
   'otel.serviceName': setting(text, null, 'Name of the run when runName is not set.', { env: ['OTEL_SERVICE_NAME'] }),
 } as const
 

@@ -3,7 +3,7 @@ import { flagOf, type SettingName, type Settings } from '../config/settings.ts'
 import type { RunJournal } from '../journal/journal.ts'
 import { describeMetric } from '../registry/index.ts'
 import { sparkline } from '../telemetry/sparkline.ts'
-import { counted, number, points as pointsOf, table } from '../telemetry/words.ts'
+import { counted, number, points as pointsOf, table, quoted } from '../telemetry/words.ts'
 import { isOwed, readStatus, type RunStatus } from '../journal/status.ts'
 
 const list = (counts: Readonly<Record<string, number>>): string =>
@@ -136,9 +136,6 @@ function syncCommand(command: string, path: string, settings: Settings): string 
   ])
   return [command, 'sync', path, ...flags].map(quoted).join(' ')
 }
-
-/** A word as a shell takes it. */
-const quoted = (word: string): string => (/^[\w@%+=:,./-]+$/.test(word) ? word : `'${word.replaceAll("'", `'\\''`)}'`)
 
 /** What the journal's limit has dropped before it was delivered. */
 const evictedText = (count: number): string => (count === 0 ? '' : `${number(count)} dropped undelivered, `)

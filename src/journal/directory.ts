@@ -26,3 +26,13 @@ export function isThere(path: string): boolean {
     return false
   }
 }
+
+/** No thread starts in a working directory that has been deleted: another one is as good. */
+export function leaveDeleted(): void {
+  try {
+    process.chdir('.') // what Node.js remembers may be gone
+    process.cwd()
+  } catch {
+    process.chdir('/')
+  }
+}

@@ -7,7 +7,7 @@ const PATIENCE_MS = 1000
 /** SQLite's code for a file that somebody else holds. */
 const SQLITE_BUSY = 5
 
-export const isBusy = (error: unknown): boolean => (error as { errcode?: number }).errcode === SQLITE_BUSY
+export const isBusy = (error: unknown): boolean => (error as { errcode?: number } | undefined)?.errcode === SQLITE_BUSY
 
 /** Makes `path` for nobody else's eyes, before SQLite would make it for everybody's. Keeps what is there. */
 export function createPrivate(path: string): void {

@@ -3,7 +3,7 @@ import { pointsOfBlock, type StoredPoints } from '../journal/blocks.ts'
 import { DamagedJournal } from '../journal/damage.ts'
 import { Statements } from '../journal/statements.ts'
 import { describeMetric } from '../registry/index.ts'
-import type { Axis, Line, LivePoints, RunDetail, RunSummary, SeriesSummary, Value } from '../web/api.ts'
+import type { Axis, Line, LivePoints, Pair, RunDetail, RunSummary, SeriesSummary, Value } from '../web/api.ts'
 import { readEvents, readEventsSince, type EventsQuery } from './events.ts'
 import { drawn, Extremes, type Drawn } from './extremes.ts'
 import { Outline, type Point } from './outline.ts'
@@ -71,15 +71,20 @@ export class RunHistory {
    */
   refresh(budgetMs = Infinity): boolean {
     const deadline = performance.now() + budgetMs
-    for (const row of this.#rows.all('SELECT id, key FROM series WHERE id >= ? ORDER BY id', this.#keys.length)) {
-      this.#keys[Number(row['id'])] = String(row['key'])
-      this.#idOf.set(String(row['key']), Number(row['id']))
-    }
+    this.readKeys()
     for (;;) {
       const block = this.#blockBehind(this.#upTo)
       if (block === null) return true
       this.#read(block)
       if (performance.now() > deadline) return false
+    }
+  }
+
+  /** Reads keys that are new, and no points. */
+  readKeys(): void {
+    for (const row of this.#rows.all('SELECT id, key FROM series WHERE id >= ? ORDER BY id', this.#keys.length)) {
+      this.#keys[Number(row['id'])] = String(row['key'])
+      this.#idOf.set(String(row['key']), Number(row['id']))
     }
   }
 
@@ -92,17 +97,21 @@ export class RunHistory {
     return this.#keys[series] ?? ''
   }
 
-  detail(summary: RunSummary): RunDetail {
-    const pairs = (table: string): { name: string; value: string }[] =>
+  /** Params and tags, in the order in which they came. */
+  pairs(): { params: Pair[]; tags: Pair[] } {
+    const read = (table: string): Pair[] =>
       this.#rows
         .all(`SELECT name, value FROM ${table} ORDER BY sequence`)
         .map((row) => ({ name: String(row['name']), value: String(row['value']) }))
+    return { params: read('params'), tags: read('tags') }
+  }
+
+  detail(summary: RunSummary): RunDetail {
     const count = (level: string): number => readEvents(this.#rows, { level, limit: 0 }).total
     return {
       run: summary,
       series: this.series(),
-      params: pairs('params'),
-      tags: pairs('tags'),
+      ...this.pairs(),
       events: { warn: count('WARN'), error: count('ERROR') },
       spans: summary.journaled.spans,
     }

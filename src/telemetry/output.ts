@@ -34,6 +34,11 @@ export class Output {
     return this.#waitingBytes
   }
 
+  /** Whether its reader has gone, and what is written vanishes. */
+  get isGone(): boolean {
+    return this.#gone
+  }
+
   /** Whether bytes wait, and none has left for that long (ms). */
   stands(ms: number): boolean {
     return this.#busy && performance.now() - this.#progressAt > ms

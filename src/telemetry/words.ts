@@ -8,6 +8,10 @@ export const counted = (n: number, what: string): string => `${number(n)} ${what
 
 export const points = (n: number): string => counted(n, 'point')
 
+/** A word as a shell takes it. */
+export const quoted = (word: string): string =>
+  /^[\w@%+=:,./-]+$/.test(word) ? word : `'${word.replaceAll("'", `'\\''`)}'`
+
 /** Rows as lines with their columns below each other: the first `left` to the left, the others to the right, but for the last. */
 export function table(cells: readonly (readonly string[])[], left: number): string[] {
   const rows = cells.map((row) => row.map(escapeControl))

@@ -6,6 +6,7 @@ import { parse, stringify } from 'yaml'
 import { readFlags } from '../../src/config/flags.ts'
 import { loadSettings, type Env } from '../../src/config/load.ts'
 import { GENERATED } from '../../src/config/sample.ts'
+import { VERB_FLAGS } from '../../src/config/verb-flags.ts'
 import { envOf, flagOf, SETTING_NAMES, settingOf, type SettingName } from '../../src/config/settings.ts'
 import { temporaryDirectory } from '../support/spanbridge.ts'
 
@@ -112,7 +113,16 @@ it('the schema refuses what the loader refuses', () => {
 
 describe('the documentation', () => {
   const documents = ['README.md', 'runbook.md', ...readdirSync(new URL('docs/', root)).map((name) => `docs/${name}`)]
-  const ours = new Set(['--config', '--contract', '--json', '--rejected', '--help', '--version', '--no-web'])
+  const ours = new Set([
+    '--config',
+    '--contract',
+    '--json',
+    '--rejected',
+    '--help',
+    '--version',
+    '--no-web',
+    ...Object.keys(VERB_FLAGS),
+  ])
   for (const name of SETTING_NAMES) {
     ours.add(flagOf(name))
     ours.add(`--no-${flagOf(name).slice(2)}`)

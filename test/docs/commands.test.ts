@@ -200,6 +200,22 @@ it('docs/contracts.md holds a log against the contract that comes with Spanbridg
   expect(mine.stdout.toString()).toMatch(/EVALUATOR +\(the event\) +missing +every 50 updates +nowhere/)
 })
 
+it('docs/terminal.md draws and exports a run, and pandas reads it', async () => {
+  const directory = temporaryDirectory()
+  const home = temporaryDirectory()
+  const ours = await shell(take('terminal', 'sh'), directory, home)
+  expect([ours.code, ours.stdout.toString()]).toEqual([0, expect.stringMatching(/^run,key,step,time,time_ms,value$/m)])
+  expect(ours.stdout.toString()).toMatch(/misc +Loss +0\.3 +0\.1 +0\.3 +3 /)
+  expect(readFileSync(join(directory, 'loss.svg'), 'utf8')).toContain('>Loss: 0.3</text>')
+  expect((await shell('spanbridge export hello --out run.parquet', directory, home)).code).toBe(0)
+  const python = fileURLToPath(new URL('.venv/bin/python', root))
+  const pandas = await start(python, ['-c', take('pandas', 'python')], { cwd: directory }).finished
+  expect([pandas.code, pandas.stdout.toString()]).toEqual([
+    0,
+    expect.stringMatching(/key +misc\/loss\nstep *\n1 +0\.1\n/),
+  ])
+})
+
 describe('the examples', () => {
   it('log what the contract rl asks for', async () => {
     const log = execFileSync('python3', [fileURLToPath(new URL('examples/cartpole.py', root)), '21'], {

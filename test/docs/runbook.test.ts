@@ -8,6 +8,7 @@ import { afterAll, beforeAll, expect, inject, it, onTestFinished } from 'vitest'
 import { certificate } from '../support/certificate.ts'
 import { FakeMlflow, type Fault } from '../support/fake-mlflow.ts'
 import { freePort, MlflowApi, startMlflow, type MlflowServer } from '../support/mlflow.ts'
+import { get, listen, serve, startWithPage, until } from '../support/page.ts'
 import { Proxy } from '../support/proxy.ts'
 import { spanbridge, start, startBridge, statusOf, SPANBRIDGE, temporaryDirectory } from '../support/spanbridge.ts'
 
@@ -263,6 +264,43 @@ const PROVOKED: Readonly<Record<string, (words: string) => Promise<string>>> = {
     closeSync(file)
     running.child.stdin.end(many(3))
     return (await running.finished).stderr
+  },
+  'this page needs its token': async () => {
+    const { running, ...place } = await startWithPage(['run'])
+    const { body } = await get(place, '/', { bare: true })
+    running.child.kill('SIGKILL')
+    return body.toString()
+  },
+  'there is no page': async () => {
+    const other = createServer()
+    await new Promise<void>((resolve) => other.listen(0, '127.0.0.1', resolve))
+    onTestFinished(() => void other.close())
+    const { port } = other.address() as AddressInfo
+    const args = ['--quiet', '--state-dir', temporaryDirectory(), '--web-listen', `127.0.0.1:${port}`]
+    const running = startBridge(args)
+    running.child.stdin.write(LINE)
+    await running.seen('there is no page')
+    running.child.stdin.end()
+    return (await running.finished).stderr
+  },
+  'the page is not built': async () => (await get(await serve(temporaryDirectory()), '/')).body.toString(),
+  'the next request starts it anew': async () => {
+    const fault = join(temporaryDirectory(), 'fault.mjs')
+    writeFileSync(
+      fault,
+      "import { threadName } from 'node:worker_threads'\nif (threadName === 'web') setTimeout(() => { throw new Error('a fault from outside') }, 500)\n",
+    )
+    const options = { env: { NODE_OPTIONS: `--import ${fault}` } }
+    const { running, ...place } = await startWithPage(['run'], temporaryDirectory(), options)
+    const live = listen(place, '')
+    await running.seen('the next request starts it anew')
+    await until(() => live.state.isClosed)
+    running.child.stdin.write(LINE)
+    await until(async () => (await get(place, '/api/v1/state')).json.runs[0]?.points === 1)
+    running.child.stdin.end()
+    const { code, stdout, stderr } = await running.finished
+    expect([code, stdout.toString()]).toEqual([0, LINE])
+    return stderr
   },
   'the delivery thread has ended': async () => {
     // A fault of ours is not to be had on demand: this one is put into the thread from outside.

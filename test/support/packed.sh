@@ -19,4 +19,5 @@ node_modules/.bin/spanbridge status --json --state-dir "$work/state" | grep -q '
 cp "$root/examples/library.mjs" .
 node_modules/.bin/node library.mjs 2>err.txt || { cat err.txt; exit 1; }
 grep -q "= 300 points" err.txt || { cat err.txt; exit 1; }
-echo "the packed tarball bridges a line, and is a library"
+[ -f node_modules/spanbridge/dist/page/index.html.br ] || { echo "the page is not in the tarball"; exit 1; }
+echo "the packed tarball bridges a line, is a library, and has the page"

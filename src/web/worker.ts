@@ -1,0 +1,57 @@
+import { readFileSync } from 'node:fs'
+import type { Socket } from 'node:net'
+import { getPriority, setPriority } from 'node:os'
+import { fileURLToPath } from 'node:url'
+import { parentPort, workerData } from 'node:worker_threads'
+import { Store } from '../store/store.ts'
+import type { Guard } from './guard.ts'
+import { PageFiles } from './page-files.ts'
+import type { Serving } from './routes.ts'
+import { PageServer } from './server.ts'
+
+/** What the thread that accepts connections hands over when it starts this one. */
+export interface WebWorkerData {
+  guard: Guard
+  serving: Serving
+  labels: Readonly<Record<string, string>>
+  /** One journal instead of all in the state directory. */
+  only: string | null
+}
+
+/** What comes from there. */
+export interface ToWeb {
+  socket: Socket
+}
+
+/** What goes back. */
+export interface FromWeb {
+  kind: 'fault'
+  text: string
+}
+
+/** On a machine that is all in use the page waits, not the trainer. Linux has a priority for each thread. */
+const NICE = 10
+const LOWEST = 19
+try {
+  if (process.platform === 'linux') setPriority(Math.min(LOWEST, getPriority() + NICE))
+} catch {
+  // A sandbox that forbids it.
+}
+
+const { guard, serving, labels, only } = workerData as WebWorkerData
+const port = parentPort!
+const root = new URL('../../', import.meta.url)
+const server = new PageServer({
+  guard,
+  serving,
+  store: new Store({ stateDir: serving.stateDir, labels, only }),
+  files: new PageFiles(fileURLToPath(new URL('dist/page', root))),
+  openapi: () => readFileSync(new URL('docs/openapi.json', root), 'utf8'),
+  now: Date.now,
+  onFault: (error) => {
+    const text = error instanceof Error ? (error.stack ?? error.message) : String(error)
+    port.postMessage({ kind: 'fault', text } satisfies FromWeb)
+  },
+})
+
+port.on('message', ({ socket }: ToWeb) => server.take(socket))

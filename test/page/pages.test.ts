@@ -1,0 +1,220 @@
+import { execFileSync } from 'node:child_process'
+import { createRequire } from 'node:module'
+import type { Page } from 'playwright-core'
+import { describe, expect, it } from 'vitest'
+import { lineOf, soon, record, startWithPage, visit, type Visit } from '../support/browser.ts'
+import { statusOf, temporaryDirectory } from '../support/spanbridge.ts'
+
+const steps = (n: number): object[] =>
+  Array.from({ length: n }, (_, i) => ({ category: 'TRAINER', step: i + 1, loss: 1 / (i + 1) }))
+const config = (rate: number): object => ({ message: 'startup', learning_rate: rate, gamma: 0.99 })
+
+const view = async (stateDir: string): Promise<Visit> => visit((await startWithPage(['view'], { stateDir })).url)
+const go = (page: Page, tab: string): Promise<void> => page.getByRole('link', { name: tab, exact: true }).click()
+const row = (page: Page, name: string) => page.locator('tbody tr').filter({ hasText: name })
+
+describe('the runs page', () => {
+  it('renames a run, archives one, and deletes one after a question that names it', async () => {
+    const stateDir = temporaryDirectory()
+    for (const name of ['first', 'second', 'third']) await record(stateDir, name, steps(5))
+    const { page } = await view(stateDir)
+    await go(page, 'Runs')
+    await soon(() => page.locator('tbody tr').count()).toBe(3)
+    await page.getByRole('button', { name: 'Rename first' }).click()
+    await page.keyboard.press('ControlOrMeta+a')
+    await page.keyboard.type('with a better name')
+    await page.keyboard.press('Enter')
+    await row(page, 'with a better name').waitFor()
+    await page.getByRole('button', { name: 'Archive second' }).click()
+    await soon(() => page.locator('tbody tr').count()).toBe(2)
+    await page.getByRole('switch', { name: 'Show 1 archived' }).click()
+    await row(page, 'second').waitFor()
+    await page.getByRole('button', { name: 'Delete third' }).first().click()
+    expect(await page.getByRole('dialog').innerText()).toContain('5 points')
+    await page.getByRole('dialog').getByRole('button', { name: 'Delete third' }).click()
+    await soon(() => row(page, 'third').count()).toBe(0)
+    expect((await statusOf(stateDir)).map(({ name }) => name)).toEqual(['first', 'second'])
+    await page.reload()
+    await row(page, 'with a better name').waitFor()
+  })
+
+  it('says with a word what became of a run, sorts by a column and finds by name', async () => {
+    const stateDir = temporaryDirectory()
+    await record(stateDir, 'short', steps(3))
+    await record(stateDir, 'long', steps(30))
+    const { page } = await view(stateDir)
+    await go(page, 'Runs')
+    expect(await row(page, 'long').innerText()).toContain('finished')
+    await page.getByRole('button', { name: 'Points' }).click()
+    expect(await page.locator('tbody tr').first().innerText()).toContain('long')
+    await page.getByRole('button', { name: 'Points' }).click()
+    await soon(() => page.locator('tbody tr').first().innerText()).toContain('short')
+    await page.getByPlaceholder(/Search/).fill('lon')
+    await soon(() => page.locator('tbody tr').count()).toBe(1)
+  })
+})
+
+describe('the delivery page', () => {
+  it('has the numbers of the account, and for what is on no chart the reason, an example and what to do', async () => {
+    const stateDir = temporaryDirectory()
+    await record(stateDir, 'one', [
+      ...steps(20),
+      { message: 'gpu', temperature: 61, load: 0.5 },
+      'warming up',
+      config(1e-3),
+    ])
+    const { page } = await view(stateDir)
+    await page.locator('.undelivered').click()
+    const [status] = await statusOf(stateDir)
+    const said = await page.locator('.flow').innerHTML()
+    for (const n of [status!.received.numbers, status!.points, status!.journaled.points, status!.skipped['no_step']!])
+      expect(said).toContain(`<tspan class="n">${n}</tspan>`)
+    const reasons = await page.locator('.delivery').innerText()
+    expect(reasons).toContain('Log a field named step')
+    expect(reasons).toContain('"temperature":61')
+    expect(reasons).toContain('plain text')
+    expect(reasons).toContain('No tracker is set')
+  })
+
+  it('counts what a tracker that is not there has still to get, in view on every page, with its last error', async () => {
+    const stateDir = temporaryDirectory()
+    const tracker = ['--mlflow-tracking-uri', 'http://127.0.0.1:9', '--shutdown-deadline', '1s']
+    const { running, url } = await startWithPage(
+      [
+        'exec',
+        '--run-name',
+        'alone',
+        ...tracker,
+        '--',
+        process.execPath,
+        '-e',
+        'for (let step = 1; step < 51; step++) console.log(JSON.stringify({ category: "TRAINER", step, loss: 1 })); setInterval(() => {}, 1000)',
+      ],
+      { stateDir },
+    )
+    const { page } = await visit(url)
+    await soon(() => page.locator('.undelivered').innerText()).toMatch(/5\d\s*pending/)
+    await page.locator('.undelivered').click()
+    await soon(() => page.locator('.destination.suspended').innerText()).toContain('connection refused')
+    running.child.kill('SIGTERM')
+  })
+})
+
+describe('a page without a chart', () => {
+  it('says what is watched and what was skipped, and its test line makes the first chart', async () => {
+    const { url } = await startWithPage(['run', '--stdin', 'off', '--otlp-http-listen', '127.0.0.1:0'])
+    const { page, errors } = await visit(url)
+    await soon(() => page.locator('.empty').innerText()).toContain('127.0.0.1:')
+    const line = await page.locator('.command pre').first().innerText()
+    execFileSync('sh', ['-c', line])
+    await lineOf(page, 'loss').catch(() => lineOf(page, 'misc/loss'))
+    expect(errors).toEqual([])
+  })
+
+  it('shows what came without a step, with an example', async () => {
+    const stateDir = temporaryDirectory()
+    await record(stateDir, 'one', [{ message: 'gpu', temperature: 61 }])
+    const { page } = await view(stateDir)
+    await soon(() => page.locator('.empty').innerText()).toContain('"temperature":61')
+    expect(await page.locator('.empty').innerText()).toContain('Log a field named step')
+  })
+})
+
+describe('the params page', () => {
+  it('puts runs beside each other, and on request only what differs', async () => {
+    const stateDir = temporaryDirectory()
+    await record(stateDir, 'slow', [config(0.001), ...steps(2)])
+    await record(stateDir, 'fast', [config(0.1), ...steps(2)])
+    const { page } = await view(stateDir)
+    await go(page, 'Runs')
+    await page.getByLabel('Show slow on the charts').check()
+    await go(page, 'Params')
+    await soon(() => row(page, 'learning_rate').innerText()).toMatch(/0\.1.*0\.001/s)
+    expect(await row(page, 'gamma').count()).toBe(1)
+    await page.getByRole('switch', { name: 'Only what differs' }).click()
+    await soon(() => row(page, 'gamma').count()).toBe(0)
+    expect(await row(page, 'learning_rate').count()).toBe(1)
+  })
+})
+
+describe('the timeline', () => {
+  it('shows where the time of each step went, and a span in words', async () => {
+    const stateDir = temporaryDirectory()
+    const { running } = await startWithPage(
+      ['exec', '--otlp-http-listen', 'off', '--', process.execPath, 'examples/ppo.ts', '2'],
+      { stateDir },
+    )
+    running.child.stdout.resume()
+    await running.finished
+    const { page, errors } = await view(stateDir)
+    await go(page, 'Timeline')
+    await soon(() => page.locator('.names').innerText()).toMatch(/rollout|optimi/)
+    await page.locator('.waterfall').focus()
+    await page.keyboard.press('ArrowDown')
+    await soon(() => page.locator('.detail').innerText()).toContain('took')
+    await page.keyboard.press('+')
+    await soon(() => page.locator('.toolbar').innerText()).toContain('in view: show all')
+    await page.keyboard.press('r')
+    await soon(() => page.locator('.toolbar').innerText()).not.toContain('show all')
+    expect(errors).toEqual([])
+  })
+})
+
+const axe = createRequire(import.meta.url).resolve('axe-core/axe.min.js')
+
+describe.each(['light', 'dark'] as const)('in %s colours', (colorScheme) => {
+  it('axe finds nothing wrong on any page, and nothing is wider than a phone', async () => {
+    const stateDir = temporaryDirectory()
+    await record(stateDir, 'one', [config(0.1), ...steps(20), { message: 'gpu', temperature: 61 }])
+    await record(stateDir, 'two', [
+      config(0.2),
+      ...steps(20),
+      { level: 'WARN', message: 'gradient is large', step: 3, norm: 9 },
+    ])
+    const { url } = await startWithPage(['view'], { stateDir })
+    const { page, errors } = await visit(url, { colorScheme, bypassCSP: true })
+    await lineOf(page, 'trainer/loss')
+    await go(page, 'Runs')
+    await page.getByLabel('Show one on the charts').check()
+    for (const tab of ['Charts', 'Runs', 'Timeline', 'Events', 'Params', 'Delivery']) {
+      await page.setViewportSize({ width: 1440, height: 900 })
+      await go(page, tab)
+      await page.waitForFunction(() => !document.body.innerText.includes('Adding up'))
+      await page.addScriptTag({ path: axe })
+      const found = await page.evaluate(async () => {
+        const { axe: checker } = globalThis as unknown as {
+          axe: {
+            run: () => Promise<{ violations: { id: string; nodes: { html: string; failureSummary: string }[] }[] }>
+          }
+        }
+        const { violations } = await checker.run()
+        return violations.map(({ id, nodes }) => `${id}: ${nodes[0]!.html} ${nodes[0]!.failureSummary}`)
+      })
+      expect(found, tab).toEqual([])
+      await page.setViewportSize({ width: 360, height: 780 })
+      expect(await page.evaluate(() => document.documentElement.scrollWidth), tab).toBeLessThanOrEqual(360)
+    }
+    expect(errors).toEqual([])
+  })
+})
+
+describe('the page itself', () => {
+  it('is below 0.3 MB over the wire, and lists its keys at ?', async () => {
+    const stateDir = temporaryDirectory()
+    await record(stateDir, 'one', steps(3))
+    const { page } = await view(stateDir)
+    await lineOf(page, 'trainer/loss')
+    const bytes = await page.evaluate(() =>
+      performance
+        .getEntriesByType('resource')
+        .filter(({ name }) => !name.includes('/api/'))
+        .reduce((sum, entry) => sum + (entry as PerformanceResourceTiming).transferSize, 0),
+    )
+    expect(bytes).toBeGreaterThan(10_000)
+    expect(bytes).toBeLessThan(300_000)
+    await page.keyboard.press('?')
+    expect(await page.getByRole('dialog').innerText()).toContain('show everything again after a zoom')
+    await page.keyboard.press('Escape')
+    await soon(() => page.getByRole('dialog').count()).toBe(0)
+  })
+})
