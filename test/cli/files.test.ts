@@ -113,7 +113,7 @@ it('a log that is poured in waits in its file: nothing is dropped, however small
 it('a run without lines ends when it has been idle, and goes on with a line that comes soon after', async () => {
   const place = new Place()
   writeFileSync(place.at('a.jsonl'), '')
-  const running = await place.follow('--file', 'a.jsonl', '--runs-idle', '1s')
+  const running = await place.follow('--file', 'a.jsonl', '--runs-idle', '5s')
   appendFileSync(place.at('a.jsonl'), line(1))
   await place.stored(1)
   const statuses = async (): Promise<string[]> => (await statusOf(place.stateDir)).map(({ status }) => status)
