@@ -16,7 +16,7 @@ const trainer = (steps: number, everyMs: number): string[] => [
   const timer = setInterval(() => {
     step += 1
     console.log(JSON.stringify({ category: 'TRAINER', step, loss: 1 / step, level: step % 10 ? 'INFO' : 'WARN', message: 'at ' + step }))
-    if (step === ${steps}) clearInterval(timer), setInterval(() => {}, 1e6)
+    if (step === ${steps}) clearInterval(timer), setTimeout(() => {}, 60_000)
   }, ${everyMs})`,
 ]
 
