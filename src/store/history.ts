@@ -27,12 +27,15 @@ export interface LineQuery {
   width: number
 }
 
-/** What a block covers, so that a stretch is read without the others. */
+/** Points that are looked for together: a run that commits few at a time has as many blocks as commits. */
+const COVERED = 8192
+
+/** What neighbouring blocks cover, so that a stretch is read without the others. */
 interface Covered {
   first: number
-  count: number
-  step: readonly [number, number]
-  time: readonly [number, number]
+  last: number
+  step: [least: number, greatest: number]
+  time: [least: number, greatest: number]
 }
 
 /** JSON has no word for values that are not finite. */
@@ -242,8 +245,7 @@ export class RunHistory {
 
   #read(block: StoredPoints): void {
     const { first, count, series, step, time, value } = block
-    const steps: [number, number] = [Infinity, -Infinity]
-    const times: [number, number] = [Infinity, -Infinity]
+    const { step: steps, time: times } = this.#coveredBy(first, count)
     for (let i = Math.max(0, this.#upTo + 1 - first); i < count; i += 1) {
       const id = series[i]!
       let outline = this.#outlines[id]
@@ -260,8 +262,19 @@ export class RunHistory {
       if (t > times[1]) times[1] = t
     }
     if (times[0] < this.#startedAt) this.#startedAt = times[0]
-    this.#covered.push({ first, count, step: steps, time: times })
     this.#upTo = first + count - 1
+  }
+
+  /** Where it is noted what a block covers that has just come. */
+  #coveredBy(first: number, count: number): Covered {
+    const last = first + count - 1
+    let covered = this.#covered.at(-1)
+    if (covered === undefined || last - covered.first >= COVERED) {
+      covered = { first, last, step: [Infinity, -Infinity], time: [Infinity, -Infinity] }
+      this.#covered.push(covered)
+    }
+    covered.last = last
+    return covered
   }
 
   #blockBehind(sequence: number): StoredPoints | null {
@@ -336,11 +349,15 @@ export class RunHistory {
 
   /** Blocks that may hold points of a stretch. */
   *#within(axis: 'step' | 'time', from: number, to: number): Generator<StoredPoints> {
-    for (const { first, [axis]: range } of this.#covered) {
+    for (const { first, last, [axis]: range } of this.#covered) {
       if (range[1] < from || range[0] > to) continue
-      const row = this.#rows.get('SELECT first, count, data FROM blocks WHERE first = ?', first)
-      // It may have been dropped since.
-      if (row !== undefined) yield pointsOfBlock(row, this.path)
+      for (let behind = first - 1; behind < last;) {
+        const block = this.#blockBehind(behind)
+        // Those that were there may have been dropped since.
+        if (block === null || block.first > last) break
+        yield block
+        behind = block.first + block.count - 1
+      }
     }
   }
 }
