@@ -105,7 +105,7 @@ export async function exec(context: Context): Promise<number> {
   await following?.stop(ending.restMs)
   const outcome = await ending.finish(status)
   await bridge.close()
-  page.close()
+  await page.close()
   daemon.remove()
   return settings.strict && code === 0 ? exitCodeOf(outcome) : code
 }

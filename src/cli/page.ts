@@ -8,6 +8,9 @@ import { quoted } from '../telemetry/words.ts'
 import type { Context } from './app.ts'
 import { version } from './help.ts'
 
+/** What the end waits at most until an open page has the last points, and how the run ended. */
+const LAST_LOOK_MS = 1000
+
 /** What a page shows, and of which process. */
 export interface PageOf {
   kind: 'daemon' | 'view'
@@ -31,8 +34,8 @@ export interface ServedPage {
   readonly address: string
   /** With the token. */
   readonly url: string
-  /** Ends it, also for those who look at it, and says how they see it again. */
-  close(): void
+  /** Ends it, also for those who look at it, once they have the last of it, and says how they see it again. */
+  close(): Promise<void>
   /** The process may end while it is served. */
   unref(): void
 }
@@ -91,9 +94,9 @@ export async function openPage(
   return {
     address,
     url,
-    close: () => {
+    close: async () => {
       listener.close()
-      thread.close()
+      await thread.close(LAST_LOOK_MS)
       const isLooked = isUsed || process.stderr.isTTY
       if (what.kind === 'daemon' && isLooked) voice.say(`see it again with: ${viewCommand(context)}`)
     },

@@ -58,7 +58,7 @@ export async function run(context: Context): Promise<number> {
   // Without a trainer to be read there is time for it, and a port that is taken may be a reason not to begin.
   let page = !isFed && receiver.problem === null ? openPage(Promise.resolve()) : null
   if (receiver.problem !== null || (!isFed && lacksListener(context, receiver, (await page?.opened) ?? null))) {
-    page?.close()
+    await page?.close()
     await receiver.server?.close()
     await refuse(context, receiver.problem ?? NOTHING_TO_READ)
     return receiver.problem === null ? EXIT.noState : EXIT.usage
@@ -111,7 +111,7 @@ export async function run(context: Context): Promise<number> {
   await following?.end(Date.now())
   const outcome = await ending.finish('FINISHED')
   await bridge.close()
-  page.close()
+  await page.close()
   daemon.remove()
   return exitCodeOf(outcome)
 }

@@ -19,15 +19,16 @@ export interface WebWorkerData {
 }
 
 /** What comes from there. */
-export interface ToWeb {
-  socket: Socket
-}
+export type ToWeb =
+  | { socket: Socket }
+  /** All is in the journals: readers are told of the last of it. */
+  | { socket: null }
 
 /** What goes back. */
-export interface FromWeb {
-  kind: 'fault'
-  text: string
-}
+export type FromWeb =
+  | { kind: 'fault'; text: string }
+  /** Readers have been told of the last. */
+  | { kind: 'told' }
 
 /** On a machine that is all in use the page waits, not the trainer. Linux has a priority for each thread. */
 const NICE = 10
@@ -54,4 +55,7 @@ const server = new PageServer({
   },
 })
 
-port.on('message', ({ socket }: ToWeb) => server.take(socket))
+port.on('message', ({ socket }: ToWeb) => {
+  if (socket !== null) server.take(socket)
+  else void server.last().then(() => port.postMessage({ kind: 'told' } satisfies FromWeb))
+})
