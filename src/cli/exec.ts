@@ -33,7 +33,11 @@ export async function exec(context: Context): Promise<number> {
     return EXIT.usage
   }
   const files = settings.files.length === 0 ? null : await import('./files.ts')
-  const followed = files?.followedBy(context) ?? { patterns: [], problems: [] }
+  const followed = (await files?.followedBy(context)) ?? {
+    patterns: [],
+    problems: [],
+    before: new Map<string, number>(),
+  }
   if (followed.problems.length > 0) {
     for (const problem of followed.problems) say(problem)
     return EXIT.usage

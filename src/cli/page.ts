@@ -3,7 +3,7 @@ import { isLoopback } from '../config/loopback.ts'
 import { listenForPage, type WebListener } from '../web/listen.ts'
 import { testLine } from '../web/test-line.ts'
 import { WebThread } from '../web/thread.ts'
-import { tokenOf } from '../web/token.ts'
+import { tokenOfShown } from '../web/token.ts'
 import { quoted } from '../telemetry/words.ts'
 import type { Context } from './app.ts'
 import { version } from './help.ts'
@@ -74,7 +74,7 @@ export async function openPage(
     listener.close()
     return null
   }
-  const token = tokenOf(context.stateDir)
+  const token = tokenOfShown(what.directory ?? context.stateDir, context.stateDir)
   const { address, port } = listener
   const url = `http://${address.replace(/^(?:0\.0\.0\.0|\[::\])(?=:)/, '127.0.0.1')}/?token=${token}`
   thread = new WebThread({

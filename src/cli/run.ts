@@ -15,7 +15,7 @@ import { newRun } from './start.ts'
 const NOTHING_TO_READ =
   'there is nothing to read: put it behind a trainer (trainer | spanbridge), before one (spanbridge exec -- trainer), feed it a file (spanbridge < log.jsonl), follow files (--file train.jsonl), or let it receive OTLP (--otlp-http-listen)'
 
-const NO_FILES: Followed = { patterns: [], problems: [] }
+const NO_FILES: Followed = { patterns: [], problems: [], before: new Map() }
 
 /** `run`: bridges standard input to its end; without one, files and what comes by OTLP until a signal ends it. */
 export async function run(context: Context): Promise<number> {
@@ -24,7 +24,7 @@ export async function run(context: Context): Promise<number> {
   const input = await inputOf(context)
   const say = (text: string): void => voice.say(text)
   const files = settings.files.length === 0 ? null : await import('./files.ts')
-  const followed = files?.followedBy(context) ?? NO_FILES
+  const followed = (await files?.followedBy(context)) ?? NO_FILES
   if (followed.problems.length > 0) return refuse(context, ...followed.problems)
   const isFed = input !== null || files !== null
   if (!isFed && settings['otlpHttp.listen'] === null && settings['web.listen'] === null)

@@ -236,7 +236,10 @@ describe('view', () => {
     const { json } = await get(await pageOf(only, own), '/api/v1/state')
     expect([json.stateDir, json.runs.map((each: { run: string }) => each.run)]).toEqual([stateDir, [run]])
     const directory = startBridge(['view', stateDir, '--state-dir', own, '--web-listen', '127.0.0.1:0'])
-    expect((await get(await pageOf(directory, own), '/api/v1/state')).json.runs).toHaveLength(2)
+    const there = await pageOf(directory, own)
+    expect((await get(there, '/api/v1/state')).json.runs).toHaveLength(2)
+    // A page of that directory that was open before stays so.
+    expect(there.token).toBe(place.token)
   })
 
   it('takes finished logs in once, shows them first, and delivers nothing', async () => {
