@@ -8,7 +8,7 @@ import { readEvents, readEventsSince, type EventsQuery } from './events.ts'
 import { drawn, Extremes, type Drawn } from './extremes.ts'
 import { Outline, type Point } from './outline.ts'
 import { readRejected } from './rejected.ts'
-import { SpanIndex, type SpansQuery } from './spans.ts'
+import { SpanIndex, STEP_FIELDS, type SpansQuery } from './spans.ts'
 import { readSteps, type StepsQuery } from './steps.ts'
 import type { EventRow, EventsPage, RejectedPage, SpansPage, StepsPage } from '../web/api.ts'
 
@@ -30,6 +30,14 @@ export interface LineQuery {
 /** Points that are looked for together: a run that commits few at a time has as many blocks as commits. */
 const COVERED = 8192
 
+/** Settings that what is read depends on. */
+export interface ReadSettings {
+  /** Labels of metrics. */
+  labels?: Readonly<Record<string, string>>
+  /** Attributes that hold the step of a span, strongest first. */
+  stepFields?: readonly string[]
+}
+
 /** What neighbouring blocks cover, so that a stretch is read without the others. */
 interface Covered {
   first: number
@@ -47,6 +55,7 @@ export class RunHistory {
   readonly path: string
   readonly #rows: Statements
   readonly #labels: Readonly<Record<string, string>>
+  readonly #stepFields: readonly string[]
   readonly #keys: string[] = []
   readonly #idOf = new Map<string, number>()
   readonly #outlines: (Outline | undefined)[] = []
@@ -56,10 +65,11 @@ export class RunHistory {
   #startedAt = Infinity
 
   /** @throws when the journal cannot be opened */
-  constructor(run: string, path: string, labels: Readonly<Record<string, string>>) {
+  constructor(run: string, path: string, { labels = {}, stepFields = STEP_FIELDS }: ReadSettings = {}) {
     this.run = run
     this.path = path
     this.#labels = labels
+    this.#stepFields = stepFields
     this.#rows = new Statements(new DatabaseSync(path, { readOnly: true, timeout: 2000 }))
   }
 
@@ -240,7 +250,7 @@ export class RunHistory {
   }
 
   #spanIndex(): SpanIndex {
-    this.#spans ??= new SpanIndex(this.#rows)
+    this.#spans ??= new SpanIndex(this.#rows, this.#stepFields)
     return this.#spans
   }
 
