@@ -1,4 +1,5 @@
 import { spawn } from 'node:child_process'
+import { readSettingsOf } from '../config/load.ts'
 import { isLoopback } from '../config/loopback.ts'
 import { listenForPage, type WebListener } from '../web/listen.ts'
 import { testLine } from '../web/test-line.ts'
@@ -81,7 +82,7 @@ export async function openPage(
     data: {
       guard: { token, host: listen.host, port },
       serving: servingOf(context, what, address),
-      labels: loaded.settings.labels,
+      reading: readSettingsOf(loaded.settings),
       only: what.only ?? null,
     },
     say: (text) => voice.say(text),

@@ -95,7 +95,7 @@ export type Axis = 'step' | 'time' | 'relative'
 /**
  * `GET /api/v1/series?run=A&run=B&key=trainer/loss&width=600[&axis=step&from=&to=]`: one key over runs, as a chart draws
  * it. `from` and `to` (inclusive) are in units of the axis: steps, UTC ms, or ms since the run's first point. Never skips a
- * spike: where there are more points than two per pixel, each pixel has its minimum and its maximum.
+ * spike: where there are more points than two per pixel, each pixel (each two of a whole run) has its minimum and maximum.
  */
 export interface Chart {
   key: string
@@ -114,6 +114,8 @@ export interface Line {
   steps: number[]
   times: number[]
   values: Value[]
+  /** Mean of all finite values of the part that each stands for: what smoothing goes over. Null when all points are here. */
+  means: Value[] | null
   /** Values in range that are NaN or infinite: shown as marks; they are among the columns only when `isRaw`. */
   nan: number
   infinite: number

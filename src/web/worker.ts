@@ -3,6 +3,7 @@ import type { Socket } from 'node:net'
 import { getPriority, setPriority } from 'node:os'
 import { fileURLToPath } from 'node:url'
 import { parentPort, workerData } from 'node:worker_threads'
+import type { ReadSettings } from '../store/history.ts'
 import { Store } from '../store/store.ts'
 import type { Guard } from './guard.ts'
 import { PageFiles } from './page-files.ts'
@@ -13,7 +14,7 @@ import { PageServer } from './server.ts'
 export interface WebWorkerData {
   guard: Guard
   serving: Serving
-  labels: Readonly<Record<string, string>>
+  reading: ReadSettings
   /** One journal instead of all in the state directory. */
   only: string | null
 }
@@ -39,13 +40,13 @@ try {
   // A sandbox that forbids it.
 }
 
-const { guard, serving, labels, only } = workerData as WebWorkerData
+const { guard, serving, reading, only } = workerData as WebWorkerData
 const port = parentPort!
 const root = new URL('../../', import.meta.url)
 const server = new PageServer({
   guard,
   serving,
-  store: new Store({ stateDir: serving.stateDir, labels, only }),
+  store: new Store({ ...reading, stateDir: serving.stateDir, only }),
   files: new PageFiles(fileURLToPath(new URL('dist/page', root))),
   openapi: () => readFileSync(new URL('docs/openapi.json', root), 'utf8'),
   now: Date.now,

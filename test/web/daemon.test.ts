@@ -3,7 +3,8 @@ import { createServer, type AddressInfo } from 'node:net'
 import { join } from 'node:path'
 import { describe, expect, it, onTestFinished } from 'vitest'
 import { daemon, post, traceOf } from '../support/otlp-daemon.ts'
-import { get, listen, pageOf, startWithPage, until } from '../support/page.ts'
+import { get, listen } from '../support/page.ts'
+import { pageOf, startWithPage, until } from '../support/served.ts'
 import { spanbridge, startBridge, temporaryDirectory, type Running } from '../support/spanbridge.ts'
 
 const line = (step: number): string => `${JSON.stringify({ category: 'TRAINER', step, loss: 1 / step })}\n`

@@ -3,7 +3,7 @@ import { expect, it, onTestFinished } from 'vitest'
 import { listenForPage } from '../../src/web/listen.ts'
 import { WebThread } from '../../src/web/thread.ts'
 import type { WebWorkerData } from '../../src/web/worker.ts'
-import { until } from '../support/page.ts'
+import { until } from '../support/served.ts'
 
 const FAULTY = new URL('../fixtures/faulty-web-thread.mjs', import.meta.url)
 
