@@ -3,7 +3,8 @@ import { basename, join } from 'node:path'
 import { describe, expect, it } from 'vitest'
 import type { Chart, RunDetail, State } from '../../src/web/api.ts'
 import { byKeyStepValue, hostileFiles, lineFixtures, numberOf } from '../support/fixtures.ts'
-import { get, startWithPage, type Place } from '../support/page.ts'
+import { get } from '../support/page.ts'
+import { startWithPage, type Place } from '../support/served.ts'
 import { temporaryDirectory } from '../support/spanbridge.ts'
 
 interface Shown {
