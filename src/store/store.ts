@@ -36,6 +36,8 @@ interface Known {
   path: string
   /** Size and time of file and log when it was read. */
   mark: string
+  /** Read once more with the same mark: two commits within one tick of the file system's clock have the same. */
+  isSettled: boolean
   status: RunStatus
   shown: Shown | null
 }
@@ -178,14 +180,15 @@ export class Store {
     const mark = markOf(path)
     const known = this.#known.get(this.#runOf.get(path) ?? '')
     const isSame = known?.mark === mark
-    if (isSame && !(looksAtLock && known.status.isHeld && !isLocked(lockOf(path)))) return null
+    const isSettled = isSame && (known.isSettled || !known.status.isHeld)
+    if (isSettled && !(looksAtLock && known.status.isHeld && !isLocked(lockOf(path)))) return null
     const bad = this.#unreadable.findIndex(({ journal }) => journal === path)
     if (bad >= 0 && this.#unreadable[bad]!.mark === mark) return null
     if (bad >= 0) this.#unreadable.splice(bad, 1)
     try {
       const status = readJournal(path)
       if (status.run === '') return null
-      this.#known.set(status.run, { path, mark, status, shown: known?.shown ?? null })
+      this.#known.set(status.run, { path, mark, isSettled: isSame, status, shown: known?.shown ?? null })
       this.#runOf.set(path, status.run)
       return status.run
     } catch (error) {
