@@ -128,7 +128,12 @@ export const until = (holds: () => unknown, timeout = 20_000): Promise<void> =>
   expect.poll(async () => Boolean(await holds()), { timeout, interval: 20 }).toBe(true)
 
 /** The page's server inside this process, over the journals of a directory. */
-export async function serve(stateDir: string, host = '127.0.0.1', pageDir = join(stateDir, 'page')) {
+export async function serve(
+  stateDir: string,
+  host = '127.0.0.1',
+  pageDir = join(stateDir, 'page'),
+  limits: { maxUnsentBytes?: number } = {},
+) {
   const faults: unknown[] = []
   const store = new Store({ stateDir, labels: {} })
   let server: PageServer | null = null
@@ -150,6 +155,7 @@ export async function serve(stateDir: string, host = '127.0.0.1', pageDir = join
     openapi: () => readFileSync(new URL('../../docs/openapi.json', import.meta.url), 'utf8'),
     now: Date.now,
     onFault: (error) => faults.push(error),
+    ...limits,
   })
   onTestFinished(() => {
     listener.close()
