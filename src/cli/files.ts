@@ -49,7 +49,9 @@ export function follow(context: Context, { patterns }: Followed, bridge: Bridge,
     },
   })
   void receiver.ready.then(
-    () => voice.say(wordsOf(receiver.count, patterns)),
+    () => {
+      if (!receiver.isStopping) voice.say(wordsOf(receiver.count, patterns))
+    },
     () => {},
   )
   return receiver

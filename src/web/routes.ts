@@ -119,11 +119,9 @@ async function series(call: Call): Promise<Chart> {
 async function chartOf(call: Call, chart: Chart, runs: readonly string[], query: LineQuery): Promise<Chart> {
   for (const run of runs) {
     await othersTurn(call.isGone)
-    const unsent = call.unsent()
-    if (unsent > MAX_UNSENT_BYTES)
-      throw new PageRefusal(503, `expected answers to be read, got ${unsent >> 20} MB that wait`, {
-        'retry-after': '1',
-      })
+    const clogged = call.clogged()
+    if (clogged > 0)
+      throw new PageRefusal(503, `expected answers to be read, got ${clogged} MB that wait`, { 'retry-after': '1' })
     const line = (await caughtUp(call, run)).line(chart.key, query)
     if (line !== null) chart.lines.push(line)
   }
