@@ -49,9 +49,7 @@ export function follow(context: Context, { patterns }: Followed, bridge: Bridge,
     },
   })
   void receiver.ready.then(
-    () => {
-      if (!receiver.isStopping) voice.say(wordsOf(receiver.count, patterns))
-    },
+    () => receiver.isStopping || voice.say(wordsOf(receiver.count, patterns)),
     () => {},
   )
   return receiver
