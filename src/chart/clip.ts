@@ -4,6 +4,9 @@ export interface Range {
   max: number
 }
 
+/** Share of a value below which a difference from it is rounding. */
+export const TINY = 1e-13
+
 const quantile = (sorted: readonly number[], q: number): number => {
   const place = (sorted.length - 1) * q
   const below = sorted[Math.floor(place)] ?? 0

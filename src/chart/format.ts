@@ -9,20 +9,29 @@ const SUFFIXES = [
 const trimmed = (text: string): string =>
   (text.includes('.') && !text.includes('e') ? text.replace(/\.?0+$/, '') : text).replace(/^-/, '−')
 
+const MOST_DIGITS = 12
+
 /** Digits behind the point that tell ticks of a distance apart: 2 for 0.25. */
 function digitsFor(step: number): number {
-  for (let digits = 0; digits < 6; digits++) {
+  for (let digits = 0; digits < MOST_DIGITS; digits++) {
     const scaled = Math.abs(step) * 10 ** digits
     if (scaled > 0.5 && Math.abs(scaled - Math.round(scaled)) < 1e-6 * scaled) return digits
   }
-  return 6
+  return MOST_DIGITS
+}
+
+/** As a power of ten, with the digits that tell ticks of a distance apart: `2.5e-4`. */
+function exponential(value: number, step: number): string {
+  const digits = Math.floor(Math.log10(Math.abs(value))) - Math.floor(Math.log10(Math.abs(step) || 1)) + 1
+  const [mantissa, exponent] = value.toExponential(Math.min(MOST_DIGITS, Math.max(1, digits))).split('e')
+  return `${trimmed(mantissa!)}e${exponent!.replace('+', '')}`
 }
 
 /** For the axis: as short as the distance to the next tick allows. `2k`, `0.25`, `3e-4`. */
 export function tickLabel(value: number, step: number): string {
   if (value === 0) return '0'
   const size = Math.abs(value)
-  if (size < 1e-3) return trimmed(value.toExponential(Math.abs(step) < size ? 1 : 0).replace('.0e', 'e'))
+  if (size < 1e-3 || size >= 1e15) return exponential(value, step)
   for (const [unit, suffix] of SUFFIXES) {
     if (size < unit) continue
     return trimmed((value / unit).toFixed(digitsFor(step / unit))) + suffix

@@ -69,7 +69,8 @@ export function scalesOf(scene: Scene, frame: Frame): { x: (value: number) => nu
   const y1 = at(scene.y.max)
   return {
     x: (value) => frame.left + ((value - x0) / (x1 - x0)) * frame.width,
-    y: (value) => frame.top + frame.height - ((at(value) - y0) / (y1 - y0)) * frame.height,
+    // Halves first: from -1e308 to 1e308 is no double.
+    y: (value) => frame.top + frame.height - ((at(value) / 2 - y0 / 2) / (y1 / 2 - y0 / 2)) * frame.height,
   }
 }
 

@@ -1,5 +1,5 @@
 import type { Axis } from '../web/api.ts'
-import { countOutside, rangeOf, withoutOutliers, type Range } from './clip.ts'
+import { countOutside, rangeOf, TINY, withoutOutliers, type Range } from './clip.ts'
 import { smooth } from './smooth.ts'
 
 /** A line as it is kept: columns in the order of the axis; what is no number stands as NaN or infinity. */
@@ -77,18 +77,17 @@ export const placesOf = (axis: Axis, line: Pick<DrawnLine, 'steps' | 'times'>, s
 const placeOf = (axis: Axis, point: { step: number; time: number }, start: number): number =>
   axis === 'step' ? point.step : axis === 'time' ? point.time : point.time - start
 
-/** Some air above and below, and a height for a flat line. */
+/** Some air above and below, and a height for a flat line; a range of doubles, however large they are. */
 function padded({ min, max }: Range, log: boolean): Range {
+  const largest = Math.max(Math.abs(min), Math.abs(max))
+  // Halves first: from -1e308 to 1e308 is no double.
+  const isFlat = max / 2 - min / 2 <= (TINY * largest) / 2
   if (log) {
-    const air = min === max ? 2 : (max / min) ** 0.06
-    return { min: min / air, max: max * air }
+    const air = isFlat ? 2 : 10 ** ((Math.log10(max) - Math.log10(min)) * 0.06)
+    return { min: Math.max(Number.MIN_VALUE, min / air), max: Math.min(Number.MAX_VALUE, max * air) }
   }
-  if (min === max) {
-    const air = Math.abs(min) * 0.1 || 1
-    return { min: min - air, max: max + air }
-  }
-  const air = (max - min) * 0.06
-  return { min: min - air, max: max + air }
+  const air = isFlat ? largest * 0.1 || 1 : (max / 2 - min / 2) * 0.12
+  return { min: Math.max(-Number.MAX_VALUE, min - air), max: Math.min(Number.MAX_VALUE, max + air) }
 }
 
 const widened = ({ min, max }: Range): Range => (min === max ? { min: min - 0.5, max: max + 0.5 } : { min, max })

@@ -1,4 +1,4 @@
-import type { Range } from './clip.ts'
+import { TINY, type Range } from './clip.ts'
 
 /** Step of 1, 2, 2.5 or 5 times a power of ten that divides a width into at most `count` parts. */
 function roundStep(width: number, count: number): number {
@@ -11,13 +11,13 @@ function roundStep(width: number, count: number): number {
 /** Few round places in a range. */
 export function linearTicks({ min, max }: Range, count: number): number[] {
   const width = max - min
-  if (!(width > 0) || !Number.isFinite(width)) return [min]
+  // Doubles that are nearly neighbours have no round places between them.
+  if (!(width > TINY * Math.max(Math.abs(min), Math.abs(max))) || !Number.isFinite(width)) return [min]
   const step = roundStep(width, count)
   const ticks: number[] = []
-  for (let i = Math.ceil(min / step - 1e-9); i * step <= max + step * 1e-9; i++) {
-    // Not 0.30000000000000004.
-    ticks.push(Number((i * step).toPrecision(12)))
-  }
+  const last = Math.floor(max / step + 1e-9)
+  // Not 0.30000000000000004.
+  for (let i = Math.ceil(min / step - 1e-9); i <= last; i++) ticks.push(Number((i * step).toPrecision(15)))
   return ticks
 }
 
@@ -30,7 +30,7 @@ export function logTicks({ min, max }: Range, count: number): number[] {
   const ticks: number[] = []
   for (let power = low; power <= high; power += every)
     for (const factor of factors) ticks.push(Number(`${factor}e${power}`))
-  const inside = ticks.filter((tick) => tick >= min * (1 - 1e-9) && tick <= max * (1 + 1e-9))
+  const inside = ticks.filter((tick) => Number.isFinite(tick) && tick >= min * (1 - 1e-9) && tick <= max * (1 + 1e-9))
   return inside.length >= 2 ? inside : linearTicks({ min, max }, count).filter((tick) => tick > 0)
 }
 

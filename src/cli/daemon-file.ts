@@ -1,4 +1,4 @@
-import { readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { isThere, makeDirectory } from '../journal/directory.ts'
 import { version } from './help.ts'
@@ -27,7 +27,10 @@ export class DaemonFile {
       makeDirectory(this.#directory)
       for (const name of readdirSync(this.#directory))
         if (isStale(name)) rmSync(join(this.#directory, name), { force: true })
-      writeFileSync(this.#path, `${JSON.stringify(content)}\n`, { mode: 0o600 })
+      // Whoever waits for it never sees half of it.
+      const draft = `${this.#path}.new`
+      writeFileSync(draft, `${JSON.stringify(content)}\n`, { mode: 0o600 })
+      renameSync(draft, this.#path)
     } catch {
       // No state directory to write to: that has been said.
     }
@@ -45,7 +48,7 @@ export class DaemonFile {
 
 /** Whether a file is of a process that has ended. */
 function isStale(name: string): boolean {
-  const pid = /^(\d+)\.json$/.exec(name)?.[1]
+  const pid = /^(\d+)\.json(?:\.new)?$/.exec(name)?.[1]
   return pid !== undefined && !isAlive(Number(pid))
 }
 

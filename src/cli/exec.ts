@@ -33,7 +33,11 @@ export async function exec(context: Context): Promise<number> {
     return EXIT.usage
   }
   const files = settings.files.length === 0 ? null : await import('./files.ts')
-  const followed = files?.followedBy(context) ?? { patterns: [], problems: [] }
+  const followed = (await files?.followedBy(context)) ?? {
+    patterns: [],
+    problems: [],
+    before: new Map<string, number>(),
+  }
   if (followed.problems.length > 0) {
     for (const problem of followed.problems) say(problem)
     return EXIT.usage
@@ -105,7 +109,7 @@ export async function exec(context: Context): Promise<number> {
   await following?.stop(ending.restMs)
   const outcome = await ending.finish(status)
   await bridge.close()
-  page.close()
+  await page.close()
   daemon.remove()
   return settings.strict && code === 0 ? exitCodeOf(outcome) : code
 }

@@ -2,7 +2,7 @@ import type { Bridge } from '../bridge.ts'
 import type { RunStart } from '../channel/messages.ts'
 import type { Settings } from '../config/settings.ts'
 import { FileReceiver } from '../receivers/file/index.ts'
-import { absolute, identityOf, isGlob, problemOf } from '../receivers/file/patterns.ts'
+import { absolute, filesNow, identityOf, isGlob, problemOf } from '../receivers/file/patterns.ts'
 import type { Context } from './app.ts'
 import { screenOf } from './console.ts'
 import type { Ending } from './ending.ts'
@@ -13,13 +13,15 @@ export interface Followed {
   /** Absolute, each once. */
   patterns: string[]
   problems: string[]
+  /** What is there of them now, before a command writes. */
+  before: Map<string, number>
 }
 
 /** The files that the settings name. */
-export function followedBy({ loaded, directory }: Context): Followed {
+export async function followedBy({ loaded, directory }: Context): Promise<Followed> {
   const patterns = absolute(loaded.settings.files, directory)
   const problems = patterns.map(problemOf).filter((problem) => problem !== null)
-  return { patterns, problems: problems.map((problem) => `files: ${problem}`) }
+  return { patterns, problems: problems.map((problem) => `files: ${problem}`), before: await filesNow(patterns) }
 }
 
 /** The run of some files: the same ones followed again go on with it. */
@@ -31,13 +33,14 @@ export function runOfFiles(settings: Settings, patterns: readonly string[], dire
 }
 
 /** Begins to follow: into the run of this process if there is one, else into one of their own. */
-export function follow(context: Context, { patterns }: Followed, bridge: Bridge, ending: Ending): FileReceiver {
+export function follow(context: Context, { patterns, before }: Followed, bridge: Bridge, ending: Ending): FileReceiver {
   const { loaded, directory, voice } = context
   const { settings } = loaded
   const { main } = bridge
   const receiver = new FileReceiver({
     patterns,
     fromStart: settings.fromStart,
+    before,
     begin: () => main ?? bridge.beginLines(runOfFiles(settings, patterns, directory)),
     idleMs: main === null ? settings['runs.idle'] : null,
     screen: { ...screenOf(context, 1), text: null },

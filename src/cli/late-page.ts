@@ -13,9 +13,9 @@ export class LatePage {
     this.opened = this.#open(context, what, after)
   }
 
-  close(): void {
+  async close(): Promise<void> {
     this.#isOver = true
-    this.#page?.close()
+    await this.#page?.close()
   }
 
   async #open(context: Context, what: PageOf, after: Promise<void>): Promise<ServedPage | null> {

@@ -1,3 +1,4 @@
+import { readSettingsOf } from '../config/load.ts'
 import { readJournal, readStateDir, type RunStatus } from '../journal/status.ts'
 import { RunHistory } from '../store/history.ts'
 import type { Context } from './app.ts'
@@ -22,6 +23,6 @@ export function openRuns(words: readonly string[], { stateDir, loaded }: Context
   })
   return journals.map((path) => {
     const status = readJournal(path)
-    return { status, history: new RunHistory(status.run, path, loaded.settings.labels) }
+    return { status, history: new RunHistory(status.run, path, readSettingsOf(loaded.settings)) }
   })
 }

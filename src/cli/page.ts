@@ -1,12 +1,16 @@
 import { spawn } from 'node:child_process'
+import { readSettingsOf } from '../config/load.ts'
 import { isLoopback } from '../config/loopback.ts'
 import { listenForPage, type WebListener } from '../web/listen.ts'
 import { testLine } from '../web/test-line.ts'
 import { WebThread } from '../web/thread.ts'
-import { tokenOf } from '../web/token.ts'
+import { tokenOfShown } from '../web/token.ts'
 import { quoted } from '../telemetry/words.ts'
 import type { Context } from './app.ts'
 import { version } from './help.ts'
+
+/** What the end waits at most until an open page has the last points, and how the run ended. */
+const LAST_LOOK_MS = 1000
 
 /** What a page shows, and of which process. */
 export interface PageOf {
@@ -31,8 +35,8 @@ export interface ServedPage {
   readonly address: string
   /** With the token. */
   readonly url: string
-  /** Ends it, also for those who look at it, and says how they see it again. */
-  close(): void
+  /** Ends it, also for those who look at it, once they have the last of it, and says how they see it again. */
+  close(): Promise<void>
   /** The process may end while it is served. */
   unref(): void
 }
@@ -71,14 +75,14 @@ export async function openPage(
     listener.close()
     return null
   }
-  const token = tokenOf(context.stateDir)
+  const token = tokenOfShown(what.directory ?? context.stateDir, context.stateDir)
   const { address, port } = listener
   const url = `http://${address.replace(/^(?:0\.0\.0\.0|\[::\])(?=:)/, '127.0.0.1')}/?token=${token}`
   thread = new WebThread({
     data: {
       guard: { token, host: listen.host, port },
       serving: servingOf(context, what, address),
-      labels: loaded.settings.labels,
+      reading: readSettingsOf(loaded.settings),
       only: what.only ?? null,
     },
     say: (text) => voice.say(text),
@@ -91,9 +95,9 @@ export async function openPage(
   return {
     address,
     url,
-    close: () => {
+    close: async () => {
       listener.close()
-      thread.close()
+      await thread.close(LAST_LOOK_MS)
       const isLooked = isUsed || process.stderr.isTTY
       if (what.kind === 'daemon' && isLooked) voice.say(`see it again with: ${viewCommand(context)}`)
     },

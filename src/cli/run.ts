@@ -15,7 +15,7 @@ import { newRun } from './start.ts'
 const NOTHING_TO_READ =
   'there is nothing to read: put it behind a trainer (trainer | spanbridge), before one (spanbridge exec -- trainer), feed it a file (spanbridge < log.jsonl), follow files (--file train.jsonl), or let it receive OTLP (--otlp-http-listen)'
 
-const NO_FILES: Followed = { patterns: [], problems: [] }
+const NO_FILES: Followed = { patterns: [], problems: [], before: new Map() }
 
 /** `run`: bridges standard input to its end; without one, files and what comes by OTLP until a signal ends it. */
 export async function run(context: Context): Promise<number> {
@@ -24,7 +24,7 @@ export async function run(context: Context): Promise<number> {
   const input = await inputOf(context)
   const say = (text: string): void => voice.say(text)
   const files = settings.files.length === 0 ? null : await import('./files.ts')
-  const followed = files?.followedBy(context) ?? NO_FILES
+  const followed = (await files?.followedBy(context)) ?? NO_FILES
   if (followed.problems.length > 0) return refuse(context, ...followed.problems)
   const isFed = input !== null || files !== null
   if (!isFed && settings['otlpHttp.listen'] === null && settings['web.listen'] === null)
@@ -58,7 +58,7 @@ export async function run(context: Context): Promise<number> {
   // Without a trainer to be read there is time for it, and a port that is taken may be a reason not to begin.
   let page = !isFed && receiver.problem === null ? openPage(Promise.resolve()) : null
   if (receiver.problem !== null || (!isFed && lacksListener(context, receiver, (await page?.opened) ?? null))) {
-    page?.close()
+    await page?.close()
     await receiver.server?.close()
     await refuse(context, receiver.problem ?? NOTHING_TO_READ)
     return receiver.problem === null ? EXIT.noState : EXIT.usage
@@ -111,7 +111,7 @@ export async function run(context: Context): Promise<number> {
   await following?.end(Date.now())
   const outcome = await ending.finish('FINISHED')
   await bridge.close()
-  page.close()
+  await page.close()
   daemon.remove()
   return exitCodeOf(outcome)
 }

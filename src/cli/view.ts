@@ -37,7 +37,7 @@ export async function view(context: Context): Promise<number> {
   const daemon = new DaemonFile(stateDir, startedAt)
   daemon.write({ web: page.address }, page.url)
   await signalled
-  page.close()
+  await page.close()
   daemon.remove()
   return EXIT.ok
 }

@@ -4,6 +4,7 @@ import { isAbsolute, join, resolve } from 'node:path'
 import { isFields, type Fields } from '../layer/event.ts'
 import { parseFilter } from '../layer/filter.ts'
 import type { LayerSettings } from '../layer/rules.ts'
+import type { ReadSettings } from '../store/history.ts'
 import type { Flags } from './flags.ts'
 import { isLoopback } from './loopback.ts'
 import { SB3_STEP } from '../receivers/lines/preset-names.ts'
@@ -277,4 +278,10 @@ export const rulesOf = (settings: Settings): LayerSettings => ({
   stepFields: [...settings['steps.fields'], ...(['auto', 'sb3'].includes(settings.preset) ? [SB3_STEP] : [])],
   stepFieldsByCategory: settings['steps.byCategory'],
   inherit: settings['steps.inherit'],
+})
+
+/** What readers of journals are told of the settings. */
+export const readSettingsOf = (settings: Settings): ReadSettings => ({
+  labels: settings.labels,
+  stepFields: [...new Set([...rulesOf(settings).stepFields, ...Object.values(settings['steps.byCategory']).flat()])],
 })

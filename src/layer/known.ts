@@ -90,8 +90,11 @@ export class KnownSpans {
         this.missing[SPAN + 1] = words[own + 1]!
         break
       }
-      // A circle of parents has an end like any other.
-      if (this.#passedIn[index] === this.#chain || this.told.length >= MAX_DEPTH) break
+      // A circle of parents has an end, but only for who asks: what stands in it may be asked from elsewhere.
+      if (this.#passedIn[index] === this.#chain || this.told.length >= MAX_DEPTH) {
+        this.#setParents(words[own]!, words[own + 1]!)
+        return
+      }
       this.#passedIn[index] = this.#chain
       const told = this.#told[index]!
       if (told === null) {

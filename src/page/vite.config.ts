@@ -31,6 +31,8 @@ export default defineConfig({
     target: 'es2023',
     assetsInlineLimit: 0,
     modulePreload: false,
+    // What the page has in it of others goes with their names and terms.
+    license: { fileName: 'licenses.md' },
   },
   plugins: [compressed()],
 })

@@ -77,8 +77,10 @@ function sceneOf({ lines }: Panel, { axis, from, to, smoothing, log }: ReadOptio
     ...scene,
     x: max > min ? { min, max } : scene.x,
     lines: scene.lines.map((line, i) => {
-      const smoothed = lines[i]!.smoothed
-      return smoothed === null ? line : { ...line, smoothed: smoothed.ys, smoothedXs: smoothed.xs }
+      const { smoothed, drawn } = lines[i]!
+      if (smoothed !== null) return { ...line, smoothed: smoothed.ys, smoothedXs: smoothed.xs }
+      // An average of extremes is none of the points.
+      return drawn.isRaw ? line : { ...line, smoothed: null }
     }),
   }
 }
@@ -138,10 +140,12 @@ function notesOf({ lines }: Panel, { notPositive }: Scene, { axis, smoothing }: 
   const points = sum(({ drawn }) => drawn.points)
   const [nan, infinite] = [sum(({ drawn }) => drawn.nan), sum(({ drawn }) => drawn.infinite)]
   const isRaw = lines.every(({ drawn }) => drawn.isRaw)
+  const goesBack = smoothing > 0 && lines.some(({ drawn, smoothed }) => !drawn.isRaw && smoothed === null)
   return [
     { step: 'by step', time: 'by local time', relative: 'since the first point' }[axis],
     counted(points, 'point') + (isRaw ? '' : ', extremes kept'),
     ...(smoothing > 0 ? [`smoothed ${smoothing}, raw behind`] : []),
+    ...(goesBack ? ['not smoothed where the axis goes back'] : []),
     ...(nan > 0 ? [`× ${count(nan)} NaN`] : []),
     ...(infinite > 0 ? [`▲ ${count(infinite)} infinite`] : []),
     ...(notPositive > 0 ? [`${count(notPositive)} not above 0 left out`] : []),

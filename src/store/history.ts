@@ -8,7 +8,7 @@ import { readEvents, readEventsSince, type EventsQuery } from './events.ts'
 import { drawn, Extremes, type Drawn } from './extremes.ts'
 import { Outline, type Point } from './outline.ts'
 import { readRejected } from './rejected.ts'
-import { SpanIndex, type SpansQuery } from './spans.ts'
+import { SpanIndex, STEP_FIELDS, type SpansQuery } from './spans.ts'
 import { readSteps, type StepsQuery } from './steps.ts'
 import type { EventRow, EventsPage, RejectedPage, SpansPage, StepsPage } from '../web/api.ts'
 
@@ -27,12 +27,23 @@ export interface LineQuery {
   width: number
 }
 
-/** What a block covers, so that a stretch is read without the others. */
+/** Points that are looked for together: a run that commits few at a time has as many blocks as commits. */
+const COVERED = 8192
+
+/** Settings that what is read depends on. */
+export interface ReadSettings {
+  /** Labels of metrics. */
+  labels?: Readonly<Record<string, string>>
+  /** Attributes that hold the step of a span, strongest first. */
+  stepFields?: readonly string[]
+}
+
+/** What neighbouring blocks cover, so that a stretch is read without the others. */
 interface Covered {
   first: number
-  count: number
-  step: readonly [number, number]
-  time: readonly [number, number]
+  last: number
+  step: [least: number, greatest: number]
+  time: [least: number, greatest: number]
 }
 
 /** JSON has no word for values that are not finite. */
@@ -44,6 +55,7 @@ export class RunHistory {
   readonly path: string
   readonly #rows: Statements
   readonly #labels: Readonly<Record<string, string>>
+  readonly #stepFields: readonly string[]
   readonly #keys: string[] = []
   readonly #idOf = new Map<string, number>()
   readonly #outlines: (Outline | undefined)[] = []
@@ -53,10 +65,11 @@ export class RunHistory {
   #startedAt = Infinity
 
   /** @throws when the journal cannot be opened */
-  constructor(run: string, path: string, labels: Readonly<Record<string, string>>) {
+  constructor(run: string, path: string, { labels = {}, stepFields = STEP_FIELDS }: ReadSettings = {}) {
     this.run = run
     this.path = path
     this.#labels = labels
+    this.#stepFields = stepFields
     this.#rows = new Statements(new DatabaseSync(path, { readOnly: true, timeout: 2000 }))
   }
 
@@ -158,7 +171,8 @@ export class RunHistory {
     const from = (query.from ?? -Infinity) + origin
     const to = (query.to ?? Infinity) + origin
     const isWhole = from <= this.#least(outline, axis) && to >= this.#greatest(outline, axis)
-    const isFine = outline.isRaw || outline.parts >= query.width
+    // A part has two points. What is finer is read of all blocks of the run, which takes a second for ten million points.
+    const isFine = outline.isRaw || 2 * outline.parts >= query.width
     const found =
       isFine && (isWhole || outline.isRaw)
         ? this.#fromOutline(outline, axis, from, to)
@@ -236,14 +250,13 @@ export class RunHistory {
   }
 
   #spanIndex(): SpanIndex {
-    this.#spans ??= new SpanIndex(this.#rows)
+    this.#spans ??= new SpanIndex(this.#rows, this.#stepFields)
     return this.#spans
   }
 
   #read(block: StoredPoints): void {
     const { first, count, series, step, time, value } = block
-    const steps: [number, number] = [Infinity, -Infinity]
-    const times: [number, number] = [Infinity, -Infinity]
+    const { step: steps, time: times } = this.#coveredBy(first, count)
     for (let i = Math.max(0, this.#upTo + 1 - first); i < count; i += 1) {
       const id = series[i]!
       let outline = this.#outlines[id]
@@ -260,8 +273,19 @@ export class RunHistory {
       if (t > times[1]) times[1] = t
     }
     if (times[0] < this.#startedAt) this.#startedAt = times[0]
-    this.#covered.push({ first, count, step: steps, time: times })
     this.#upTo = first + count - 1
+  }
+
+  /** Where it is noted what a block covers that has just come. */
+  #coveredBy(first: number, count: number): Covered {
+    const last = first + count - 1
+    let covered = this.#covered.at(-1)
+    if (covered === undefined || last - covered.first >= COVERED) {
+      covered = { first, last, step: [Infinity, -Infinity], time: [Infinity, -Infinity] }
+      this.#covered.push(covered)
+    }
+    covered.last = last
+    return covered
   }
 
   #blockBehind(sequence: number): StoredPoints | null {
@@ -336,11 +360,15 @@ export class RunHistory {
 
   /** Blocks that may hold points of a stretch. */
   *#within(axis: 'step' | 'time', from: number, to: number): Generator<StoredPoints> {
-    for (const { first, [axis]: range } of this.#covered) {
+    for (const { first, last, [axis]: range } of this.#covered) {
       if (range[1] < from || range[0] > to) continue
-      const row = this.#rows.get('SELECT first, count, data FROM blocks WHERE first = ?', first)
-      // It may have been dropped since.
-      if (row !== undefined) yield pointsOfBlock(row, this.path)
+      for (let behind = first - 1; behind < last;) {
+        const block = this.#blockBehind(behind)
+        // Those that were there may have been dropped since.
+        if (block === null || block.first > last) break
+        yield block
+        behind = block.first + block.count - 1
+      }
     }
   }
 }

@@ -85,7 +85,7 @@ export class Outline {
     for (let part = 0; part < this.parts; part += 1) {
       const least = at(part * DOUBLES + LEAST)
       const greatest = at(part * DOUBLES + GREATEST)
-      if (this.isRaw || (least.step === greatest.step && least.time === greatest.time)) yield least
+      if (this.isRaw || Object.is(least.value, greatest.value)) yield least
       else if (least.time < greatest.time || (least.time === greatest.time && least.step < greatest.step)) {
         yield least
         yield greatest

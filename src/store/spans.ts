@@ -1,3 +1,4 @@
+import { settingOf } from '../config/settings.ts'
 import type { Fields } from '../layer/event.ts'
 import { bytesIn } from '../journal/damage.ts'
 import type { Statements } from '../journal/statements.ts'
@@ -18,7 +19,9 @@ export interface SpansQuery {
 
 /** Attributes that tell spans that run side by side apart, strongest first. */
 const TRACK_ATTRIBUTES = ['thread.name', 'thread.id', 'worker', 'worker_id', 'rank', 'process.pid']
-const STEP_ATTRIBUTES = ['timesteps', 'policy_version', 'step', 'global_step', 'update']
+
+/** Attributes that hold the step of a span, where nobody says otherwise. */
+export const STEP_FIELDS: readonly string[] = settingOf('steps.fields').default as readonly string[]
 
 const MAX_TEXT = 500
 
@@ -28,13 +31,15 @@ const MAX_DURATIONS = 100_000
 /** Where each span lies in time, so that a stretch is found without reading the others: 24 bytes a span. */
 export class SpanIndex {
   readonly #rows: Statements
+  readonly #stepFields: readonly string[]
   readonly #sequence: number[] = []
   readonly #start: number[] = []
   readonly #end: number[] = []
   #upTo = 0
 
-  constructor(rows: Statements) {
+  constructor(rows: Statements, stepFields: readonly string[]) {
     this.#rows = rows
+    this.#stepFields = stepFields
   }
 
   /** The spans that touch a stretch of time, by their start; the longest, where they are too many. */
@@ -106,7 +111,7 @@ export class SpanIndex {
       name: span.name.slice(0, maxText),
       start,
       end,
-      step: stepOf(span.attributes),
+      step: stepOf(span.attributes, this.#stepFields),
       isError: isError(bytes),
       track: track === undefined ? '' : `${track} ${String(span.attributes[track])}`,
       attributes: plain(span.attributes, maxText),
@@ -137,8 +142,8 @@ function withInherited(rows: readonly (SpanRow | null)[]): SpanRow[] {
   return spans
 }
 
-function stepOf(attributes: Fields): number | null {
-  for (const name of STEP_ATTRIBUTES) {
+function stepOf(attributes: Fields, names: readonly string[]): number | null {
+  for (const name of names) {
     const value = Object.hasOwn(attributes, name) ? attributes[name] : undefined
     if (typeof value === 'number' && Number.isSafeInteger(value)) return value
   }

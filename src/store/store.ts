@@ -8,7 +8,7 @@ import { isEmpty, readJournal, type RunStatus } from '../journal/status.ts'
 import type { RunChange, RunSummary, SeriesSummary } from '../web/api.ts'
 import { Annotations, type Annotation } from './annotations.ts'
 import { highlightsOf } from './highlights.ts'
-import { RunHistory } from './history.ts'
+import { RunHistory, type ReadSettings } from './history.ts'
 
 /** Histories whose files stay open; those that were used longest ago are closed. */
 const MAX_OPEN = 64
@@ -19,10 +19,8 @@ const LOCKS_MS = 1000
 /** Time that one `refresh` may spend on numbers of runs that nobody looks at, for the list. */
 const BACKGROUND_MS = 20
 
-export interface StoreOptions {
+export interface StoreOptions extends ReadSettings {
   stateDir: string
-  /** Labels of metrics, as the settings have them. */
-  labels: Readonly<Record<string, string>>
   /** One journal file instead of all in the directory. */
   only?: string | null
 }
@@ -120,7 +118,7 @@ export class Store {
       this.#open.set(run, open)
       return open
     }
-    const history = new RunHistory(run, path, this.#options.labels)
+    const history = new RunHistory(run, path, this.#options)
     this.#open.set(run, history)
     while (this.#open.size > MAX_OPEN) this.#shut([...this.#open.keys()][0]!)
     return history
@@ -249,7 +247,7 @@ export class Store {
   #inBackground(run: string, path: string): RunHistory {
     if (this.#background?.run === run) return this.#background
     this.#background?.close()
-    this.#background = new RunHistory(run, path, this.#options.labels)
+    this.#background = new RunHistory(run, path, this.#options)
     return this.#background
   }
 
@@ -299,7 +297,7 @@ function markOf(path: string): string {
 const inodeOf = (mark: string): string => mark.split(' ')[0]!.split(':')[2] ?? ''
 
 /** A state directory, or the one that a single journal lies in. */
-export const storeOf = (path: string, labels: Readonly<Record<string, string>>): Store =>
+export const storeOf = (path: string, settings: ReadSettings): Store =>
   basename(path).endsWith('.sqlite')
-    ? new Store({ stateDir: dirname(path), labels, only: path })
-    : new Store({ stateDir: path, labels })
+    ? new Store({ ...settings, stateDir: dirname(path), only: path })
+    : new Store({ ...settings, stateDir: path })

@@ -30,7 +30,7 @@ export class Source {
       const known = runs.find((run) => isSame(run.journal, journal))
       if (known !== undefined) named.add(known.run)
       else {
-        const file = storeOf(journal, labels)
+        const file = storeOf(journal, { labels })
         file.refresh()
         for (const { error } of file.unreadable()) throw new Refusal(`${journal} cannot be read: ${error}`)
         for (const { run } of file.runs()) named.add(run)

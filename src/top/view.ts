@@ -182,15 +182,15 @@ function drawCharts(frame: Frame, model: Model, { body, grid, page }: Layout): v
     const item = { summary, title: model.titleOf(summary), ...drawn }
     const isChosen = first + i === state.chart && series.length > 1 && !state.isEnlarged
     drawChart(frame, chart, item, { ...state, isChosen })
-    if (state.isEnlarged) drawFacts(frame, box, item)
+    if (state.isEnlarged) drawFacts(frame, box, item, state.smoothing > 0)
   }
 }
 
 /** Below an enlarged chart. */
-function drawFacts(frame: Frame, box: Box, { summary, line }: ChartItem): void {
+function drawFacts(frame: Frame, box: Box, { summary, line }: ChartItem, isSmoothed: boolean): void {
   const of = (value: number | null): string => (value === null ? 'none' : shortValue(value, 6))
   const facts = [
-    counted(summary.count, 'point') + (line.isRaw ? '' : ', extremes kept'),
+    counted(summary.count, 'point') + (line.isRaw ? '' : `, extremes kept${isSmoothed ? ', smoothed over these' : ''}`),
     `min ${of(summary.min)}`,
     `max ${of(summary.max)}`,
     `last at step ${count(summary.last.step)}`,

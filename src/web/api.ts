@@ -95,7 +95,7 @@ export type Axis = 'step' | 'time' | 'relative'
 /**
  * `GET /api/v1/series?run=A&run=B&key=trainer/loss&width=600[&axis=step&from=&to=]`: one key over runs, as a chart draws
  * it. `from` and `to` (inclusive) are in units of the axis: steps, UTC ms, or ms since the run's first point. Never skips a
- * spike: where there are more points than two per pixel, each pixel has its minimum and its maximum.
+ * spike: where there are more points than two per pixel, each pixel (each two of a whole run) has its minimum and maximum.
  */
 export interface Chart {
   key: string

@@ -102,6 +102,13 @@ export class LiveHub {
     }
   }
 
+  /** Tells all readers what there is by now, whenever they heard last, and ends their streams. */
+  last(): void {
+    this.#accountsAt = -Infinity
+    this.look()
+    for (const { stream } of this.#readers) stream.end()
+  }
+
   look(): void {
     try {
       this.noticed(this.#options.store.refresh())

@@ -1,5 +1,6 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
 import type { Socket } from 'node:net'
+import { setTimeout } from 'node:timers/promises'
 import { DamagedJournal } from '../journal/damage.ts'
 import { UnknownRun, type Store } from '../store/store.ts'
 import { checkHost, checkOrigin, portOf, shownToken, typeOf, WITHOUT_TOKEN, type Guard } from './guard.ts'
@@ -24,6 +25,8 @@ const HEADERS_TIMEOUT_MS = 10_000
 const REQUEST_TIMEOUT_MS = 20_000
 const IDLE_MS = 60_000
 const CHECK_MS = 2000
+/** How often it is looked whether the last of it has left. */
+const LAST_LOOK_MS = 5
 
 export interface PageServerOptions {
   guard: Guard
@@ -84,6 +87,12 @@ export class PageServer {
     socket.once('close', () => this.#sockets.delete(socket))
     socket.setNoDelay(true)
     this.#http.emit('connection', socket)
+  }
+
+  /** Readers of the live stream hear of all that there is by now. Resolves when it is on its way to them. */
+  async last(): Promise<void> {
+    this.#hub.last()
+    while ([...this.#sockets].some((socket) => socket.writableLength > 0)) await setTimeout(LAST_LOOK_MS)
   }
 
   /** Ends all connections, whatever is being sent. */

@@ -30,6 +30,11 @@ export class EventStream {
     this.#response.once('close', then)
   }
 
+  /** Nothing more is sent; what was, still arrives. */
+  end(): void {
+    if (this.isOpen) this.#response.end()
+  }
+
   /** `id`: what the reader shows when it comes again. */
   send(name: string, data: unknown, id: string | null = null): void {
     if (!this.isOpen) return

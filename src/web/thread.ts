@@ -45,11 +45,14 @@ export class WebThread {
     }
   }
 
-  /** Ends all connections at once, whatever is being sent. */
-  close(): void {
+  /** Ends all connections. Whoever looks on is told of the last of it before, if that takes no longer than `patienceMs`. */
+  async close(patienceMs = 0): Promise<void> {
     this.#isClosed = true
-    void this.#worker?.terminate()
+    const worker = this.#worker
     this.#worker = null
+    if (worker === null) return
+    if (patienceMs > 0) await told(worker, patienceMs)
+    void worker.terminate()
   }
 
   #started(): Worker | null {
@@ -73,7 +76,9 @@ export class WebThread {
       resourceLimits: { maxOldGenerationSizeMb: maxHeapMb },
     })
     worker.unref()
-    worker.on('message', (message: FromWeb) => this.#say(message.text, 'it goes on'))
+    worker.on('message', (message: FromWeb) => {
+      if (message.kind === 'fault') this.#say(message.text, 'it goes on')
+    })
     const gone = (why: string): void => {
       if (this.#worker !== worker) return
       this.#worker = null
@@ -90,4 +95,18 @@ export class WebThread {
     this.#said.add(text)
     this.#options.say(`page: a fault of ours, ${then}: ${text}`)
   }
+}
+
+/** Resolves when readers have been told of the last, or cannot be. */
+function told(worker: Worker, patienceMs: number): Promise<void> {
+  return new Promise((resolve) => {
+    const timer = setTimeout(resolve, patienceMs)
+    const over = (): void => {
+      clearTimeout(timer)
+      resolve()
+    }
+    worker.on('message', (message: FromWeb) => message.kind === 'told' && over())
+    worker.once('exit', over)
+    worker.postMessage({ socket: null } satisfies ToWeb)
+  })
 }

@@ -34,6 +34,10 @@ export function tokenOf(stateDir: string): string {
   return keptToken(path) ?? newToken()
 }
 
+/** The token of a directory that is only shown, so that a page that was open stays so; one without gets that of the settings. */
+export const tokenOfShown = (directory: string, stateDir: string): string =>
+  keptToken(join(directory, 'web-token')) ?? tokenOf(stateDir)
+
 function keptToken(path: string): string | null {
   const stat = lstatSync(path, { throwIfNoEntry: false })
   if (stat === undefined || !stat.isFile() || (stat.mode & FOR_OTHERS) !== 0) return null

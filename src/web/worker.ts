@@ -3,6 +3,7 @@ import type { Socket } from 'node:net'
 import { getPriority, setPriority } from 'node:os'
 import { fileURLToPath } from 'node:url'
 import { parentPort, workerData } from 'node:worker_threads'
+import type { ReadSettings } from '../store/history.ts'
 import { Store } from '../store/store.ts'
 import type { Guard } from './guard.ts'
 import { PageFiles } from './page-files.ts'
@@ -13,21 +14,22 @@ import { PageServer } from './server.ts'
 export interface WebWorkerData {
   guard: Guard
   serving: Serving
-  labels: Readonly<Record<string, string>>
+  reading: ReadSettings
   /** One journal instead of all in the state directory. */
   only: string | null
 }
 
 /** What comes from there. */
-export interface ToWeb {
-  socket: Socket
-}
+export type ToWeb =
+  | { socket: Socket }
+  /** All is in the journals: readers are told of the last of it. */
+  | { socket: null }
 
 /** What goes back. */
-export interface FromWeb {
-  kind: 'fault'
-  text: string
-}
+export type FromWeb =
+  | { kind: 'fault'; text: string }
+  /** Readers have been told of the last. */
+  | { kind: 'told' }
 
 /** On a machine that is all in use the page waits, not the trainer. Linux has a priority for each thread. */
 const NICE = 10
@@ -38,13 +40,13 @@ try {
   // A sandbox that forbids it.
 }
 
-const { guard, serving, labels, only } = workerData as WebWorkerData
+const { guard, serving, reading, only } = workerData as WebWorkerData
 const port = parentPort!
 const root = new URL('../../', import.meta.url)
 const server = new PageServer({
   guard,
   serving,
-  store: new Store({ stateDir: serving.stateDir, labels, only }),
+  store: new Store({ ...reading, stateDir: serving.stateDir, only }),
   files: new PageFiles(fileURLToPath(new URL('dist/page', root))),
   openapi: () => readFileSync(new URL('docs/openapi.json', root), 'utf8'),
   now: Date.now,
@@ -54,4 +56,7 @@ const server = new PageServer({
   },
 })
 
-port.on('message', ({ socket }: ToWeb) => server.take(socket))
+port.on('message', ({ socket }: ToWeb) => {
+  if (socket !== null) server.take(socket)
+  else void server.last().then(() => port.postMessage({ kind: 'told' } satisfies FromWeb))
+})

@@ -113,7 +113,7 @@ it('a log that is poured in waits in its file: nothing is dropped, however small
 it('a run without lines ends when it has been idle, and goes on with a line that comes soon after', async () => {
   const place = new Place()
   writeFileSync(place.at('a.jsonl'), '')
-  const running = await place.follow('--file', 'a.jsonl', '--runs-idle', '1s')
+  const running = await place.follow('--file', 'a.jsonl', '--runs-idle', '5s')
   appendFileSync(place.at('a.jsonl'), line(1))
   await place.stored(1)
   const statuses = async (): Promise<string[]> => (await statusOf(place.stateDir)).map(({ status }) => status)
@@ -168,7 +168,7 @@ it('files beside a pipe and beside a command belong to their run, and are read t
   writeFileSync(place.at('metrics.jsonl'), lines(0, 3))
   piped.child.stdin.end(lines(10, 12))
   expect((await piped.finished).code).toBe(0)
-  const command = ['sh', '-c', `sleep 1; echo '${line(22).trimEnd()}'; printf '%s' '${lines(20, 22)}' >> metrics.jsonl`]
+  const command = ['sh', '-c', `echo '${line(22).trimEnd()}'; printf '%s' '${lines(20, 22)}' >> metrics.jsonl`]
   const { code, stderr } = await spanbridge(['exec', ...args, '--', ...command], '', { cwd: place.cwd })
   expect(code, stderr).toBe(0)
   const runs = await statusOf(place.stateDir)

@@ -8,7 +8,8 @@ import { afterAll, beforeAll, expect, inject, it, onTestFinished } from 'vitest'
 import { certificate } from '../support/certificate.ts'
 import { FakeMlflow, type Fault } from '../support/fake-mlflow.ts'
 import { freePort, MlflowApi, startMlflow, type MlflowServer } from '../support/mlflow.ts'
-import { get, listen, serve, startWithPage, until } from '../support/page.ts'
+import { get, listen, serve } from '../support/page.ts'
+import { startWithPage, until } from '../support/served.ts'
 import { Proxy } from '../support/proxy.ts'
 import { spanbridge, start, startBridge, statusOf, SPANBRIDGE, temporaryDirectory } from '../support/spanbridge.ts'
 
@@ -288,7 +289,14 @@ const PROVOKED: Readonly<Record<string, (words: string) => Promise<string>>> = {
     const fault = join(temporaryDirectory(), 'fault.mjs')
     writeFileSync(
       fault,
-      "import { threadName } from 'node:worker_threads'\nif (threadName === 'web') setTimeout(() => { throw new Error('a fault from outside') }, 500)\n",
+      // Once: on a slow machine a thread may take longer to begin than it would live.
+      `import { existsSync, writeFileSync } from 'node:fs'
+import { threadName } from 'node:worker_threads'
+if (threadName === 'web' && !existsSync('${fault}.seen')) {
+  writeFileSync('${fault}.seen', '')
+  setTimeout(() => { throw new Error('a fault from outside') }, 500)
+}
+`,
     )
     const options = { env: { NODE_OPTIONS: `--import ${fault}` } }
     const { running, ...place } = await startWithPage(['run'], temporaryDirectory(), options)

@@ -65,6 +65,33 @@ describe('the newest spans', () => {
     expect([known.isMissing, idText(known.missing, 0)]).toEqual([true, idText(ids, 0)])
   })
 
+  it('tell the same whoever asked before, whatever their parents are', () => {
+    const span = fc.record({ parent: fc.integer({ min: 0, max: 9 }), tells: fc.boolean() })
+    const asks = fc.array(fc.integer({ min: 1, max: 9 }), { minLength: 1, maxLength: 12 })
+    fc.assert(
+      fc.property(fc.array(span, { maxLength: 8 }), asks, (spans, all) => {
+        const known = new KnownSpans(20)
+        for (const [i, { parent, tells }] of spans.entries()) {
+          put(i + 1, parent)
+          known.add(ids, 0, tells ? { shared: { step: i + 1 }, number: null } : null)
+        }
+        for (const asked of all) {
+          const told: { step: number }[] = []
+          const passed = new Set<number>()
+          let own = asked
+          for (; spans[own - 1] !== undefined && !passed.has(own); own = spans[own - 1]!.parent) {
+            passed.add(own)
+            if (spans[own - 1]!.tells) told.push({ step: own })
+          }
+          put(asked)
+          known.ask(ids, 0, 4)
+          expect([known.told, known.isMissing]).toEqual([told, own !== 0 && !passed.has(own)])
+        }
+      }),
+      { numRuns: 2000 },
+    )
+  })
+
   it('have an end where they go round in a circle', () => {
     const known = new KnownSpans(10)
     put(2, 3)

@@ -32,6 +32,18 @@ describe('ticks', () => {
     expect(logTicks({ min: 1e-4, max: 1 }, 5)).toEqual([1e-4, 1e-3, 1e-2, 1e-1, 1])
     expect(logTicks({ min: 1.1, max: 1.4 }, 4).length).toBeGreaterThanOrEqual(2)
   })
+  it('are few whatever the values are: neighbouring doubles, and the largest that there are', () => {
+    const ends = [0, 0.3, 0.30000000000000004, 1e15, 1e15 + 0.125, 1e308, Number.MAX_VALUE]
+    for (const log of [false, true])
+      for (const a of ends)
+        for (const b of [...ends, ...ends.map((end) => -end)]) {
+          const { y } = buildScene([line([a, b])], { ...options, log })
+          expect([y.min < y.max, Number.isFinite(y.min), Number.isFinite(y.max)]).toEqual([true, true, true])
+          const ticks = (log ? logTicks : linearTicks)(y, 6)
+          expect(ticks.length, `${a} ${b}`).toBeLessThan(20)
+          expect(ticks.every(Number.isFinite), `${a} ${b}`).toBe(true)
+        }
+  })
   it('of time stand at round local times', () => {
     expect(timeTicks({ min: 61_000, max: 240_000 }, 3)).toEqual([120_000, 180_000, 240_000])
   })
@@ -40,6 +52,9 @@ describe('ticks', () => {
     expect([0.25, 0.5, 0.75].map((tick) => tickLabel(tick, 0.25))).toEqual(['0.25', '0.5', '0.75'])
     expect([1.25e6, 1.5e6].map((tick) => tickLabel(tick, 250_000))).toEqual(['1.25M', '1.5M'])
     expect([1e-4, 2e-4].map((tick) => tickLabel(tick, 1e-4))).toEqual(['1e-4', '2e-4'])
+    expect([2.5e-4, 5e-4].map((tick) => tickLabel(tick, 2.5e-4))).toEqual(['2.5e-4', '5e-4'])
+    expect([1.001e-4, 1.002e-4].map((tick) => tickLabel(tick, 1e-7))).toEqual(['1.001e-4', '1.002e-4'])
+    expect([0.3, 0.30000001].map((tick) => tickLabel(tick, 1e-8))).toEqual(['0.3', '0.30000001'])
     expect(relativeLabel(5_400_000, 1_800_000)).toBe('1:30:00')
   })
 })

@@ -85,6 +85,13 @@ describe('plot', () => {
     expect(textsOf(svg)).toContain('by step · 100 points · smoothed 0.9, raw behind')
   })
 
+  it('shows no average of extremes where the axis goes back, and says so', async () => {
+    const steps = series('loss', 5000, (step) => step % 7).map((point, i) => ({ ...point, step: (i * 7) % 5000 }))
+    const { svg } = await drawn(stateDirWith({ ppo: steps }), 'ppo', 'loss', '--smooth', '0.9')
+    expect(textsOf(svg)).toContainEqual(expect.stringContaining('not smoothed where the axis goes back'))
+    expect(topsOf(svg, BLUE)).toHaveLength(1)
+  })
+
   it('smooths a long series over all of its points and not over the extremes that are drawn', () => {
     const values = series('loss', 5000, (step) => (step % 7) + step / 1000)
     const stateDir = stateDirWith({ ppo: values })

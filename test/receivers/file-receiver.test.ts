@@ -1,4 +1,5 @@
 import { appendFileSync, writeFileSync } from 'node:fs'
+import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { expect, it, onTestFinished } from 'vitest'
 import { Channel } from '../../src/channel/channel.ts'
@@ -22,7 +23,7 @@ class Scene {
   readonly channel: Channel
   readonly receiver: FileReceiver
 
-  constructor(text: string, { capacity = 1_000_000, breaks = false } = {}) {
+  constructor(text: string, { capacity = 1_000_000, breaks = false, idleMs = null as number | null } = {}) {
     writeFileSync(this.path, text)
     const port = {
       postMessage: (message: ToDelivery): void => {
@@ -35,7 +36,7 @@ class Scene {
       patterns: [this.path],
       fromStart: true,
       begin: () => this.#begin(breaks),
-      idleMs: null,
+      idleMs,
       screen: null,
       now: () => 5,
       say: () => {},
@@ -105,6 +106,8 @@ it('a file is read no further while the journal does not get on, and further whe
   const scene = new Scene(lines(0, 100_000), { capacity: 20_000 })
   const points = (): number => scene.points
   await expect.poll(points).toBeGreaterThan(5000)
+  // Much more could have been read meanwhile.
+  for (let i = 0; i < 100; i += 1) await readFile(scene.path)
   const before = scene.points
   expect(before).toBeLessThan(40_000)
   expect(scene.channel.used).toBeGreaterThanOrEqual(0.5)
@@ -137,4 +140,12 @@ it('nothing is read any more when the channel is closed', async () => {
   appendFileSync(scene.path, lines(3, 6))
   await scene.receiver.stop(null)
   expect([scene.points, scene.faults]).toEqual([3, []])
+})
+
+it('a run that is idle as soon as it has begun ends, and the following is ready all the same', async () => {
+  const scene = new Scene('', { idleMs: 0 })
+  await scene.receiver.ready
+  await expect
+    .poll(() => scene.sent.map(({ kind }) => kind).filter((kind) => kind === 'end' || kind === 'leave'))
+    .toEqual(['end', 'leave'])
 })

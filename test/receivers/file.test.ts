@@ -241,6 +241,15 @@ describe('rotation', () => {
     expect(await following.steps()).toEqual(range(10, 20))
   })
 
+  it('a file that was cut and has grown beyond what it was while nobody followed is read anew', async () => {
+    const following = new Following(['a.jsonl'])
+    writeFileSync(following.at('a.jsonl'), lines(0, 3))
+    await following.steps()
+    await following.restart()
+    writeFileSync(following.at('a.jsonl'), lines(10, 20))
+    expect(await following.steps()).toEqual(range(10, 20))
+  })
+
   it('a writer that goes on where it was before the cut leaves zeros, which are no line', async () => {
     const following = new Following(['a.jsonl'])
     writeFileSync(following.at('a.jsonl'), lines(0, 3))

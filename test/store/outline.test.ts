@@ -21,6 +21,12 @@ describe('the outline of a series', () => {
     )
   })
 
+  it('has both extremes of a part where all of it came at one step within one millisecond', () => {
+    const outline = new Outline()
+    for (let i = 0; i < 4 * MAX_PARTS; i += 1) outline.add(7, 1000, i === 9 ? 50 : i % 2)
+    expect(new Set([...outline.points()].map(({ value }) => value))).toEqual(new Set([0, 1, 50]))
+  })
+
   it('has each point as often as it is in the series or less, in order, with the least and the greatest of all', () => {
     const long = fc.array(anyValue, { minLength: MAX_PARTS + 1, maxLength: 5 * MAX_PARTS, size: 'max' })
     fc.assert(

@@ -1,68 +1,101 @@
 import { join } from 'node:path'
-import { expect, it } from 'vitest'
+import { describe, expect, it } from 'vitest'
+import { tracesFromJson } from '../../src/otlp/json.ts'
+import { readTraces } from '../../src/otlp/traces.ts'
 import { RunHistory } from '../../src/store/history.ts'
 import { FilledJournal } from '../support/filled-journal.ts'
 import { temporaryDirectory } from '../support/spanbridge.ts'
 
-/** A field of a protobuf message that has a length. */
-function field(number: number, bytes: Buffer): Buffer {
-  const varint: number[] = []
-  for (let rest = bytes.length; ; rest >>>= 7) {
-    varint.push(rest > 127 ? (rest & 127) | 128 : rest)
-    if (rest <= 127) break
-  }
-  return Buffer.concat([Buffer.from([(number << 3) | 2, ...varint]), bytes])
+interface Given {
+  name: string
+  id: number
+  parent?: number
+  /** Ms since the beginning of 2026. */
+  start: number
+  end: number
+  attributes?: Record<string, number>
+  isError?: boolean
 }
 
-const idBytes = (id: number, length: number): Buffer => {
-  const bytes = Buffer.alloc(length)
-  bytes.writeUInt32BE(id, length - 4)
-  return bytes
-}
+const ZERO = Date.UTC(2026, 0)
+const idOf = (n: number): string => n.toString(16).padStart(16, '0')
+/** Times of our days in ms have a quarter of a microsecond as doubles. */
+const rounded = (ms: number): number => Math.round(ms * 1000) / 1000
+const nanos = (ms: number): string => `${BigInt(ZERO + ms) * 1_000_000n}`
 
-function spanOf(id: number, parent: number, { name = 'n', note = '' } = {}): Buffer {
-  const time = Buffer.alloc(8)
-  time.writeBigUInt64LE(1_700_000_000_000_000_000n + BigInt(id))
-  const text = field(2, field(1, Buffer.from(note)))
-  return Buffer.concat([
-    field(1, idBytes(7, 16)),
-    field(2, idBytes(id, 8)),
-    field(4, idBytes(parent, 8)),
-    field(5, Buffer.from(name)),
-    Buffer.of((7 << 3) | 1),
-    time,
-    Buffer.of((8 << 3) | 1),
-    time,
-    ...(note === '' ? [] : [field(9, Buffer.concat([field(1, Buffer.from('note')), text]))]),
-  ])
-}
-
-function historyOf(spans: readonly Buffer[]): RunHistory {
-  const path = join(temporaryDirectory(), '01TEST.sqlite')
-  const { journal } = new FilledJournal({}, path)
-  journal.addHead(0, Uint8Array.of(), Uint8Array.of())
-  let end = 0
-  const ends = Uint32Array.from(spans, ({ length }) => (end += length))
-  journal.addSpans({ bytes: Buffer.concat(spans), ends, heads: new Uint32Array(spans.length) })
-  journal.commit()
-  return new RunHistory('01TEST', path, {})
-}
-
-it('spans that nest 20,000 deep are read in a moment, and those around themselves come to an end', () => {
-  const deep = Array.from({ length: 20_000 }, (_, i) => spanOf(i + 10, i + 9))
-  const history = historyOf([...deep, spanOf(1, 2), spanOf(2, 1), spanOf(3, 3)])
-  const from = performance.now()
-  expect(history.spans({ limit: 30_000 }).spans).toHaveLength(20_003)
-  // A walk from each to its root took half a minute.
-  expect(performance.now() - from).toBeLessThan(5000)
-  history.close()
+const spanOf = ({ name, id, parent, start, end, attributes = {}, isError = false }: Given): object => ({
+  traceId: '1'.repeat(32),
+  spanId: idOf(id),
+  ...(parent === undefined ? {} : { parentSpanId: idOf(parent) }),
+  name,
+  startTimeUnixNano: nanos(start),
+  endTimeUnixNano: nanos(end),
+  attributes: Object.entries(attributes).map(([key, n]) => ({ key, value: { intValue: String(n) } })),
+  ...(isError ? { status: { code: 2 } } : {}),
 })
 
-it('long names and attributes are cut for the page, and whole for who wants them whole', () => {
-  const history = historyOf([spanOf(1, 0, { name: 'x'.repeat(10_000), note: 'y'.repeat(10_000) })])
-  const [cut] = history.spans({ limit: 1 }).spans
-  expect([cut!.name.length, String(cut!.attributes['note']).length]).toEqual([500, 500])
-  const [whole] = history.spans({ limit: 1, isWhole: true }).spans
-  expect([whole!.name.length, String(whole!.attributes['note']).length]).toEqual([10_000, 10_000])
-  history.close()
+/** A journal with these spans, as it is read where steps have such names. */
+function historyOf(given: readonly Given[], stepFields?: readonly string[]): RunHistory {
+  const path = join(temporaryDirectory(), '01TEST.sqlite')
+  const { journal } = new FilledJournal({}, path)
+  const json = { resourceSpans: [{ scopeSpans: [{ spans: given.map(spanOf) }] }] }
+  const all = readTraces(tracesFromJson(JSON.stringify(json))).map(({ bytes }) => bytes)
+  let end = 0
+  journal.addHead(0, new Uint8Array(), new Uint8Array())
+  journal.addSpans({
+    bytes: new Uint8Array(Buffer.concat(all)),
+    ends: Uint32Array.from(all, (bytes) => (end += bytes.length)),
+    heads: new Uint32Array(all.length),
+  })
+  journal.commit()
+  return new RunHistory('01TEST', path, stepFields === undefined ? {} : { stepFields })
+}
+
+const TRAIN: readonly Given[] = [
+  { name: 'update', id: 1, start: 0, end: 100, attributes: { step: 8, iteration: 3 } },
+  { name: 'forward', id: 2, parent: 1, start: 10, end: 40 },
+  { name: 'backward', id: 3, parent: 1, start: 40, end: 90, isError: true },
+]
+
+describe('the spans of a run', () => {
+  it('have their place in time, and the step of a span around them', () => {
+    const { range, total, spans } = historyOf(TRAIN).spans({ limit: 10 })
+    expect([range, total]).toEqual([{ from: ZERO, to: ZERO + 100 }, 3])
+    expect(
+      spans.map(({ name, start, end, step, isError }) => [
+        name,
+        rounded(start - ZERO),
+        rounded(end - ZERO),
+        step,
+        isError,
+      ]),
+    ).toEqual([
+      ['update', 0, 100, 8, false],
+      ['forward', 10, 40, 8, false],
+      ['backward', 40, 90, 8, true],
+    ])
+  })
+
+  it('of a stretch are those that touch it, the longest where they are too many', () => {
+    const history = historyOf(TRAIN)
+    const namesIn = (from: number, to: number, limit: number): string[] =>
+      history.spans({ from: ZERO + from, to: ZERO + to, limit }).spans.map(({ name }) => name)
+    expect(namesIn(50, 60, 10)).toEqual(['update', 'backward'])
+    expect(namesIn(0, 100, 2)).toEqual(['update', 'backward'])
+  })
+
+  it('add up by step to the time that each name took by itself', () => {
+    const { steps, names, counted, total } = historyOf(TRAIN).steps({ buckets: 10 })
+    expect([steps, counted, total]).toEqual([[8], 3, 3])
+    expect(names.map(({ name, ms }) => ({ name, ms: ms.map(rounded) }))).toEqual([
+      { name: 'backward', ms: [50] },
+      { name: 'forward', ms: [30] },
+      { name: 'update', ms: [20] },
+    ])
+  })
+
+  it('have the step where the settings say', () => {
+    expect(historyOf(TRAIN, ['iteration']).steps({ buckets: 10 }).steps).toEqual([3])
+    expect(historyOf(TRAIN, ['other']).steps({ buckets: 10 }).steps).toEqual([])
+  })
 })

@@ -1,9 +1,10 @@
-import { accessSync, constants, readFileSync } from 'node:fs'
+import { accessSync, constants } from 'node:fs'
 import { delimiter, join } from 'node:path'
 import { chromium, type Browser, type BrowserContextOptions, type Page } from 'playwright-core'
 import { afterAll, expect, onTestFinished } from 'vitest'
 import type { ExposedChart } from '../../src/page/state/exposed.ts'
-import { SPANBRIDGE, start, temporaryDirectory, type Running } from './spanbridge.ts'
+import { pageOf } from './served.ts'
+import { startBridge, temporaryDirectory, type Running } from './spanbridge.ts'
 
 const NAMES = ['chromium', 'chromium-browser', 'google-chrome', 'google-chrome-stable']
 
@@ -90,16 +91,8 @@ export async function lineOf(page: Page, key: string, points = 1): Promise<Expos
 
 /** Where a running process serves its page, with its token. */
 export async function addressOf(running: Running, stateDir: string): Promise<string> {
-  const read = (): string | null => {
-    try {
-      const file = readFileSync(join(stateDir, 'daemons', `${running.child.pid}.json`), 'utf8')
-      return (JSON.parse(file) as { webUrl?: string }).webUrl ?? null
-    } catch {
-      return null
-    }
-  }
-  await soon(read).not.toBeNull()
-  return read()!
+  const { base, token } = await pageOf(running, stateDir)
+  return `${base}/?token=${token}`
 }
 
 /** Starts spanbridge with its page on a free port; `args` begin with the verb. */
@@ -107,14 +100,8 @@ export async function startWithPage(
   [verb, ...rest]: readonly string[],
   { stateDir = temporaryDirectory(), port = 0 }: { stateDir?: string; port?: number } = {},
 ): Promise<{ running: Running; stateDir: string; url: string }> {
-  const running = start(SPANBRIDGE, [
-    verb ?? 'run',
-    '--state-dir',
-    stateDir,
-    '--web-listen',
-    `127.0.0.1:${port}`,
-    ...rest,
-  ])
+  const web = `127.0.0.1:${port}`
+  const running = startBridge([verb ?? 'run', '--state-dir', stateDir, '--web-listen', web, ...rest])
   return { running, stateDir, url: await addressOf(running, stateDir) }
 }
 
@@ -125,7 +112,7 @@ export async function record(
   lines: Iterable<object | string>,
   args: readonly string[] = [],
 ): Promise<void> {
-  const running = start(SPANBRIDGE, ['run', '--state-dir', stateDir, '--run-name', name, '--quiet', ...args])
+  const running = startBridge(['run', '--state-dir', stateDir, '--run-name', name, '--quiet', ...args])
   running.child.stdout.resume()
   let text = ''
   for (const line of lines) {

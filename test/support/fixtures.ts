@@ -33,6 +33,8 @@ export interface Fixture {
   expected: Expected
   /** The same without steps taken from spans. */
   ifNotInherited: Expected
+  /** Numbers without a step where presets are recognised, as they are unless they are off. */
+  noStepOfPresets: number
 }
 
 export const numberOf = (value: unknown): number =>
@@ -65,6 +67,8 @@ export const lineFixtures: Fixture[] = ['rust-lines', 'python-lines', 'javascrip
           bytes: read(`${folder}/${head['data']}`),
           expected: expectedOf(whole, head),
           ifNotInherited: expectedOf({ ...whole, ...notInherited }, head),
+          noStepOfPresets: (head['if_presets_are_recognised']?.skipped_no_step ??
+            whole['numbers'].skipped_no_step) as number,
         }
       }),
 )

@@ -1,24 +1,16 @@
-import { readdirSync, readFileSync } from 'node:fs'
+import { readFileSync } from 'node:fs'
 import { request } from 'node:http'
 import { connect } from 'node:net'
 import { join } from 'node:path'
 import { Agent, request as ask, type Dispatcher } from 'undici'
-import { expect, onTestFinished } from 'vitest'
+import { onTestFinished } from 'vitest'
 import { Store } from '../../src/store/store.ts'
 import { listenForPage } from '../../src/web/listen.ts'
 import { PageFiles } from '../../src/web/page-files.ts'
 import { PageServer } from '../../src/web/server.ts'
-import { startBridge, temporaryDirectory, type Options, type Running } from './spanbridge.ts'
+import type { Place } from './served.ts'
 
 export const TOKEN = 'a-token-of-the-tests-0123456789ab'
-
-/** Where a page is, and who may look at it. */
-export interface Place {
-  /** `http://127.0.0.1:PORT` */
-  base: string
-  port: number
-  token: string
-}
 
 export interface Answer {
   status: number
@@ -123,10 +115,6 @@ export function listen({ base, token }: Place, query: string, headers: Record<st
   }
 }
 
-/** Waits until something is so. */
-export const until = (holds: () => unknown, timeout = 20_000): Promise<void> =>
-  expect.poll(async () => Boolean(await holds()), { timeout, interval: 20 }).toBe(true)
-
 /** The page's server inside this process, over the journals of a directory. */
 export async function serve(
   stateDir: string,
@@ -163,27 +151,4 @@ export async function serve(
     store.close()
   })
   return { base: `http://127.0.0.1:${listener.port}`, port: listener.port, token: TOKEN, store, faults, server }
-}
-
-/** Where a running daemon serves its page; `args` begin with the verb. */
-export async function pageOf(running: Running, stateDir: string): Promise<Place> {
-  const place = (): Place | null => {
-    try {
-      const name = readdirSync(join(stateDir, 'daemons')).find((each) => each === `${running.child.pid}.json`)
-      const { webUrl } = JSON.parse(readFileSync(join(stateDir, 'daemons', name!), 'utf8')) as { webUrl: string }
-      const url = new URL(webUrl)
-      return { base: url.origin, port: Number(url.port), token: url.searchParams.get('token')! }
-    } catch {
-      return null
-    }
-  }
-  await until(() => place() !== null)
-  return place()!
-}
-
-/** Starts spanbridge with a page. */
-export async function startWithPage(args: readonly string[], stateDir = temporaryDirectory(), options: Options = {}) {
-  const [verb, ...rest] = args
-  const running = startBridge([verb!, '--state-dir', stateDir, '--web-listen', '127.0.0.1:0', ...rest], options)
-  return { running, stateDir, ...(await pageOf(running, stateDir)) }
 }

@@ -4,7 +4,8 @@ import { join } from 'node:path'
 import { expect, it } from 'vitest'
 import { cookieName, cookieValue } from '../../src/web/token.ts'
 import { FilledJournal } from '../support/filled-journal.ts'
-import { get, raw, serve, TOKEN, until, type Place } from '../support/page.ts'
+import { get, raw, serve, TOKEN } from '../support/page.ts'
+import { until, type Place } from '../support/served.ts'
 import { temporaryDirectory } from '../support/spanbridge.ts'
 
 const cookieOf = ({ port }: Place): string => `${cookieName(port)}=${cookieValue(TOKEN, port)}`

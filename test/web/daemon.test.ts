@@ -3,7 +3,8 @@ import { createServer, type AddressInfo } from 'node:net'
 import { join } from 'node:path'
 import { describe, expect, it, onTestFinished } from 'vitest'
 import { daemon, post, traceOf } from '../support/otlp-daemon.ts'
-import { get, listen, pageOf, startWithPage, until } from '../support/page.ts'
+import { get, listen } from '../support/page.ts'
+import { pageOf, startWithPage, until } from '../support/served.ts'
 import { spanbridge, startBridge, temporaryDirectory, type Running } from '../support/spanbridge.ts'
 
 const line = (step: number): string => `${JSON.stringify({ category: 'TRAINER', step, loss: 1 / step })}\n`
@@ -131,6 +132,25 @@ describe('exec', () => {
     await until(() => live.state.isClosed)
   })
 
+  it('tells an open page of the last point and of the end of the run before it goes', async () => {
+    const script = `process.stdin.on('data', () => {
+      for (let step = 2; step <= 500; step += 1) console.log(JSON.stringify({ step, loss: 0.5 }))
+      process.exit(0)
+    })
+    console.log(JSON.stringify({ step: 1, loss: 0.5 }))`
+    const { running, ...place } = await startWithPage(['exec', '--', process.execPath, '-e', script])
+    await until(async () => (await get(place, '/api/v1/state')).json.runs[0]?.points === 1)
+    const { run } = (await get(place, '/api/v1/state')).json.runs[0]
+    const live = listen(place, `?run=${run}&after=1`)
+    await until(() => live.of('hello').length === 1)
+    running.child.stdin.write('go')
+    await running.finished
+    await until(() => live.state.isClosed)
+    const steps = live.of('points').flatMap(({ data }) => data.series.flatMap((of: { steps: number[] }) => of.steps))
+    expect(steps).toEqual(Array.from({ length: 499 }, (_, i) => i + 2))
+    expect(live.of('runs').at(-1)!.data.changed[0]).toMatchObject({ run, status: 'finished', points: 500 })
+  })
+
   it('says nothing of a page with --no-web, and has none', async () => {
     const { code, stderr } = await spanbridge(
       ['exec', '--no-web', '--state-dir', temporaryDirectory(), '--', 'true'],
@@ -216,7 +236,10 @@ describe('view', () => {
     const { json } = await get(await pageOf(only, own), '/api/v1/state')
     expect([json.stateDir, json.runs.map((each: { run: string }) => each.run)]).toEqual([stateDir, [run]])
     const directory = startBridge(['view', stateDir, '--state-dir', own, '--web-listen', '127.0.0.1:0'])
-    expect((await get(await pageOf(directory, own), '/api/v1/state')).json.runs).toHaveLength(2)
+    const there = await pageOf(directory, own)
+    expect((await get(there, '/api/v1/state')).json.runs).toHaveLength(2)
+    // A page of that directory that was open before stays so.
+    expect(there.token).toBe(place.token)
   })
 
   it('takes finished logs in once, shows them first, and delivers nothing', async () => {

@@ -1,7 +1,8 @@
 import { copyFileSync, readFileSync, writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { expect, it } from 'vitest'
-import { get, pageOf } from '../support/page.ts'
+import { get } from '../support/page.ts'
+import { pageOf } from '../support/served.ts'
 import { SPANBRIDGE, spanbridge, start, statusOf, temporaryDirectory } from '../support/spanbridge.ts'
 
 /** A block of `docs/page.md`, by what is said before it. */

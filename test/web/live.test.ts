@@ -4,7 +4,8 @@ import { join } from 'node:path'
 import { expect, it } from 'vitest'
 import { FilledJournal } from '../support/filled-journal.ts'
 import { expectFits } from '../support/openapi.ts'
-import { get, listen, serve, TOKEN, until } from '../support/page.ts'
+import { get, listen, serve, TOKEN } from '../support/page.ts'
+import { until } from '../support/served.ts'
 import { temporaryDirectory } from '../support/spanbridge.ts'
 
 async function withRun() {

@@ -3,7 +3,7 @@ import { expect, it, onTestFinished } from 'vitest'
 import { listenForPage } from '../../src/web/listen.ts'
 import { WebThread } from '../../src/web/thread.ts'
 import type { WebWorkerData } from '../../src/web/worker.ts'
-import { until } from '../support/page.ts'
+import { until } from '../support/served.ts'
 
 const FAULTY = new URL('../fixtures/faulty-web-thread.mjs', import.meta.url)
 
@@ -23,7 +23,7 @@ async function served(how: string) {
   })
   onTestFinished(() => {
     listener.close()
-    thread.close()
+    void thread.close()
   })
   const ask = (word: string): Promise<string> =>
     new Promise((resolve) => {
@@ -51,6 +51,14 @@ it.each(['throw', 'exit', 'memory'])(
   },
 )
 
+it('a thread that does not answer at the end is waited for no longer than it was given', async () => {
+  const { ask, thread } = await served('throw')
+  expect(await ask('live')).toContain('ok')
+  const from = performance.now()
+  await thread.close(50)
+  expect(performance.now() - from).toBeLessThan(5000)
+})
+
 it('a closed thread lets all connections go at once, takes no more, and says nothing', async () => {
   const { ask, said, thread, port } = await served('throw')
   expect(await ask('live')).toContain('ok')
@@ -63,7 +71,7 @@ it('a closed thread lets all connections go at once, takes no more, and says not
     open.push(socket)
   }
   await until(() => open.every((socket) => !socket.connecting))
-  thread.close()
+  void thread.close()
   await until(() => gone === 5)
   expect(await ask('live')).toBe('')
   expect(said).toEqual([])

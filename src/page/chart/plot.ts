@@ -101,14 +101,14 @@ export class Plot {
     const pen = cleared(this.#canvas, this.width, this.height)
     paint(pen, this.scene, this.ticks, this.frame, theme.peek())
     this.#noted({
-      notes: this.#notes(drawn),
+      notes: this.#notes(drawn, smoothing > 0),
       error: lines.error,
       isEmpty: this.scene.isEmpty,
       isLoading: lines.isLoading && drawn.length === 0,
     })
   }
 
-  #notes(lines: readonly { isRaw: boolean; points: number }[]): string[] {
+  #notes(lines: readonly { isRaw: boolean; points: number }[], isSmoothed: boolean): string[] {
     const sum = (of: (line: (typeof lines)[number]) => number): number => lines.reduce((n, line) => n + of(line), 0)
     const notes: string[] = []
     if (lines.some(({ isRaw }) => !isRaw))
@@ -116,7 +116,7 @@ export class Plot {
         `${counted(
           sum(({ points }) => points),
           'point',
-        )}, extremes kept`,
+        )}, extremes kept${isSmoothed ? ', smoothed over these' : ''}`,
       )
     const scene = this.scene!
     if (scene.nan > 0) notes.push(`${count(scene.nan)} NaN`)

@@ -1,5 +1,8 @@
-const LIGHT = ['#0b62c4', '#c64600', '#00785a', '#a2308c', '#7a5c00', '#4b5563', '#0e7c94', '#8f2f2f']
-const DARK = ['#5fb0ff', '#ff9a52', '#35cfa0', '#f08fd8', '#e8c435', '#c3cad4', '#5fd0e6', '#f19999']
+import { LINE_COLORS } from '../../chart/palette.ts'
+
+/** Those of lines, and two more. */
+const LIGHT = [...LINE_COLORS.light, '#0e7c94', '#8f2f2f']
+const DARK = [...LINE_COLORS.dark, '#5fd0e6', '#f19999']
 
 const places = new Map<string, number>()
 

@@ -37,6 +37,8 @@ export interface FollowerOptions {
   patterns: readonly string[]
   /** Files that are there already are read from their beginning. */
   fromStart: boolean
+  /** Sizes of the files that were there when it all began, by id; else those of the first look. */
+  before?: ReadonlyMap<string, number> | undefined
   sink: FileSink & {
     /** Is to be kept with what was taken. */
     marks(marks: readonly Mark[]): void
@@ -205,7 +207,11 @@ export class Follower {
 
   /** Where the reading of a file begins that nothing is known of. */
   async #beginningOf(file: OpenFile, held: HeldCopy | undefined): Promise<number> {
-    if (this.#isFirst) return this.#options.fromStart ? 0 : lastLineOf(file)
+    const { fromStart, before } = this.#options
+    if (this.#isFirst) {
+      const size = before === undefined ? file.size : (before.get(file.id) ?? 0)
+      return fromStart ? 0 : lastLineOf({ ...file, size: Math.min(size, file.size) })
+    }
     // Its original was cut when all of the copy, and more, had been read of it.
     const isRead = held !== undefined && held.size === file.size && held.original.cuts > held.cuts
     return isRead ? file.size : 0

@@ -26,6 +26,8 @@ export interface FileReceiverOptions {
   /** Absolute paths and globs. */
   patterns: readonly string[]
   fromStart: boolean
+  /** What was there before anybody could write, see `filesNow`; else what is found at the first look. */
+  before?: ReadonlyMap<string, number>
   /** Begins the run of the files, or goes on with it; called again when it has ended for want of lines. */
   begin: () => BegunLines
   /** The run ends when nothing has come for this long, and begins again with the next line; null: it is not ours to end. */
@@ -112,7 +114,7 @@ export class FileReceiver {
 
   async #run(): Promise<void> {
     const opened = await this.#begin()
-    const { patterns, fromStart, say } = this.#options
+    const { patterns, fromStart, before, say } = this.#options
     const sink = {
       take: (...given: Parameters<FileSink['take']>) => this.#take(...given),
       cut: (file: FollowedFile) => this.#cut(file),
@@ -122,16 +124,19 @@ export class FileReceiver {
       closed: (file: FollowedFile) => this.#unfinished(file),
       endOfRows: (file: OpenFile, path: string, former: TableState) => this.#endOfRows(file, path, former),
     }
-    this.#follower = new Follower({ patterns, fromStart, sink, now: () => performance.now(), say }, opened.marks)
+    this.#follower = new Follower(
+      { patterns, fromStart, before, sink, now: () => performance.now(), say },
+      opened.marks,
+    )
     let isFirst = true
     while (!this.#isStopping) {
       const from = performance.now()
       const came = await this.#follower.poll()
       const took = performance.now() - from
-      if (came) this.#lastAt = this.#options.now()
-      else await this.#endIdle()
       if (isFirst) void this.#lines?.channel.barrier([]).then(() => this.#ready.resolve(opened))
       isFirst = false
+      if (came) this.#lastAt = this.#options.now()
+      else await this.#endIdle()
       await this.#pause(came ? PAUSE_MS : Math.min(LONGEST_PAUSE_MS, Math.max(PAUSE_MS, PAUSE_FACTOR * took)))
     }
   }
@@ -139,6 +144,8 @@ export class FileReceiver {
   async #begin(): Promise<Opened> {
     this.#lines = this.#options.begin()
     const opened = await this.#lines.opened
+    // A run is idle from its beginning at the earliest.
+    this.#lastAt = this.#options.now()
     // A run that begins after another one of these files must know them all.
     if (this.#follower !== null) this.#keep(this.#follower.marks())
     return opened

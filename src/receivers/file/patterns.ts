@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto'
 import { lstatSync, statSync } from 'node:fs'
-import { glob } from 'node:fs/promises'
+import { glob, stat } from 'node:fs/promises'
 import { resolve } from 'node:path'
 
 /** Longest identity that is kept as it is written. */
@@ -40,4 +40,14 @@ export async function expand(patterns: readonly string[]): Promise<Set<string>> 
     else for await (const path of glob(pattern)) paths.add(path)
   }
   return paths
+}
+
+/** Sizes of the files that are there, by device and inode: what a command writes that begins after this is new. */
+export async function filesNow(patterns: readonly string[]): Promise<Map<string, number>> {
+  const sizes = new Map<string, number>()
+  for (const path of await expand(patterns)) {
+    const entry = await stat(path, { bigint: true }).catch(() => null)
+    if (entry?.isFile() === true) sizes.set(`${entry.dev}:${entry.ino}`, Number(entry.size))
+  }
+  return sizes
 }
