@@ -133,7 +133,7 @@ function withInherited(rows: readonly (SpanRow | null)[]): SpanRow[] {
       done.add(at)
       path.push(at)
     }
-    for (const inner of path.reverse()) {
+    for (const inner of path.toReversed()) {
       const outer = parentOf(inner)
       inner.step ??= outer?.step ?? null
       if (inner.track === '') inner.track = outer?.track ?? ''
