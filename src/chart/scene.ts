@@ -12,6 +12,8 @@ export interface DrawnLine {
   steps: number[]
   times: number[]
   values: number[]
+  /** Means of the parts that the values stand for: what smoothing goes over; null: the values themselves. */
+  means: number[] | null
   nan: number
   infinite: number
   odd: { step: number; time: number; value: number }[]
@@ -106,14 +108,17 @@ export function buildScene(lines: readonly DrawnLine[], options: SceneOptions): 
   const drawn = lines.flatMap((line): SceneLine[] => {
     const look = options.looks.get(line.run)
     if (look === undefined) return []
-    const ys = log ? line.values.map((value) => (value > 0 ? value : Number.NaN)) : line.values
+    const shown = (values: readonly number[]): readonly number[] =>
+      log ? values.map((value) => (value > 0 ? value : Number.NaN)) : values
+    const ys = shown(line.values)
     return [
       {
         run: line.run,
         look,
         xs: placesOf(axis, line, look.start),
         ys,
-        smoothed: options.smoothing > 0 ? smooth(ys, options.smoothing) : null,
+        smoothed:
+          options.smoothing > 0 ? smooth(line.means === null ? ys : shown(line.means), options.smoothing) : null,
         odd: line.odd.map((point) => ({ x: placeOf(axis, point, look.start), value: point.value })),
       },
     ]

@@ -39,6 +39,7 @@ export function readLine(history: RunHistory, key: string, options: ReadOptions)
   const drawn = {
     ...line,
     values: line.values.map(Number),
+    means: line.means?.map(Number) ?? null,
     odd: line.odd.map((point) => ({ ...point, value: Number(point.value) })),
   }
   const isSmoothed = options.smoothing > 0 && !line.isRaw

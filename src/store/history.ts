@@ -186,6 +186,7 @@ export class RunHistory {
       steps: found.drawn.steps,
       times: found.drawn.times,
       values: found.drawn.values.map(valueOf),
+      means: found.drawn.means?.map(valueOf) ?? null,
       nan: found.nan,
       infinite: found.infinite,
       odd: odd.map(({ step, time, value }) => ({ step, time, value: valueOf(value) })),
@@ -315,7 +316,7 @@ export class RunHistory {
       isRaw,
       nan,
       infinite: odd === null ? outline.infinite : odd.length - nan,
-      drawn: drawn(points, axis, outline.isAscending[axis]),
+      drawn: drawn(points, axis, outline.isAscending[axis], isRaw),
     }
   }
 
@@ -340,7 +341,7 @@ export class RunHistory {
     }
     const isRaw = found.points <= mostRaw
     const isAscending = isRaw ? outline.isAscending[axis] : false
-    return { ...found, isRaw, drawn: drawn(isRaw ? raw : extremes.points(), axis, isAscending) }
+    return { ...found, isRaw, drawn: drawn(isRaw ? raw : extremes.points(), axis, isAscending, isRaw) }
   }
 
   /** The stretch of the axis on which pixels are laid out. */

@@ -6,10 +6,12 @@ const MAX_ODD = 200
 
 const FIRST_PARTS = 32
 
-/** Doubles of a part: value, step and time of its least and of its greatest finite value. */
+/** Doubles of a part: value, step and time of its least and of its greatest finite value, mean and count of all finite ones. */
 const LEAST = 0
 const GREATEST = 3
-const DOUBLES = 6
+const MEAN = 6
+const FINITE = 7
+const DOUBLES = 8
 
 /** One point. `time` in UTC ms. */
 export interface Point {
@@ -18,9 +20,14 @@ export interface Point {
   value: number
 }
 
+/** One that stands for others as well: `mean` is that of all finite values around it. */
+export interface Extreme extends Point {
+  mean: number
+}
+
 /**
  * One series in a few numbers: the extremes of equal parts of it, each with the place where it was, so that no spike is
- * ever left out. Up to 1,024 points it is the series itself. At most 60 KB.
+ * ever left out. Up to 1,024 points it is the series itself. At most 70 KB.
  */
 export class Outline {
   count = 0
@@ -76,15 +83,19 @@ export class Outline {
   }
 
   /** The points of a part that are drawn: its extremes in order of arrival, or the one that it has. */
-  *points(): Generator<Point> {
-    const at = (place: number): Point => ({
-      value: this.#parts[place]!,
-      step: this.#parts[place + 1]!,
-      time: this.#parts[place + 2]!,
-    })
+  *points(): Generator<Extreme> {
+    const at = (part: number, which: number): Extreme => {
+      const place = part * DOUBLES + which
+      return {
+        value: this.#parts[place]!,
+        step: this.#parts[place + 1]!,
+        time: this.#parts[place + 2]!,
+        mean: this.#parts[part * DOUBLES + MEAN]!,
+      }
+    }
     for (let part = 0; part < this.parts; part += 1) {
-      const least = at(part * DOUBLES + LEAST)
-      const greatest = at(part * DOUBLES + GREATEST)
+      const least = at(part, LEAST)
+      const greatest = at(part, GREATEST)
       if (this.isRaw || Object.is(least.value, greatest.value)) yield least
       else if (least.time < greatest.time || (least.time === greatest.time && least.step < greatest.step)) {
         yield least
@@ -131,6 +142,10 @@ export class Outline {
     const isFinite = value - value === 0
     // A part without a finite value has one that is not, until there is one.
     const isFirst = isNew || (isFinite && parts[at]! - parts[at]! !== 0)
+    const finite = isNew ? 0 : parts[at + FINITE]!
+    if (isFirst) parts[at + MEAN] = value
+    else if (isFinite) parts[at + MEAN]! += (value - parts[at + MEAN]!) / (finite + 1)
+    parts[at + FINITE] = isFinite ? finite + 1 : finite
     if (isFirst || (isFinite && value < parts[at + LEAST]!)) {
       parts[at + LEAST] = value
       parts[at + LEAST + 1] = step
@@ -152,8 +167,13 @@ export class Outline {
       const isRightOdd = parts[right]! - parts[right]! !== 0
       const lower = !isRightOdd && (isLeftOdd || parts[right + LEAST]! < parts[left + LEAST]!) ? right : left
       const upper = !isRightOdd && (isLeftOdd || parts[right + GREATEST]! > parts[left + GREATEST]!) ? right : left
+      const [n, m] = [parts[left + FINITE]!, parts[right + FINITE]!]
+      const [first, second] = [parts[left + MEAN]!, parts[right + MEAN]!]
+      const mean = n === 0 ? second : m === 0 ? first : first + (second - first) * (m / (n + m))
       parts.copyWithin(i * DOUBLES + LEAST, lower + LEAST, lower + LEAST + 3)
       parts.copyWithin(i * DOUBLES + GREATEST, upper + GREATEST, upper + GREATEST + 3)
+      parts[i * DOUBLES + MEAN] = mean
+      parts[i * DOUBLES + FINITE] = n + m
     }
     this.#width *= 2
   }

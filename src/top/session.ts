@@ -132,6 +132,7 @@ export class Session {
             line: {
               ...line,
               values: line.values.map(Number),
+              means: line.means?.map(Number) ?? null,
               odd: line.odd.map((point) => ({ ...point, value: Number(point.value) })),
             },
             origin: line.origin,

@@ -190,7 +190,7 @@ function drawCharts(frame: Frame, model: Model, { body, grid, page }: Layout): v
 function drawFacts(frame: Frame, box: Box, { summary, line }: ChartItem, isSmoothed: boolean): void {
   const of = (value: number | null): string => (value === null ? 'none' : shortValue(value, 6))
   const facts = [
-    counted(summary.count, 'point') + (line.isRaw ? '' : `, extremes kept${isSmoothed ? ', smoothed over these' : ''}`),
+    counted(summary.count, 'point') + (line.isRaw ? '' : `, extremes kept${isSmoothed ? ', smoothed over means' : ''}`),
     `min ${of(summary.min)}`,
     `max ${of(summary.max)}`,
     `last at step ${count(summary.last.step)}`,

@@ -114,6 +114,8 @@ export interface Line {
   steps: number[]
   times: number[]
   values: Value[]
+  /** Mean of all finite values of the part that each stands for: what smoothing goes over. Null when all points are here. */
+  means: Value[] | null
   /** Values in range that are NaN or infinite: shown as marks; they are among the columns only when `isRaw`. */
   nan: number
   infinite: number

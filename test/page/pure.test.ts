@@ -139,6 +139,7 @@ const line = (values: number[]): DrawnLine => ({
   steps: values.map((_, i) => i),
   times: values.map((_, i) => 1000 + i * 10),
   values,
+  means: null,
   nan: 0,
   infinite: 0,
   odd: [],
@@ -164,6 +165,12 @@ describe('a chart', () => {
     const scene = buildScene([line([1, 0, -2, 8])], { ...options, log: true })
     expect(scene.notPositive).toBe(2)
     expect(scene.y.min).toBeGreaterThan(0)
+  })
+  it('smooths a long line by the means of its parts, not by the extremes that are drawn of them', () => {
+    const long = { ...line([1, 100, 1, 100]), isRaw: false, means: [2, 2, 2, 2] }
+    const [drawn] = buildScene([long], { ...options, smoothing: 0.9 }).lines
+    expect(drawn!.smoothed!.map((value) => Math.round(value * 1e9) / 1e9)).toEqual([2, 2, 2, 2])
+    expect(drawn!.ys).toEqual([1, 100, 1, 100])
   })
   it('counts what the cut of outliers hides, and hides nothing without it', () => {
     const values = [...Array.from({ length: 40 }, (_, i) => i % 7), 1000]

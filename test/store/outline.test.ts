@@ -15,7 +15,7 @@ describe('the outline of a series', () => {
     fc.assert(
       fc.property(fc.array(anyValue, { maxLength: MAX_PARTS }), (values) => {
         const points = [...outlineOf(values).points()]
-        expect(points).toEqual(values.map((value, i) => ({ step: i, time: 1000 + i, value })))
+        expect(points).toEqual(values.map((value, i) => ({ step: i, time: 1000 + i, value, mean: value })))
       }),
       { numRuns: 50 },
     )
@@ -54,9 +54,19 @@ describe('the outline of a series', () => {
   it('has the extremes of every part: one spike among a million values is there', () => {
     const outline = new Outline()
     for (let i = 0; i < 1_000_000; i += 1) outline.add(i, i, i === 777_777 ? 5 : Math.sin(i))
-    expect([...outline.points()].filter(({ value }) => value === 5)).toEqual([
+    expect([...outline.points()].filter(({ value }) => value === 5)).toMatchObject([
       { step: 777_777, time: 777_777, value: 5 },
     ])
+  })
+
+  it('has the mean of all finite values of each part, however often parts were joined', () => {
+    const values = Array.from({ length: 3000 }, (_, i) => (i % 7 === 0 ? Number.NaN : i % 10 === 0 ? 100 : 1))
+    const means = [...outlineOf(values).points()].map(({ step, mean }) => {
+      const part = values.slice(step - (step % 4), step - (step % 4) + 4).filter(Number.isFinite)
+      expect(mean).toBeCloseTo(part.reduce((a, b) => a + b, 0) / part.length, 10)
+      return mean
+    })
+    expect(means.length).toBeGreaterThan(700)
   })
 
   it('remembers 200 places of NaN and infinity: the first hundred and the newest', () => {

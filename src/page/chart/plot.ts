@@ -116,7 +116,7 @@ export class Plot {
         `${counted(
           sum(({ points }) => points),
           'point',
-        )}, extremes kept${isSmoothed ? ', smoothed over these' : ''}`,
+        )}, extremes kept${isSmoothed ? ', smoothed over means' : ''}`,
       )
     const scene = this.scene!
     if (scene.nan > 0) notes.push(`${count(scene.nan)} NaN`)

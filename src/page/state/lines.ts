@@ -25,6 +25,7 @@ export function keptLine(line: Line): KeptLine {
   return {
     ...line,
     values: line.values.map(numberOf),
+    means: line.means?.map(numberOf) ?? null,
     odd: line.odd.map((mark) => ({ ...mark, value: numberOf(mark.value) })),
     appended: 0,
   }
@@ -159,6 +160,7 @@ const emptyLine = (run: string, id: number): KeptLine => ({
   steps: [],
   times: [],
   values: [],
+  means: null,
   nan: 0,
   infinite: 0,
   odd: [],
@@ -192,9 +194,11 @@ function insert(line: KeptLine, point: { step: number; time: number; value: numb
     line.steps.push(point.step)
     line.times.push(point.time)
     line.values.push(point.value)
+    line.means?.push(point.value)
   } else {
     line.steps.splice(at, 0, point.step)
     line.times.splice(at, 0, point.time)
     line.values.splice(at, 0, point.value)
+    line.means?.splice(at, 0, point.value)
   }
 }
