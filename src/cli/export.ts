@@ -82,6 +82,8 @@ async function write(table: Table, { format, out }: Wanted, { stdout }: Context)
     if (format === 'csv') await writeCsv(table, sink, file === null && isatty(1))
     else if (format === 'jsonl') await writeJsonl(table, sink)
     else await (await import('../export/parquet.ts')).writeParquet(table, sink)
+  } catch (error) {
+    throw file === null ? error : new Error(`${out}: ${(error as Error).message}: what is in it is not whole`)
   } finally {
     file?.close()
   }

@@ -52,7 +52,7 @@ export function follow(context: Context, { patterns, before }: Followed, bridge:
     },
   })
   void receiver.ready.then(
-    () => voice.say(wordsOf(receiver.count, patterns)),
+    () => receiver.isStopping || voice.say(wordsOf(receiver.count, patterns)),
     () => {},
   )
   return receiver

@@ -45,7 +45,7 @@ export function accountLines(journal: RunJournal, { settings, command, isLost }:
     spans: Math.max(0, ...owed.map(({ spans }) => spans?.pending ?? 0)),
   }
   if (isLost) {
-    const lost = itemsOf(configured.length === 0 ? status.journaled : lacking)
+    const lost = itemsOf(configured.length === 0 ? journal.unsaved : lacking)
     if (lost !== null)
       lines.push(
         `${lost.text} kept in memory only: lost, for there is no journal of them${journal.isInMemory ? '' : ` in ${journal.path}`}`,

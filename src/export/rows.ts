@@ -89,7 +89,7 @@ export function spanTable(history: RunHistory): Table {
     column('is_error', 'integer'),
     column('attributes', 'text'),
   ]
-  const { spans } = history.spans({ limit: Number.MAX_SAFE_INTEGER })
+  const { spans } = history.spans({ limit: Number.MAX_SAFE_INTEGER, isWhole: true })
   const rows = spans.map((row): Cell[] => [
     history.run,
     row.trace,

@@ -6,6 +6,7 @@ import { countIn, DamagedJournal } from './damage.ts'
 import { bytesOfEvent, bytesOfEvents, trimEvents, writeEvents } from './events.ts'
 import { createFile, openFile } from './file.ts'
 import { readMarks, writeMark } from './marks.ts'
+import { isThere } from './directory.ts'
 import { drainOverflow, openOverflow } from './overflow.ts'
 import { bytesOf, nothingPending, type WrittenPoints } from './pending.ts'
 import { JournalReader, type StoredSpan } from './reader.ts'
@@ -27,6 +28,8 @@ export class RunJournal {
   readonly #disk: Statements
   /** Takes what is written while the disk cannot, see `overflow.ts`. */
   #overflow: Statements | null = null
+  /** What the disk had when it began. */
+  #saved: { points: number; spans: number } | null = null
   readonly #reader: JournalReader
   readonly path: string
   /** The run began in this process. */
@@ -81,10 +84,17 @@ export class RunJournal {
     return this.#overflow !== null
   }
 
+  /** Points and spans that go with this process where the journal on disk is all that stays: those in memory, else all. */
+  get unsaved(): { points: number; spans: number } {
+    const { points, spans } = (isThere(this.path) ? this.#saved : null) ?? { points: 0, spans: 0 }
+    return { points: this.#points - points, spans: this.#spans - spans }
+  }
+
   /** From now on writes into memory, up to `limit` bytes of points; what is on disk stays readable. */
   overflow(limit: number): void {
     this.#overflow = new Statements(openOverflow(this.#disk.database))
-    this.#reader.overflow = { rows: this.#overflow, points: this.#points, spans: this.#spans }
+    this.#saved = { points: this.#points, spans: this.#spans }
+    this.#reader.overflow = { rows: this.#overflow, ...this.#saved }
     this.#memoryLimit = limit
     this.#heldBytes = 0
   }
@@ -96,6 +106,7 @@ export class RunJournal {
     drainOverflow(this.#overflow.database, this.#disk.database)
     this.#overflow.close()
     this.#overflow = null
+    this.#saved = null
     this.#reader.overflow = null
     this.#memoryLimit = null
   }

@@ -80,3 +80,14 @@ export function firstKept(database: DatabaseSync, points: number, spans: number)
     spans: (hasSpans ? first('SELECT min(sequence) FROM spans') : null) ?? spans + 1,
   }
 }
+
+/** Points and spans that a journal has lost at its end, where the disk was full until its run was over. */
+export function lostAtEnd(database: DatabaseSync, points: number, spans: number): { points: number; spans: number } {
+  const last = (sql: string, whole: number): number =>
+    Number(Object.values(database.prepare(sql).get() ?? { whole })[0] ?? whole)
+  const hasSpans = database.prepare("SELECT 1 FROM sqlite_master WHERE name = 'spans'").get() !== undefined
+  return {
+    points: points - last('SELECT first + count - 1 FROM blocks ORDER BY first DESC LIMIT 1', points),
+    spans: hasSpans ? spans - last('SELECT max(sequence) FROM spans', spans) : 0,
+  }
+}

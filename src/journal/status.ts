@@ -4,7 +4,7 @@ import { DatabaseSync } from 'node:sqlite'
 import type { BatchKind } from '../exporters/exporter.ts'
 import { commandIn, countIn, DamagedJournal } from './damage.ts'
 import { isLocked } from './lock.ts'
-import { firstKept } from './room.ts'
+import { firstKept, lostAtEnd } from './room.ts'
 import { APPLICATION_ID, FORMAT } from './schema.ts'
 import { EXAMPLE, JOURNALED, JOURNALED_EVENTS, JOURNALED_SPANS } from './tables.ts'
 
@@ -124,6 +124,7 @@ export function readStatus(
     const events = countIn(path, JOURNALED_EVENTS, counter.get(JOURNALED_EVENTS) ?? 0)
     const cursors = all('SELECT * FROM cursors')
     const first = kept ?? firstKept(database, totals.points, totals.spans)
+    const lost = kept === null ? lostAtEnd(database, totals.points, totals.spans) : { points: 0, spans: 0 }
     return {
       run: meta.get('run') ?? '',
       name: meta.get('name') ?? '',
@@ -159,7 +160,7 @@ export function readStatus(
       console: { skipped: counter.get('console.skipped') ?? 0 },
       series: count('SELECT count(*) FROM series'),
       journaled: { points: journaled, spans: totals.spans },
-      notKept: { points: first.points - 1, spans: first.spans - 1 },
+      notKept: { points: first.points - 1 + lost.points, spans: first.spans - 1 + lost.spans },
       spanAccount: {
         received: counter.get('received.spans') ?? 0,
         duplicate: counter.get('spans.duplicate') ?? 0,

@@ -1,4 +1,4 @@
-import { readFileSync, renameSync, writeFileSync } from 'node:fs'
+import { readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { isFields } from '../layer/event.ts'
 import type { RunChange } from '../web/api.ts'
@@ -46,8 +46,13 @@ export class Annotations {
 
   #write(all: ReadonlyMap<string, Annotation>): void {
     const draft = `${this.#path}.${process.pid}`
-    writeFileSync(draft, `${JSON.stringify({ runs: Object.fromEntries(all) }, null, 1)}\n`, { mode: 0o600 })
-    renameSync(draft, this.#path)
+    try {
+      writeFileSync(draft, `${JSON.stringify({ runs: Object.fromEntries(all) }, null, 1)}\n`, { mode: 0o600 })
+      renameSync(draft, this.#path)
+    } catch (error) {
+      rmSync(draft, { force: true }) // on a full disk half of it may stand there
+      throw error
+    }
   }
 }
 

@@ -13,6 +13,8 @@ export interface SpansQuery {
   from?: number
   to?: number
   limit: number
+  /** Long texts, too, instead of their beginnings. */
+  isWhole?: boolean
 }
 
 /** Attributes that tell spans that run side by side apart, strongest first. */
@@ -41,7 +43,7 @@ export class SpanIndex {
   }
 
   /** The spans that touch a stretch of time, by their start; the longest, where they are too many. */
-  read({ from = -Infinity, to = Infinity, limit }: SpansQuery): SpansPage {
+  read({ from = -Infinity, to = Infinity, limit, isWhole = false }: SpansQuery): SpansPage {
     this.#refresh()
     if (this.#start.length === 0) return { range: null, total: 0, spans: [] }
     let found: number[] = []
@@ -55,7 +57,11 @@ export class SpanIndex {
     const length = (i: number): number => this.#end[i]! - this.#start[i]!
     if (total > limit) found = found.sort((a, b) => length(b) - length(a)).slice(0, limit)
     found.sort((a, b) => this.#start[a]! - this.#start[b]! || length(b) - length(a))
-    return { range, total, spans: withInherited(found.map((i) => this.#row(this.#sequence[i]!))) }
+    return {
+      range,
+      total,
+      spans: withInherited(found.map((i) => this.#row(this.#sequence[i]!, isWhole ? Infinity : MAX_TEXT))),
+    }
   }
 
   /** How long each of the newest spans took but for those inside it, at the step of itself or of one around it. */
@@ -89,7 +95,7 @@ export class SpanIndex {
     }
   }
 
-  #row(sequence: number): SpanRow | null {
+  #row(sequence: number, maxText = MAX_TEXT): SpanRow | null {
     const sql = 'SELECT data, scope FROM spans JOIN span_heads ON span_heads.id = head WHERE sequence = ?'
     const row = this.#rows.get(sql, sequence)
     if (row === undefined) return null
@@ -102,13 +108,13 @@ export class SpanIndex {
       trace: span.traceId,
       span: span.spanId,
       parent: span.parentSpanId === '' ? null : span.parentSpanId,
-      name: span.name,
+      name: span.name.slice(0, maxText),
       start,
       end,
       step: stepOf(span.attributes, this.#stepFields),
       isError: isError(bytes),
       track: track === undefined ? '' : `${track} ${String(span.attributes[track])}`,
-      attributes: plain(span.attributes),
+      attributes: plain(span.attributes, maxText),
     }
   }
 }
@@ -119,12 +125,18 @@ function withInherited(rows: readonly (SpanRow | null)[]): SpanRow[] {
   const byId = new Map(spans.map((row) => [row.trace + row.span, row]))
   const parentOf = (row: SpanRow): SpanRow | undefined =>
     row.parent === null ? undefined : byId.get(row.trace + row.parent)
+  // Each span is looked at once: where they nest deeply, a walk from each to its root would never end.
+  const done = new Set<SpanRow>()
   for (const row of spans) {
-    const seen = new Set<SpanRow>()
-    for (let outer = parentOf(row); outer !== undefined && !seen.has(outer); outer = parentOf(outer)) {
-      seen.add(outer)
-      row.step ??= outer.step
-      if (row.track === '') row.track = outer.track
+    const path: SpanRow[] = []
+    for (let at: SpanRow | undefined = row; at !== undefined && !done.has(at); at = parentOf(at)) {
+      done.add(at)
+      path.push(at)
+    }
+    for (const inner of path.toReversed()) {
+      const outer = parentOf(inner)
+      inner.step ??= outer?.step ?? null
+      if (inner.track === '') inner.track = outer?.track ?? ''
     }
   }
   return spans
@@ -138,13 +150,13 @@ function stepOf(attributes: Fields, names: readonly string[]): number | null {
   return null
 }
 
-const plain = (attributes: Fields): Record<string, string | number | boolean> =>
+const plain = (attributes: Fields, maxText: number): Record<string, string | number | boolean> =>
   Object.fromEntries(
     Object.entries(attributes).map(([name, value]) => [
       name,
       typeof value === 'boolean' || (typeof value === 'number' && Number.isFinite(value))
         ? value
-        : (typeof value === 'string' ? value : (JSON.stringify(value) ?? String(value))).slice(0, MAX_TEXT),
+        : (typeof value === 'string' ? value : (JSON.stringify(value) ?? String(value))).slice(0, maxText),
     ]),
   )
 

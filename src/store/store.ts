@@ -63,7 +63,7 @@ export class Store {
   /** A run that nobody looks at, being read for the list. */
   #background: RunHistory | null = null
   #annotated = new Map<string, Annotation>()
-  #unreadable: { journal: string; error: string; mark: string }[] = []
+  #unreadable: { journal: string; error: string; mark: string; copyOf?: string }[] = []
   #locksAt = -Infinity
 
   constructor(options: StoreOptions) {
@@ -83,7 +83,9 @@ export class Store {
     }
     for (const run of this.#annotate()) changed.add(run)
     const there = new Set(paths)
-    const gone = [...this.#known].filter(([, { path }]) => !there.has(path)).map(([run]) => run)
+    this.#unreadable = this.#unreadable.filter(({ journal }) => there.has(journal))
+    const isGone = (run: string, path: string): boolean => !there.has(path) || this.#runOf.get(path) !== run
+    const gone = [...this.#known].filter(([run, { path }]) => isGone(run, path)).map(([run]) => run)
     for (const run of gone) this.#forget(run)
     for (const run of this.#showNext()) changed.add(run)
     return { changed: [...changed], gone }
@@ -183,12 +185,22 @@ export class Store {
     const isSettled = isSame && (known.isSettled || !known.status.isHeld)
     if (isSettled && !(looksAtLock && known.status.isHeld && !isLocked(lockOf(path)))) return null
     const bad = this.#unreadable.findIndex(({ journal }) => journal === path)
-    if (bad >= 0 && this.#unreadable[bad]!.mark === mark) return null
+    const { mark: badMark, copyOf } = this.#unreadable[bad] ?? {}
+    if (badMark === mark && (copyOf === undefined || isThere(copyOf))) return null
     if (bad >= 0) this.#unreadable.splice(bad, 1)
     try {
       const status = readJournal(path)
       if (status.run === '') return null
-      this.#known.set(status.run, { path, mark, isSettled: isSame, status, shown: known?.shown ?? null })
+      const other = this.#known.get(status.run)?.path ?? path
+      if (other !== path && isThere(other)) {
+        this.#unreadable.push({ journal: path, error: `it is a copy of ${other}, which is shown`, mark, copyOf: other })
+        return null
+      }
+      // Another file in its place: what was read of the one before is of no use.
+      const isReplaced = known !== undefined && inodeOf(known.mark) !== inodeOf(mark)
+      if (isReplaced) this.#shut(known.status.run)
+      const shown = isReplaced ? null : (known?.shown ?? null)
+      this.#known.set(status.run, { path, mark, isSettled: isSame, status, shown })
       this.#runOf.set(path, status.run)
       return status.run
     } catch (error) {
@@ -245,7 +257,8 @@ export class Store {
 
   #forget(run: string): void {
     this.#shut(run)
-    this.#runOf.delete(this.#known.get(run)?.path ?? '')
+    const { path = '' } = this.#known.get(run) ?? {}
+    if (this.#runOf.get(path) === run) this.#runOf.delete(path)
     this.#known.delete(run)
   }
 
@@ -284,6 +297,8 @@ function markOf(path: string): string {
     })
     .join(' ')
 }
+
+const inodeOf = (mark: string): string => mark.split(' ')[0]!.split(':')[2] ?? ''
 
 /** A state directory, or the one that a single journal lies in. */
 export const storeOf = (path: string, settings: ReadSettings): Store =>

@@ -6,6 +6,9 @@ const AGAIN_MS = 5
 /** Most bytes that one call joins. */
 const MAX_JOINED_BYTES = 1 << 20
 
+/** Nobody is there (any more): a reader that has gone, a terminal that was closed, an output that was never open. */
+const NOBODY: ReadonlySet<string> = new Set(['EPIPE', 'ECONNRESET', 'EIO', 'EBADF'])
+
 /**
  * Writes to one of our own outputs without ever waiting for it: a write that blocks does so in a thread of the pool.
  * The descriptor is not made non-blocking, since it may be shared with the trainer. Once its reader has gone (`EPIPE`),
@@ -17,6 +20,7 @@ export class Output {
   #waitingBytes = 0
   #busy = false
   #gone = false
+  #failure: string | null = null
   #progressAt = 0
   #atLineStart = true
   #whenDrained: (() => void)[] = []
@@ -37,6 +41,11 @@ export class Output {
   /** Whether its reader has gone, and what is written vanishes. */
   get isGone(): boolean {
     return this.#gone
+  }
+
+  /** What the system said when it took no more although nobody had gone, as that the disk is full; else null. */
+  get failure(): string | null {
+    return this.#failure
   }
 
   /** Whether bytes wait, and none has left for that long (ms). */
@@ -100,7 +109,7 @@ export class Output {
         setTimeout(() => this.#write(bytes), AGAIN_MS)
         return
       }
-      if (error !== null) this.#giveUp()
+      if (error !== null) this.#giveUp(error)
       else if (written < bytes.length) {
         this.#waitingBytes -= written
         this.#progressAt = performance.now()
@@ -114,8 +123,9 @@ export class Output {
     })
   }
 
-  #giveUp(): void {
+  #giveUp({ code = '', message }: NodeJS.ErrnoException): void {
     this.#gone = true
+    this.#failure = NOBODY.has(code) ? null : message
     this.#waiting = []
     this.#waitingBytes = 0
   }

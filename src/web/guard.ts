@@ -62,7 +62,7 @@ export function checkOrigin(request: IncomingMessage, by: 'bearer' | 'cookie'): 
   const isOurs = site === undefined || site === 'same-origin' || site === 'none'
   const { origin, host } = request.headers
   const isElsewhere = origin !== undefined && origin.replace(/^https?:\/\//, '') !== host
-  if (!isOurs || (isElsewhere && !READS.has(request.method!)))
+  if (!isOurs || isElsewhere)
     throw new PageRefusal(403, `expected a request of the page itself, got one of ${origin ?? `another (${site})`}`)
   if (READS.has(request.method!) || by === 'bearer' || site === 'same-origin') return
   if (typeOf(request) !== 'application/json')

@@ -1,7 +1,7 @@
 import { setImmediate } from 'node:timers/promises'
 import { lockOf } from '../delivery/run.ts'
 import { isBusy, isLocked } from '../journal/lock.ts'
-import type { RunHistory } from '../store/history.ts'
+import type { LineQuery, RunHistory } from '../store/history.ts'
 import { UnknownRun, type Store } from '../store/store.ts'
 import type { Chart, RunChange, State } from './api.ts'
 import { readChange } from './change.ts'
@@ -9,6 +9,7 @@ import { positionsIn, type LiveHub } from './live.ts'
 import type { Query } from './query.ts'
 import { expected, PageRefusal } from './refusal.ts'
 import type { EventStream } from './sse.ts'
+import type { Turns } from './turns.ts'
 
 /** Numbers are read this long at a time, so that other requests have their turn. */
 const READ_MS = 25
@@ -35,6 +36,10 @@ export interface Call {
   lastEventId: string | undefined
   /** Whoever asked has gone. */
   isGone: () => boolean
+  /** Large answers are made one at a time: many together would take all memory. */
+  turns: Turns
+  /** How many MB of answers wait for somebody to read them, where that is too much; else 0. */
+  clogged: () => number
   /** Makes the answer a stream of events. */
   stream: () => EventStream
 }
@@ -73,9 +78,14 @@ async function caughtUp({ store, isGone }: Call, run: string): Promise<RunHistor
   for (;;) {
     const history = store.run(run)
     if (history.refresh(READ_MS)) return history
-    await setImmediate()
-    if (isGone()) throw new PageRefusal(499, 'whoever asked has gone')
+    await othersTurn(isGone)
   }
+}
+
+/** Lets other requests go first. @throws PageRefusal: nobody waits any more */
+async function othersTurn(isGone: () => boolean): Promise<void> {
+  await setImmediate()
+  if (isGone()) throw new PageRefusal(499, 'whoever asked has gone')
 }
 
 function state(call: Call): State {
@@ -102,9 +112,17 @@ async function series(call: Call): Promise<Chart> {
   checkRuns(runs, 1)
   checkRange(range)
   asked(call)
-  const chart: Chart = { key, axis, lines: [] }
+  for (const run of runs) await caughtUp(call, run)
+  return call.turns.take(() => chartOf(call, { key, axis, lines: [] }, runs, { axis, width, ...range }))
+}
+
+async function chartOf(call: Call, chart: Chart, runs: readonly string[], query: LineQuery): Promise<Chart> {
   for (const run of runs) {
-    const line = (await caughtUp(call, run)).line(key, { axis, width, ...range })
+    await othersTurn(call.isGone)
+    const clogged = call.clogged()
+    if (clogged > 0)
+      throw new PageRefusal(503, `expected answers to be read, got ${clogged} MB that wait`, { 'retry-after': '1' })
+    const line = (await caughtUp(call, run)).line(chart.key, query)
     if (line !== null) chart.lines.push(line)
   }
   return chart
@@ -201,6 +219,8 @@ const given = <K extends string, T>(name: K, value: T | undefined): { [key in K]
 function checkRuns(runs: readonly string[], least: number): void {
   if (runs.length < least) throw expected('run to be a run', 'nothing')
   if (runs.length > MAX_RUNS) throw expected(`${MAX_RUNS} runs at most`, `${runs.length}`)
+  const twice = runs.find((run, i) => runs.indexOf(run) < i)
+  if (twice !== undefined) throw expected('each run once', `${twice} again`)
 }
 
 function checkRange({ from, to }: { from?: number; to?: number }): void {

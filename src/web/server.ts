@@ -12,11 +12,14 @@ import { SECURITY_HEADERS, sendJson, sendText } from './reply.ts'
 import { ROUTES, type Call, type Serving } from './routes.ts'
 import { EventStream } from './sse.ts'
 import { cookieName, cookieValue, isSame } from './token.ts'
+import { Turns } from './turns.ts'
 
 const API = '/api/v1'
 const MAX_BODY_BYTES = 64 << 10
 const MAX_HEADER_BYTES = 16 << 10
 const MAX_CONNECTIONS = 64
+/** Of answers that nobody reads, beyond which no chart is made; the greatest one has some 50 MB. */
+const MAX_UNSENT_BYTES = 64 << 20
 /** A client that has not sent its headers, or its whole request, by then is cut off; as is one that reads nothing. */
 const HEADERS_TIMEOUT_MS = 10_000
 const REQUEST_TIMEOUT_MS = 20_000
@@ -36,6 +39,8 @@ export interface PageServerOptions {
   now: () => number
   /** A throw that nobody expects. */
   onFault: (error: unknown) => void
+  /** Of answers that nobody reads, beyond which no chart is made; default: 64 MB. */
+  maxUnsentBytes?: number
 }
 
 /** Serves the page and its API on connections that somebody else has accepted. */
@@ -44,6 +49,8 @@ export class PageServer {
   readonly #http: Server
   readonly #hub: LiveHub
   readonly #sockets = new Set<Socket>()
+  readonly #responses = new Set<ServerResponse>()
+  readonly #turns = new Turns()
 
   constructor(options: PageServerOptions) {
     this.#options = options
@@ -96,6 +103,8 @@ export class PageServer {
 
   async #answer(request: IncomingMessage, response: ServerResponse): Promise<void> {
     for (const [name, value] of Object.entries(SECURITY_HEADERS)) response.setHeader(name, value)
+    this.#responses.add(response)
+    response.once('close', () => this.#responses.delete(response))
     try {
       await this.#serve(request, response)
     } catch (error) {
@@ -147,6 +156,11 @@ export class PageServer {
     response.end()
   }
 
+  #clogged(): number {
+    const unsent = [...this.#responses].reduce((sum, { writableLength }) => sum + writableLength, 0)
+    return unsent > (this.#options.maxUnsentBytes ?? MAX_UNSENT_BYTES) ? Math.ceil(unsent / (1 << 20)) : 0
+  }
+
   async #route(request: IncomingMessage, response: ServerResponse, path: string, search: string): Promise<void> {
     const { store, serving, now, openapi } = this.#options
     const method = request.method === 'HEAD' ? 'GET' : request.method
@@ -169,6 +183,8 @@ export class PageServer {
       body: found.route.takesBody === true ? await readJson(request) : undefined,
       lastEventId: request.headers['last-event-id']?.toString(),
       isGone: () => response.destroyed,
+      turns: this.#turns,
+      clogged: () => this.#clogged(),
       stream: () => new EventStream(response),
     }
     const answer: unknown = await found.route.handle(call)
@@ -223,10 +239,14 @@ async function readJson(request: IncomingMessage): Promise<unknown> {
   if (Number(request.headers['content-length'] ?? 0) > MAX_BODY_BYTES) throw tooLarge()
   const chunks: Buffer[] = []
   let bytes = 0
-  for await (const chunk of request as AsyncIterable<Buffer>) {
-    bytes += chunk.length
-    if (bytes > MAX_BODY_BYTES) throw tooLarge()
-    chunks.push(chunk)
+  try {
+    for await (const chunk of request as AsyncIterable<Buffer>) {
+      bytes += chunk.length
+      if (bytes > MAX_BODY_BYTES) throw tooLarge()
+      chunks.push(chunk)
+    }
+  } catch (error) {
+    throw error instanceof PageRefusal ? error : new PageRefusal(499, 'whoever asked has gone')
   }
   try {
     return JSON.parse(Buffer.concat(chunks).toString('utf8')) as unknown

@@ -80,6 +80,8 @@ describe('the account at the end', () => {
     const inMemory = ending(':memory:')
     const full = ending()
     full.journal.overflow(POINTS_LIMIT)
+    // The one before is on the disk.
+    full.filled.points([{ step: 2 }])
     const deleted = ending()
     rmSync(deleted.journal.path)
     for (const { tell, said, journal } of [inMemory, full, deleted]) {

@@ -1,4 +1,4 @@
-import { writeFileSync } from 'node:fs'
+import { existsSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
 import { describe, expect, it } from 'vitest'
@@ -7,7 +7,7 @@ import { writeCsv } from '../../src/export/text.ts'
 import { RunHistory } from '../../src/store/history.ts'
 import type { Point } from '../support/filled-journal.ts'
 import { python } from '../support/python.ts'
-import { spanbridge, startBridge, temporaryDirectory } from '../support/spanbridge.ts'
+import { SPANBRIDGE, spanbridge, start, startBridge, temporaryDirectory } from '../support/spanbridge.ts'
 import { idOf, stateDirWith } from '../support/stored-runs.ts'
 
 /** What is hard to write so that it reads back as it was. */
@@ -184,6 +184,23 @@ for table in tables:
     history.close()
     expect(read).toBeLessThan(3)
   })
+
+  it.skipIf(!existsSync('/dev/full'))(
+    'says so when the disk is full, and does not exit as if all were there',
+    async () => {
+      const stateDir = stateDirWith({ one: [{ step: 1, value: 1 }] })
+      for (const to of ['> /dev/full', '--out /dev/full']) {
+        const { code, stderr } = await start('sh', [
+          '-c',
+          `"$0" export one --state-dir "$1" ${to}`,
+          SPANBRIDGE,
+          stateDir,
+        ]).finished
+        expect([to, code]).toEqual([to, 1])
+        expect(stderr).toMatch(/^spanbridge: .*ENOSPC.* is not whole\n$/)
+      }
+    },
+  )
 
   it('says what was wrong, and the nearest that there is', async () => {
     const stateDir = stateDirWith({ ppo: [{ key: 'trainer/policy_loss' }, { key: 'trainer/entropy' }], ppo2: [] })

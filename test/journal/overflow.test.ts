@@ -146,7 +146,9 @@ describe('a journal that goes on in memory', () => {
       status: 'failed',
       endedAt: 77,
       journaled: { points: 2, spans: 2 },
+      notKept: { points: 1, spans: 1 },
     })
+    expect(journal.unsaved).toEqual({ points: 1, spans: 1 })
     expect(journal.isOverflowing).toBe(true)
   })
 

@@ -1,4 +1,4 @@
-import { existsSync, writeFileSync } from 'node:fs'
+import { copyFileSync, existsSync, renameSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, expect, it, onTestFinished } from 'vitest'
 import { lockOf } from '../../src/delivery/run.ts'
@@ -15,6 +15,12 @@ function storeIn(stateDir: string): Store {
 
 const journalIn = (stateDir: string, run: string, startedAt = 5): FilledJournal =>
   new FilledJournal({ run, startedAt }, join(stateDir, `${run}.sqlite`))
+
+/** All of it is in the file, nothing in its log. */
+function settled({ journal }: FilledJournal): string {
+  journal.database.exec('PRAGMA wal_checkpoint(TRUNCATE)')
+  return journal.path
+}
 
 describe('the runs of a state directory', () => {
   it('are listed newest first, with what a list shows of their numbers', () => {
@@ -97,6 +103,43 @@ describe('the runs of a state directory', () => {
     expect(store.unreadable()).toEqual([
       { journal: join(stateDir, 'x.sqlite'), error: expect.stringMatching(/database/) },
     ])
+  })
+
+  it('stand once where a copy lies beside a journal, which takes its place when that goes', () => {
+    const stateDir = temporaryDirectory()
+    const filled = journalIn(stateDir, '01A')
+    filled.points([{ step: 1, value: 1 }])
+    settled(filled)
+    const [journal, copy] = [join(stateDir, '01A.sqlite'), join(stateDir, 'copy.sqlite')]
+    const store = storeIn(stateDir)
+    store.refresh()
+    copyFileSync(journal, copy)
+    store.refresh()
+    expect(store.refresh()).toEqual({ changed: [], gone: [] })
+    expect(store.summary('01A').journal).toBe(journal)
+    expect(store.unreadable()).toEqual([{ journal: copy, error: `it is a copy of ${journal}, which is shown` }])
+    rmSync(journal)
+    store.refresh()
+    store.refresh()
+    expect([store.summary('01A').journal, store.unreadable()]).toEqual([copy, []])
+  })
+
+  it('are read anew where another file takes the place of a journal, as rsync has it', () => {
+    const [stateDir, elsewhere] = [temporaryDirectory(), temporaryDirectory()]
+    const filled = journalIn(elsewhere, '01A')
+    const store = storeIn(stateDir)
+    for (const count of [1, 3]) {
+      filled.points(Array.from({ length: count }, (_, i) => ({ key: 'x', step: count + i, value: 1 })))
+      copyFileSync(settled(filled), join(stateDir, 'partial'))
+      renameSync(join(stateDir, 'partial'), join(stateDir, '01A.sqlite'))
+      store.refresh()
+      store.run('01A').refresh()
+      expect(store.run('01A').line('x', { axis: 'step', width: 9 })!.points).toBe(count === 1 ? 1 : 4)
+    }
+    copyFileSync(settled(journalIn(elsewhere, '01B')), join(stateDir, 'partial'))
+    renameSync(join(stateDir, 'partial'), join(stateDir, '01A.sqlite'))
+    store.refresh()
+    expect(store.runs().map(({ run }) => run)).toEqual(['01B'])
   })
 
   it('may be one file alone', () => {

@@ -116,7 +116,12 @@ export function listen({ base, token }: Place, query: string, headers: Record<st
 }
 
 /** The page's server inside this process, over the journals of a directory. */
-export async function serve(stateDir: string, host = '127.0.0.1', pageDir = join(stateDir, 'page')) {
+export async function serve(
+  stateDir: string,
+  host = '127.0.0.1',
+  pageDir = join(stateDir, 'page'),
+  limits: { maxUnsentBytes?: number } = {},
+) {
   const faults: unknown[] = []
   const store = new Store({ stateDir, labels: {} })
   let server: PageServer | null = null
@@ -138,6 +143,7 @@ export async function serve(stateDir: string, host = '127.0.0.1', pageDir = join
     openapi: () => readFileSync(new URL('../../docs/openapi.json', import.meta.url), 'utf8'),
     now: Date.now,
     onFault: (error) => faults.push(error),
+    ...limits,
   })
   onTestFinished(() => {
     listener.close()

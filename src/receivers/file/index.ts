@@ -74,6 +74,11 @@ export class FileReceiver {
     return this.#ready.promise
   }
 
+  /** It has been told to end, perhaps before it has looked for files. */
+  get isStopping(): boolean {
+    return this.#isStopping
+  }
+
   /** How many files are followed. */
   get count(): number {
     return this.#follower?.files.length ?? 0
