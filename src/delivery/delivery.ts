@@ -104,6 +104,8 @@ export class Delivery {
       clock: options.clock,
       cut: this.#cut.signal,
       onFailed: (failure) => this.#trouble.tell(failure.error!),
+      // What a memory sent of a batch that was refused as a whole, in pieces, has died with it.
+      isWhole: !options.journal.lacksMemory,
       heightOf: (key) => this.#progress.account.heightOf(key),
       onResent: (count) => (this.#progress.cursors.get('spans')!.resent += count),
     })

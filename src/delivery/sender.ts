@@ -21,6 +21,8 @@ export interface SenderOptions {
   cut: AbortSignal
   /** Hears of every attempt that failed, at once. */
   onFailed: (failure: { kind: string; error?: Error }) => void
+  /** Whether a batch is stored whole or not at all, so that one point tells. */
+  isWhole: boolean
   /** Highest delivered step of a series, by the destination's name of its key. */
   heightOf: (key: string) => number
   /** That many items, which may be stored, are sent once more. */
@@ -113,8 +115,9 @@ export class Sender {
   }
 
   /** While a destination is suspended the question is its probe, and stays open until a server that hangs goes on. */
-  #ask(runId: string, batch: PointBatch, isProbe: boolean): Promise<Confirmation> {
-    const { clock, cut, exporter, heightOf } = this.#options
+  async #ask(runId: string, batch: PointBatch, isProbe: boolean): Promise<Confirmation> {
+    const { clock, cut, exporter, heightOf, isWhole } = this.#options
+    if (!isWhole) return { kind: 'unknown' }
     const height = (series: number): number => heightOf(exporter.keyAt?.(batch.keyOf(series)) ?? batch.keyOf(series))
     const timeout = isProbe ? LONG_TIMEOUT_MS : ATTEMPT_TIMEOUT_MS
     return attempt((abort) => exporter.confirm!(runId, batch, height, abort), timeout, clock, cut)

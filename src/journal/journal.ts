@@ -7,7 +7,7 @@ import { bytesOfEvent, bytesOfEvents, trimEvents, writeEvents } from './events.t
 import { createFile, openFile } from './file.ts'
 import { readMarks, writeMark } from './marks.ts'
 import { isThere } from './directory.ts'
-import { drainOverflow, openOverflow } from './overflow.ts'
+import { drainOverflow, isMarkedAhead, markAhead, openOverflow } from './overflow.ts'
 import { bytesOf, nothingPending, type WrittenPoints } from './pending.ts'
 import { JournalReader, type StoredSpan } from './reader.ts'
 import { dropOldest, firstKept, usedBytes } from './room.ts'
@@ -58,8 +58,12 @@ export class RunJournal {
   /** Sequence number of the last param and tag; null: to be looked up. */
   readonly #lastTexts: { params: number | null; tags: number | null } = { params: null, tags: null }
 
+  /** The memory of an earlier process was ahead of this, and died: destinations may have any part of what is not delivered. */
+  readonly lacksMemory: boolean
+
   private constructor(database: DatabaseSync, path: string, isNew: boolean) {
     this.#disk = new Statements(database)
+    this.lacksMemory = !isNew && isMarkedAhead(path)
     this.#reader = new JournalReader(path, this.#disk)
     this.path = path
     this.isNew = isNew
@@ -92,6 +96,7 @@ export class RunJournal {
 
   /** From now on writes into memory, up to `limit` bytes of points; what is on disk stays readable. */
   overflow(limit: number): void {
+    markAhead(this.path, true)
     this.#overflow = new Statements(openOverflow(this.#disk.database))
     this.#saved = { points: this.#points, spans: this.#spans }
     this.#reader.overflow = { rows: this.#overflow, ...this.#saved }
@@ -109,6 +114,7 @@ export class RunJournal {
     this.#saved = null
     this.#reader.overflow = null
     this.#memoryLimit = null
+    if (!this.lacksMemory) markAhead(this.path, false)
   }
 
   /** Copies all but the points, of a run whose points are delivered, with its events if they fit. @throws while the disk cannot take even that */

@@ -1,7 +1,28 @@
+import { chmodSync, statSync } from 'node:fs'
 import { DatabaseSync } from 'node:sqlite'
 import { trimEvents } from './events.ts'
 import { SCHEMA } from './schema.ts'
 import { JOURNALED_EVENTS } from './tables.ts'
+
+/** The owner's right to execute, which means nothing for a journal. */
+const AHEAD_BIT = 0o100
+
+/**
+ * Says that memory is ahead of the journal on disk: whoever finds it said when it opens the journal knows that this memory has
+ * died, and that a destination may have any part of what the journal has not delivered. A right of the file, since a full disk
+ * takes no row; where it cannot be set, that is not known.
+ */
+export function markAhead(path: string, isAhead: boolean): void {
+  try {
+    const { mode } = statSync(path)
+    chmodSync(path, isAhead ? mode | AHEAD_BIT : mode & ~AHEAD_BIT)
+  } catch {
+    // A file system without rights, or no file any more.
+  }
+}
+
+export const isMarkedAhead = (path: string): boolean =>
+  ((statSync(path, { throwIfNoEntry: false })?.mode ?? 0) & AHEAD_BIT) !== 0
 
 /** Tables that are small and change: they are carried over whole, in both directions. */
 const CARRIED = [

@@ -74,7 +74,7 @@ class Scripted extends MemoryExporter {
   }
 }
 
-function sender(exporter: MemoryExporter, doubt?: Doubt) {
+function sender(exporter: MemoryExporter, doubt?: Doubt, isWhole = true) {
   const cut = new AbortController()
   const told: string[] = []
   const resent: number[] = []
@@ -83,6 +83,7 @@ function sender(exporter: MemoryExporter, doubt?: Doubt) {
     clock: systemClock,
     cut: cut.signal,
     onFailed: ({ error }) => told.push(error!.message),
+    isWhole,
     heightOf: (key) => (key === 'key 1' ? 7 : key === 'KEY 1' ? 70 : -1),
     onResent: (count) => resent.push(count),
   })
@@ -125,6 +126,13 @@ describe('a batch', () => {
       expect(await after((timeoutMs ?? 3000) + 100, it.send('r', texts, 1, true))).toBe(lost)
       expect(exporter.calls).toEqual(['send 1 params', `cut after ${(timeoutMs ?? 3000) / 1000} s`])
     }
+  })
+
+  it('in doubt is not asked for where any part of it may be stored: it goes in pieces', async () => {
+    const exporter = new Scripted({ canBeAsked: true })
+    const { it } = sender(exporter, 'ask', false)
+    expect(await after(100, it.send('r', points, 3, false))).toEqual({ kind: 'pieces' })
+    expect([exporter.calls, it.doubt]).toEqual([[], 'pieces'])
   })
 
   it('of params whose answer was lost is sent again without asking, and is in no doubt', async () => {

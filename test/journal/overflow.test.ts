@@ -65,6 +65,33 @@ function fill(journal: RunJournal): () => void {
   return () => disk.exec('DROP TRIGGER full')
 }
 
+describe('a memory that is ahead of its journal', () => {
+  it('is known to whoever opens the journal when it has died, and for good', () => {
+    const journal = create()
+    expect(journal.lacksMemory).toBe(false)
+    journal.overflow(LIMIT)
+    write(journal, 0)
+    const heir = RunJournal.open(journal.path)
+    expect(heir.lacksMemory).toBe(true)
+    heir.overflow(LIMIT)
+    heir.drainOverflow()
+    heir.close()
+    const next = RunJournal.open(journal.path)
+    onTestFinished(() => next.close())
+    expect(next.lacksMemory).toBe(true)
+  })
+
+  it('is forgotten once all of it is on disk', () => {
+    const journal = create()
+    journal.overflow(LIMIT)
+    write(journal, 0)
+    journal.drainOverflow()
+    const heir = RunJournal.open(journal.path)
+    onTestFinished(() => heir.close())
+    expect(heir.lacksMemory).toBe(false)
+  })
+})
+
 describe('a journal that goes on in memory', () => {
   it('has on disk afterwards what it would have had without, row by row, wherever the disk failed', () => {
     const step = fc.constantFrom('write', 'overflow', 'drain')
