@@ -5,7 +5,7 @@ export class Turns {
   /** Does `work` once all that came before is done, whether that went well or not. */
   take<T>(work: () => Promise<T>): Promise<T> {
     const mine = this.#last.then(work)
-    this.#last = mine.catch(() => {})
+    this.#last = mine.catch(() => {}) // whoever has asked for it hears of it
     return mine
   }
 }

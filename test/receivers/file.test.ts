@@ -324,10 +324,12 @@ describe('what is followed', () => {
   })
 
   it('is the same run in whatever order and from wherever it is named', () => {
-    const one = absolute(['b.jsonl', 'logs/*.jsonl'], '/work')
-    expect(one).toEqual(['/work/b.jsonl', '/work/logs/*.jsonl'])
-    expect(identityOf(one)).toBe(identityOf(absolute(['/work/logs/*.jsonl', '../work/b.jsonl', 'b.jsonl'], '/work')))
-    expect(identityOf(one)).not.toBe(identityOf(absolute(['b.jsonl'], '/work')))
+    const one = absolute(['b.jsonl', 'logs/*.jsonl'], '/home/me')
+    expect(one).toEqual(['/home/me/b.jsonl', '/home/me/logs/*.jsonl'])
+    expect(identityOf(one)).toBe(
+      identityOf(absolute(['/home/me/logs/*.jsonl', '../me/b.jsonl', 'b.jsonl'], '/home/me')),
+    )
+    expect(identityOf(one)).not.toBe(identityOf(absolute(['b.jsonl'], '/home/me')))
   })
 
   it('may be a file with the characters of a glob in its name', async () => {

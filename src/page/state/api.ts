@@ -23,8 +23,9 @@ export async function ask<T>(path: string, options: RequestInit = {}, patience =
   } catch {
     throw new RequestFailed(0, 'Spanbridge does not answer')
   }
+  // What is no JSON, or was cut off, comes from somebody on the way: then the status is all that is known.
   const body: unknown = await response.json().catch(() => null)
-  if (response.ok) return body as T
+  if (response.ok && body !== null) return body as T
   const said = (body as { error?: string } | null)?.error
   throw new RequestFailed(response.status, said ?? `Spanbridge answered ${response.status}`)
 }

@@ -32,6 +32,7 @@ export function compared(all: readonly (readonly Pair[])[]): Row[] {
 export function Params(): JSX.Element {
   const ids = shownIds.value
   useEffect(() => {
+    // That Spanbridge does not answer is told by the bar above.
     loadRuns(ids.split(',').filter(Boolean)).catch(() => {})
   }, [ids])
   void seriesVersion.value

@@ -46,6 +46,7 @@ export async function expand(patterns: readonly string[]): Promise<Set<string>> 
 export async function filesNow(patterns: readonly string[]): Promise<Map<string, number>> {
   const sizes = new Map<string, number>()
   for (const path of await expand(patterns)) {
+    // One that went away since its name was read is not there.
     const entry = await stat(path, { bigint: true }).catch(() => null)
     if (entry?.isFile() === true) sizes.set(`${entry.dev}:${entry.ino}`, Number(entry.size))
   }
