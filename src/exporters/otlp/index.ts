@@ -15,8 +15,8 @@ import { authorizationOf, baseOf, clientOptionsOf, MlflowClient } from '../mlflo
 import { undici } from '../undici.ts'
 import { readSpans } from './read-back.ts'
 
-/** Spans of one request. */
-const MAX_SPANS = 1000
+/** Spans of one request: what comes in one group commit from a few busy senders, which goes on with one commit more. */
+const MAX_SPANS = 4000
 /** MLflow links no more than 100 traces of one request to a run, and answers 200 all the same. */
 const MAX_SPANS_MLFLOW = 100
 
