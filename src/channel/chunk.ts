@@ -15,10 +15,10 @@ export interface Columns {
   readonly series: Uint32Array
 }
 
-/** The columns of `buffer`, laid out for `capacity` points. */
-export const columnsOf = (buffer: ArrayBufferLike, capacity: number): Columns => ({
-  value: new Float64Array(buffer, 0, capacity),
-  step: new Float64Array(buffer, 8 * capacity, capacity),
-  time: new Float64Array(buffer, 16 * capacity, capacity),
-  series: new Uint32Array(buffer, 24 * capacity, capacity),
+/** The columns of `buffer`, laid out for `capacity` points from byte `at` on, a multiple of 8. */
+export const columnsOf = (buffer: ArrayBufferLike, capacity: number, at = 0): Columns => ({
+  value: new Float64Array(buffer, at, capacity),
+  step: new Float64Array(buffer, at + 8 * capacity, capacity),
+  time: new Float64Array(buffer, at + 16 * capacity, capacity),
+  series: new Uint32Array(buffer, at + 24 * capacity, capacity),
 })

@@ -1,5 +1,6 @@
 import { CHUNK_POINTS, columnsOf, POINT_BYTES, type Columns } from '../channel/chunk.ts'
 import { countIn, DamagedJournal } from './damage.ts'
+import type { Scratch } from './scratch.ts'
 
 /** Most points of one block: 0.9 MB, so that a slow destination never reads megabytes for a thousand points. */
 const MAX_BLOCK_POINTS = 32_768
@@ -31,18 +32,26 @@ export function pointsOfBlock(row: Record<string, unknown>, path: string): Store
   return { first, count, ...columnsOf(new Uint8Array(data).buffer, count) }
 }
 
-/** Joins chunks with `points` points in all into blocks: `data` is what the journal stores, `columns` the view on it. */
+/**
+ * Joins chunks with `points` points in all into blocks: `data` is what the journal stores, `columns` the view on it, both in
+ * `scratch` until that is taken again.
+ */
 export function* joinChunks(
   chunks: readonly Chunk[],
   points: number,
-): Generator<{ data: ArrayBuffer; columns: Columns; count: number }> {
+  scratch: Scratch,
+): Generator<{ data: Uint8Array; columns: Columns; count: number }> {
+  // Blocks but for the last one end at a multiple of 8, where the columns of the next may begin.
+  const buffer = scratch.take(points * POINT_BYTES)
+  let at = 0
   let next = 0
   let from = 0
   for (let left = points; left > 0;) {
     const count = Math.min(left, MAX_BLOCK_POINTS)
     left -= count
-    const data = new ArrayBuffer(count * POINT_BYTES)
-    const columns = columnsOf(data, count)
+    const data = new Uint8Array(buffer, at, count * POINT_BYTES)
+    const columns = columnsOf(buffer, count, at)
+    at += data.byteLength
     for (let filled = 0; filled < count;) {
       const chunk = chunks[next]!
       const n = Math.min(chunk.count - from, count - filled)

@@ -12,11 +12,16 @@ import { bytesOf, nothingPending, type WrittenPoints } from './pending.ts'
 import { JournalReader } from './reader.ts'
 import { dropOldest, firstKept, usedBytes } from './room.ts'
 import { APPLICATION_ID, FORMAT, SCHEMA } from './schema.ts'
+import { Scratch } from './scratch.ts'
 import { joinSpans, type StoredSpans } from './span-rows.ts'
 import { SeriesStatsTable, type SeriesStats } from './series-stats.ts'
 import { Statements, type Row, type SqlValue } from './statements.ts'
 import * as tables from './tables.ts'
 import { JOURNALED, JOURNALED_EVENTS, JOURNALED_SPANS, type RejectedItem, type RunEnd } from './tables.ts'
+
+/** Of all journals, which are committed one after the other. */
+const pointScratch = new Scratch()
+const spanScratch = new Scratch()
 
 const JOURNAL_FULL = COUNTERS[dropped('journal_full')]!
 
@@ -500,7 +505,7 @@ export class RunJournal {
   /** Joins the chunks into block rows; returns how many points a full memory journal refused. `written` gets the others. */
   #writePoints(chunks: readonly Chunk[], points: number, written: WrittenPoints[]): number {
     let lost = 0
-    for (const { data, columns, count } of joinChunks(chunks, points)) {
+    for (const { data, columns, count } of joinChunks(chunks, points, pointScratch)) {
       if (this.#isRenumbered) this.#renumber(columns.series)
       if (this.#memoryLimit !== null && this.#heldBytes + data.byteLength > this.#memoryLimit) {
         lost += count
@@ -508,7 +513,7 @@ export class RunJournal {
       }
       written.push({ columns, count })
       const first = this.#points + 1
-      this.#rows.run('INSERT INTO blocks (first, count, data) VALUES (?, ?, ?)', first, count, new Uint8Array(data))
+      this.#rows.run('INSERT INTO blocks (first, count, data) VALUES (?, ?, ?)', first, count, data)
       this.#points += count
       this.#heldBytes += data.byteLength
     }
@@ -533,7 +538,7 @@ export class RunJournal {
       return fits
     }
     const insert = this.#rows.prepare('INSERT INTO spans (first, count, head, data) VALUES (?, ?, ?, ?)')
-    for (const { head, count, data } of joinSpans(packed, (id) => this.#heads[id]!, takes)) {
+    for (const { head, count, data } of joinSpans(packed, (id) => this.#heads[id]!, takes, spanScratch)) {
       insert.run(this.#spans + 1, count, head, data)
       this.#spans += count
     }

@@ -3,6 +3,7 @@ import type { PackedSpans } from '../channel/messages.ts'
 import { countSpans, framed, framedSize, writeFrame, type SpanBlock } from '../otlp/span-blocks.ts'
 import { WireError } from '../otlp/wire.ts'
 import { bytesIn, countIn, DamagedJournal } from './damage.ts'
+import type { Scratch } from './scratch.ts'
 
 /** Most bytes of one block of spans, but for one that is larger alone. */
 const MAX_BLOCK_BYTES = 1 << 20
@@ -62,9 +63,9 @@ class OpenBlock implements NewBlock {
   readonly #bytes: Uint8Array
   #size = 0
 
-  constructor(head: number, bytes: number) {
+  constructor(head: number, bytes: Uint8Array) {
     this.head = head
-    this.#bytes = Buffer.allocUnsafeSlow(bytes)
+    this.#bytes = bytes
   }
 
   get data(): Uint8Array {
@@ -85,12 +86,14 @@ class OpenBlock implements NewBlock {
 
 /**
  * Joins spans that came one after the other under the same head into blocks. `headOf` gives the row of a head, `takes` is
- * asked with the bytes of each span: where it says no, that one is left out.
+ * asked with the bytes of each span: where it says no, that one is left out. A block lies in `scratch` until the next one is
+ * asked for.
  */
 export function* joinSpans(
   packed: readonly PackedSpans[],
   headOf: (id: number) => number,
   takes: (bytes: number) => boolean,
+  scratch: Scratch,
 ): Generator<NewBlock> {
   let left = packed.reduce((sum, { bytes, ends }) => sum + bytes.length + FRAME_BYTES * ends.length, 0)
   let block: OpenBlock | null = null
@@ -105,7 +108,8 @@ export function* joinSpans(
         block = null
       }
       const room = length + FRAME_BYTES
-      block ??= new OpenBlock(head, Math.max(room, Math.min(MAX_BLOCK_BYTES, left + room)))
+      const size = Math.max(room, Math.min(MAX_BLOCK_BYTES, left + room))
+      block ??= new OpenBlock(head, new Uint8Array(scratch.take(size), 0, size))
       block.add(bytes.subarray(from, ends[i]))
     }
   }
