@@ -1,7 +1,8 @@
 import { settingOf } from '../config/settings.ts'
 import type { Fields } from '../layer/event.ts'
-import { bytesIn } from '../journal/damage.ts'
+import { blockOfRow, spansOf } from '../journal/span-rows.ts'
 import type { Statements } from '../journal/statements.ts'
+import { spansIn } from '../otlp/span-blocks.ts'
 import { readSpan, START, END } from '../otlp/span.ts'
 import { ValueNotes } from '../otlp/values.ts'
 import { LEN, tagOf, VARINT, WireReader } from '../otlp/wire.ts'
@@ -36,6 +37,8 @@ export class SpanIndex {
   readonly #start: number[] = []
   readonly #end: number[] = []
   #upTo = 0
+  /** The block that was read last. */
+  #block: { first: number; spans: Uint8Array[] } = { first: 0, spans: [] }
 
   constructor(rows: Statements, stepFields: readonly string[]) {
     this.#rows = rows
@@ -57,11 +60,11 @@ export class SpanIndex {
     const length = (i: number): number => this.#end[i]! - this.#start[i]!
     if (total > limit) found = found.sort((a, b) => length(b) - length(a)).slice(0, limit)
     found.sort((a, b) => this.#start[a]! - this.#start[b]! || length(b) - length(a))
-    return {
-      range,
-      total,
-      spans: withInherited(found.map((i) => this.#row(this.#sequence[i]!, isWhole ? Infinity : MAX_TEXT))),
-    }
+    // In the order of the journal: spans of one block lie together there.
+    const rows = new Map<number, SpanRow | null>()
+    for (const i of found.toSorted((a, b) => a - b))
+      rows.set(i, this.#row(this.#sequence[i]!, isWhole ? Infinity : MAX_TEXT))
+    return { range, total, spans: withInherited(found.map((i) => rows.get(i)!)) }
   }
 
   /** How long each of the newest spans took but for those inside it, at the step of itself or of one around it. */
@@ -79,27 +82,39 @@ export class SpanIndex {
   }
 
   #refresh(): void {
-    if (this.#rows.get("SELECT 1 FROM sqlite_master WHERE name = 'spans'") === undefined) return
-    const sql = 'SELECT sequence, data FROM spans WHERE sequence > ? ORDER BY sequence LIMIT 10000'
-    for (;;) {
-      const rows = this.#rows.all(sql, this.#upTo)
-      for (const row of rows) {
-        this.#upTo = Number(row['sequence'])
-        const times = timesOf(bytesIn('', 'a span', row['data']))
+    const rows = spansOf(this.#rows.database)
+    if (rows === null) return
+    const sql = `SELECT first, count, data FROM ${rows} WHERE first > ? ORDER BY first`
+    for (const row of this.#rows.prepare(sql).iterate(this.#upTo)) {
+      const { first, bytes } = blockOfRow(row, '')
+      let sequence = first - 1
+      for (const span of spansIn(bytes)) {
+        sequence += 1
+        const times = timesOf(span)
         if (times === null) continue
-        this.#sequence.push(this.#upTo)
+        this.#sequence.push(sequence)
         this.#start.push(times.start)
         this.#end.push(times.end)
       }
-      if (rows.length < 10_000) return
+      this.#upTo = sequence
     }
   }
 
-  #row(sequence: number, maxText = MAX_TEXT): SpanRow | null {
-    const sql = 'SELECT data, scope FROM spans JOIN span_heads ON span_heads.id = head WHERE sequence = ?'
+  /** A Span message; null: it is not there any more. */
+  #spanAt(sequence: number): Uint8Array | null {
+    const { first, spans } = this.#block
+    if (sequence >= first && sequence < first + spans.length) return spans[sequence - first]!
+    const sql = `SELECT first, count, data FROM ${spansOf(this.#rows.database)} WHERE first <= ? ORDER BY first DESC LIMIT 1`
     const row = this.#rows.get(sql, sequence)
     if (row === undefined) return null
-    const bytes = bytesIn('', 'a span', row['data'])
+    const block = blockOfRow(row, '')
+    this.#block = { first: block.first, spans: [...spansIn(block.bytes)] }
+    return this.#block.spans[sequence - block.first] ?? null
+  }
+
+  #row(sequence: number, maxText = MAX_TEXT): SpanRow | null {
+    const bytes = this.#spanAt(sequence)
+    if (bytes === null) return null
     const group = { resourceHead: new Uint8Array(), scopeHead: new Uint8Array(), resource: {} }
     const span = readSpan(new WireReader(bytes), group, new ValueNotes())
     const { start, end } = timesOf(bytes)!
