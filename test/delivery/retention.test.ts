@@ -112,6 +112,18 @@ const dropped = (run: string, loss: string): string =>
   `the journals have reached journal.maxBytes: the points and spans of the run ${run} (${run}) are dropped; ${loss}`
 
 describe('the journals of a state directory that take too much', () => {
+  it('are emptied until what is left of them is within the limit, to the byte', async () => {
+    const [twin, stateDir] = [temporaryDirectory(), temporaryDirectory()]
+    const emptied = leave(twin, '01A')
+    const first = keep(twin, { maxBytes: 1 })
+    await first.clock.turn(WORK_MS)
+    const paths = ['01A', '01B'].map((run) => leave(stateDir, run))
+    const maxBytes = sizeOf(paths[0]!) + sizeOf(emptied) - 1
+    const { clock } = keep(stateDir, { maxBytes })
+    await clock.turn(WORK_MS)
+    expect(paths.map(keptOf)).toEqual([0, 0])
+  })
+
   it('are emptied from the oldest on: what is delivered, then what no tracker has, then what is owed or goes on', async () => {
     const stateDir = temporaryDirectory()
     // Made in another order than that of their names.
