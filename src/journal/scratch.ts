@@ -3,7 +3,7 @@ const KEPT_BYTES = 4 << 20
 
 /**
  * Memory that one commit after the other writes its rows into, since SQLite copies what it is given. New memory each time,
- * which is no part of V8's heap, has the whole of that looked through for every few megabytes: 0.9 of the processor time of
+ * which is no part of V8's heap, has the whole of that looked through for every few megabytes: 0.95 of the processor time of
  * a million spans without it.
  */
 export class Scratch {

@@ -114,6 +114,21 @@ describe('spans', () => {
     ])
   })
 
+  it('with a gap between their rows are taken up to it, and behind it the next time', () => {
+    const journal = createJournal()
+    journal.addHead(0, Uint8Array.of(), Uint8Array.of())
+    for (let i = 0; i < 3; i += 1) {
+      addSpans(journal, [4, 5])
+      journal.commit()
+    }
+    journal.run('DELETE FROM spans WHERE first = 3')
+    const next = (after: number): unknown => {
+      const batch = nextBatch(journal, 'spans', after, 10)
+      return batch && [batch.first, batch.count]
+    }
+    expect([0, 1, 2, 3, 5, 6].map(next)).toEqual([[1, 2], [2, 1], [5, 2], [5, 2], [6, 1], null])
+  })
+
   it.each([2, 3, 4])(
     'of format %i are read as they are by those who change nothing, and afterwards as before',
     (format) => {

@@ -399,12 +399,6 @@ export const ACCEPTED: readonly Accepted[] = [
     reason: 'the last param is looked up once more',
   },
   {
-    file: 'src/journal/journal.ts',
-    line: 'if (this.#memoryLimit !== null) this.#heldBytes += data.byteLength',
-    replacement: 'true',
-    reason: 'what is held counts only where memory has a limit, and from 0 there',
-  },
-  {
     file: 'src/delivery/thread.ts',
     line: 'return [...this.#slots].find(([other, slot]) => other !== number && slot.isLeft && slot.identity === identity)',
     replacement: 'true',

@@ -133,6 +133,11 @@ const MUTATIONS: Readonly<Record<string, Mutation>> = {
     from: '      this.#points = before\n',
     to: '',
   },
+  'spans of a block are read from its beginning on': {
+    file: 'journal/reader.ts',
+    from: '      const from = Math.max(0, next - block.first)\n',
+    to: '      const from = 0\n',
+  },
   'what memory held is not written back': {
     file: 'journal/overflow.ts',
     from: "const GROWING = ['blocks', 'spans', 'events', 'rejected'] as const",
