@@ -11,5 +11,6 @@ export type {
   RunToOpen,
   SendResult,
   SpanBatch,
+  SpanBlock,
   TextBatch,
 } from './exporters/exporter.ts'

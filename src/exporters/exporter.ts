@@ -4,6 +4,8 @@ import type { Settings } from '../config/settings.ts'
 import type { SpanBlock } from '../otlp/span-blocks.ts'
 import type { Via } from '../otlp/via.ts'
 
+export type { SpanBlock } from '../otlp/span-blocks.ts'
+
 /** What an exporter is made with; `dispatcher`: connections in the place of its own. */
 export interface ExporterOptions {
   settings: Settings
