@@ -30,6 +30,9 @@ export interface LineQuery {
 /** Points that are looked for together: a run that commits few at a time has as many blocks as commits. */
 const COVERED = 8192
 
+/** Parts of each series of a run that only a list shows: 4 KB instead of 64. */
+const LIST_PARTS = 2 * SPARKLINE
+
 /** Settings that what is read depends on. */
 export interface ReadSettings {
   /** Labels of metrics. */
@@ -53,7 +56,8 @@ export const valueOf = (value: number): Value => (Number.isFinite(value) ? value
 export class RunHistory {
   readonly run: string
   readonly path: string
-  readonly #rows: Statements
+  #open: Statements | null
+  readonly #mostParts: number | undefined
   readonly #labels: Readonly<Record<string, string>>
   readonly #stepFields: readonly string[]
   readonly #keys: string[] = []
@@ -64,13 +68,23 @@ export class RunHistory {
   #upTo = 0
   #startedAt = Infinity
 
-  /** @throws when the journal cannot be opened */
-  constructor(run: string, path: string, { labels = {}, stepFields = STEP_FIELDS }: ReadSettings = {}) {
+  /** `isShort`: `series()` is all that is wanted of it. @throws when the journal cannot be opened */
+  constructor(
+    run: string,
+    path: string,
+    { labels = {}, stepFields = STEP_FIELDS }: ReadSettings = {},
+    { isShort = false }: { isShort?: boolean } = {},
+  ) {
     this.run = run
     this.path = path
     this.#labels = labels
     this.#stepFields = stepFields
-    this.#rows = new Statements(new DatabaseSync(path, { readOnly: true, timeout: 2000 }))
+    this.#mostParts = isShort ? LIST_PARTS : undefined
+    this.#open = openAt(path)
+  }
+
+  get #rows(): Statements {
+    return (this.#open ??= openAt(this.path))
   }
 
   /** Sequence number of the last point that has been read. */
@@ -247,8 +261,11 @@ export class RunHistory {
     return readRejected(this.#rows, limit)
   }
 
+  /** Lets go of the file, and keeps what was read: the next question opens it again. */
   close(): void {
-    this.#rows.close()
+    this.#open?.close()
+    this.#open = null
+    this.#spans = null
   }
 
   #spanIndex(): SpanIndex {
@@ -264,7 +281,7 @@ export class RunHistory {
       let outline = this.#outlines[id]
       if (outline === undefined) {
         if (id >= this.#keys.length) throw new DamagedJournal(this.path, `point ${first + i} is of no series`)
-        this.#outlines[id] = outline = new Outline()
+        this.#outlines[id] = outline = new Outline(this.#mostParts)
       }
       const s = step[i]!
       const t = time[i]!
@@ -374,6 +391,8 @@ export class RunHistory {
     }
   }
 }
+
+const openAt = (path: string): Statements => new Statements(new DatabaseSync(path, { readOnly: true, timeout: 2000 }))
 
 /** The ends of a series are seldom extremes, and its picture begins and ends with them all the same. */
 function addEnds({ steps, times, values }: Drawn, { first, last }: Outline, axis: 'step' | 'time'): void {

@@ -184,10 +184,20 @@ export class Follower {
       try {
         const file = await openRegular(path)
         if (file === null || this.#files.has(file.id)) await file?.handle.close()
-        else await this.#begin(path, file, held.get(path))
+        else await this.#beginOrClose(path, file, held.get(path))
       } catch (error) {
         this.#trouble(path, error)
       }
+    }
+  }
+
+  /** A file that cannot be read is not held open: it is opened again at the next look. */
+  async #beginOrClose(path: string, file: OpenFile, held: HeldCopy | undefined): Promise<void> {
+    try {
+      await this.#begin(path, file, held)
+    } catch (error) {
+      if (!this.#files.has(file.id)) await file.handle.close()
+      throw error
     }
   }
 
