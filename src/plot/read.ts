@@ -1,3 +1,4 @@
+import { drawnLine } from '../chart/drawn.ts'
 import type { DrawnLine } from '../chart/scene.ts'
 import type { RunHistory } from '../store/history.ts'
 import { Extremes } from '../store/extremes.ts'
@@ -36,12 +37,7 @@ export function readLine(history: RunHistory, key: string, options: ReadOptions)
   })
   const summary = line === null ? null : history.summary(line.id)
   if (line === null || summary === null) return null
-  const drawn = {
-    ...line,
-    values: line.values.map(Number),
-    means: line.means?.map(Number) ?? null,
-    odd: line.odd.map((point) => ({ ...point, value: Number(point.value) })),
-  }
+  const drawn = drawnLine(line)
   const isSmoothed = options.smoothing > 0 && !line.isRaw
   return { summary, drawn, origin: line.origin, smoothed: isSmoothed ? smoothAll(history, drawn, options) : null }
 }

@@ -141,6 +141,7 @@ export class RunHistory {
       ...this.pairs(),
       events: { warn: count('WARN'), error: count('ERROR') },
       spans: summary.journaled.spans,
+      origin: Number.isFinite(this.#startedAt) ? this.#startedAt : null,
     }
   }
 
@@ -218,13 +219,17 @@ export class RunHistory {
       for (let i = Math.max(0, after + 1 - block.first); i < block.count && block.first + i <= this.#upTo; i += 1) {
         const id = block.series[i]!
         let of = bySeries.get(id)
-        if (of === undefined) bySeries.set(id, (of = { id, key: this.keyOf(id), steps: [], times: [], values: [] }))
+        if (of === undefined) bySeries.set(id, (of = this.#noneOf(id)))
         of.steps.push(block.step[i]!)
         of.times.push(block.time[i]!)
         of.values.push(valueOf(block.value[i]!))
       }
     }
     return [...bySeries.values()]
+  }
+
+  #noneOf(id: number): LivePoints['series'][number] {
+    return { id, key: this.keyOf(id), count: this.#outlines[id]?.count ?? 0, steps: [], times: [], values: [] }
   }
 
   /** Raw points in order, block by block, from the one behind `after`. */

@@ -127,8 +127,8 @@ describe('what is read of a run', () => {
     expect(history.refresh()).toBe(true)
     expect(history.upTo).toBe(4)
     expect(history.since(2, 10)).toEqual([
-      { id: 1, key: 'b', steps: [2], times: [7], values: ['NaN'] },
-      { id: 2, key: 'c', steps: [2], times: [0], values: [4] },
+      { id: 1, key: 'b', count: 2, steps: [2], times: [7], values: ['NaN'] },
+      { id: 2, key: 'c', count: 1, steps: [2], times: [0], values: [4] },
     ])
     expect(history.since(0, 3)).toBe(null)
     expect(history.series().map(({ key, count }) => [key, count])).toEqual([
