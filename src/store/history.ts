@@ -7,6 +7,7 @@ import type { Axis, Line, LivePoints, Pair, RunDetail, RunSummary, SeriesSummary
 import { readEvents, readEventsSince, type EventsQuery } from './events.ts'
 import { drawn, Extremes, type Drawn } from './extremes.ts'
 import { Outline, type Point } from './outline.ts'
+import { whole, type Pieces } from './pieces.ts'
 import { readRejected } from './rejected.ts'
 import { SpanIndex, STEP_FIELDS, type SpansQuery } from './spans.ts'
 import { readSteps, type StepsQuery } from './steps.ts'
@@ -252,13 +253,21 @@ export class RunHistory {
   }
 
   spans(query: SpansQuery): SpansPage {
+    return whole(this.spansInPieces(query))
+  }
+
+  spansInPieces(query: SpansQuery): Pieces<SpansPage> {
     return this.#spanIndex().read(query)
   }
 
   /** How long spans of each name took, by step, without the spans inside them: so they add up. */
   steps(query: StepsQuery): StepsPage {
-    const { counted, total, durations } = this.#spanIndex().durations()
-    return { ...readSteps(durations, query), counted, total }
+    return whole(this.stepsInPieces(query))
+  }
+
+  *stepsInPieces(query: StepsQuery): Pieces<StepsPage> {
+    const { counted, total, durations } = yield* this.#spanIndex().durations()
+    return { ...(yield* readSteps(durations, query)), counted, total }
   }
 
   /** What destinations refused, newest first. */

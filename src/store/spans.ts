@@ -5,6 +5,7 @@ import type { Statements } from '../journal/statements.ts'
 import { readSpan, START, END } from '../otlp/span.ts'
 import { ValueNotes } from '../otlp/values.ts'
 import { LEN, tagOf, VARINT, WireReader } from '../otlp/wire.ts'
+import type { Pieces } from './pieces.ts'
 import type { Duration } from './steps.ts'
 import type { SpanRow, SpansPage } from '../web/api.ts'
 
@@ -28,6 +29,10 @@ const MAX_TEXT = 500
 /** Spans whose durations are added up by step: 100,000 take a third of a second. */
 const MAX_DURATIONS = 100_000
 
+/** Rows of spans, and spans in memory, that are read between two chances for others. */
+const ROWS_A_PIECE = 100
+const A_PIECE = 10_000
+
 /** Where each span lies in time, so that a stretch is found without reading the others: 24 bytes a span. */
 export class SpanIndex {
   readonly #rows: Statements
@@ -35,6 +40,7 @@ export class SpanIndex {
   readonly #sequence: number[] = []
   readonly #start: number[] = []
   readonly #end: number[] = []
+  readonly #range = { from: Infinity, to: -Infinity }
   #upTo = 0
 
   constructor(rows: Statements, stepFields: readonly string[]) {
@@ -43,59 +49,96 @@ export class SpanIndex {
   }
 
   /** The spans that touch a stretch of time, by their start; the longest, where they are too many. */
-  read({ from = -Infinity, to = Infinity, limit, isWhole = false }: SpansQuery): SpansPage {
-    this.#refresh()
+  *read({ from = -Infinity, to = Infinity, limit, isWhole = false }: SpansQuery): Pieces<SpansPage> {
+    yield* this.#refresh()
     if (this.#start.length === 0) return { range: null, total: 0, spans: [] }
-    let found: number[] = []
-    const range = { from: Infinity, to: -Infinity }
-    for (let i = 0; i < this.#start.length; i += 1) {
-      if (this.#start[i]! < range.from) range.from = this.#start[i]!
-      if (this.#end[i]! > range.to) range.to = this.#end[i]!
-      if (this.#end[i]! >= from && this.#start[i]! <= to) found.push(i)
-    }
-    const total = found.length
-    const length = (i: number): number => this.#end[i]! - this.#start[i]!
-    if (total > limit) found = found.sort((a, b) => length(b) - length(a)).slice(0, limit)
-    found.sort((a, b) => this.#start[a]! - this.#start[b]! || length(b) - length(a))
-    return {
-      range,
-      total,
-      spans: withInherited(found.map((i) => this.#row(this.#sequence[i]!, isWhole ? Infinity : MAX_TEXT))),
-    }
+    const { found, total } = yield* this.#longest(from, to, limit)
+    found.sort((a, b) => this.#start[a]! - this.#start[b]! || this.#length(b) - this.#length(a))
+    const rows = yield* this.#read(
+      found.map((i) => this.#sequence[i]!),
+      isWhole ? Infinity : MAX_TEXT,
+    )
+    return { range: { ...this.#range }, total, spans: yield* withInherited(rows) }
   }
 
   /** How long each of the newest spans took but for those inside it, at the step of itself or of one around it. */
-  durations(): { counted: number; total: number; durations: Duration[] } {
-    this.#refresh()
-    const newest = this.#sequence.slice(-MAX_DURATIONS).map((sequence) => this.#row(sequence))
-    const rows = withInherited(newest)
+  *durations(): Pieces<{ counted: number; total: number; durations: Duration[] }> {
+    yield* this.#refresh()
+    const rows = yield* withInherited(yield* this.#read(this.#sequence.slice(-MAX_DURATIONS), MAX_TEXT))
     const inside = new Map<string, number>()
-    for (const { trace, parent, start, end } of rows)
+    for (const [i, { trace, parent, start, end }] of rows.entries()) {
+      if (i % A_PIECE === A_PIECE - 1) yield
       if (parent !== null) inside.set(trace + parent, (inside.get(trace + parent) ?? 0) + end - start)
-    const durations = rows.flatMap(({ trace, span, name, step, start, end }) =>
-      step === null ? [] : { name, step, ms: Math.max(0, end - start - (inside.get(trace + span) ?? 0)) },
-    )
+    }
+    const durations: Duration[] = []
+    for (const [i, { trace, span, name, step, start, end }] of rows.entries()) {
+      if (i % A_PIECE === A_PIECE - 1) yield
+      const ms = Math.max(0, end - start - (inside.get(trace + span) ?? 0))
+      if (step !== null) durations.push({ name, step, ms })
+    }
     return { counted: rows.length, total: this.#sequence.length, durations }
   }
 
-  #refresh(): void {
+  #length(i: number): number {
+    return this.#end[i]! - this.#start[i]!
+  }
+
+  /** Places of spans that touch a stretch of time: all, or the `limit` longest of them. */
+  *#longest(from: number, to: number, limit: number): Pieces<{ found: number[]; total: number }> {
+    let found: number[] = []
+    let total = 0
+    // What is no longer than the shortest of so many others need not be kept.
+    let least = -1
+    const keepLongest = (): void => {
+      if (found.length <= limit) return
+      found = found.sort((a, b) => this.#length(b) - this.#length(a)).slice(0, limit)
+      least = limit === 0 ? Infinity : this.#length(found.at(-1)!)
+    }
+    for (let i = 0; i < this.#start.length; i += 1) {
+      if (i % A_PIECE === A_PIECE - 1) yield
+      if (this.#end[i]! < from || this.#start[i]! > to) continue
+      total += 1
+      if (this.#length(i) <= least) continue
+      found.push(i)
+      if (found.length >= 2 * limit + A_PIECE) keepLongest()
+    }
+    keepLongest()
+    return { found, total }
+  }
+
+  *#refresh(): Pieces<void> {
     if (this.#rows.get("SELECT 1 FROM sqlite_master WHERE name = 'spans'") === undefined) return
-    const sql = 'SELECT sequence, data FROM spans WHERE sequence > ? ORDER BY sequence LIMIT 10000'
+    const sql = 'SELECT sequence, data FROM spans WHERE sequence > ? ORDER BY sequence LIMIT 1000'
     for (;;) {
       const rows = this.#rows.all(sql, this.#upTo)
-      for (const row of rows) {
-        this.#upTo = Number(row['sequence'])
-        const times = timesOf(bytesIn('', 'a span', row['data']))
-        if (times === null) continue
-        this.#sequence.push(this.#upTo)
-        this.#start.push(times.start)
-        this.#end.push(times.end)
-      }
-      if (rows.length < 10_000) return
+      for (const row of rows) this.#add(Number(row['sequence']), bytesIn('', 'a span', row['data']))
+      if (rows.length < 1000) return
+      yield
     }
   }
 
-  #row(sequence: number, maxText = MAX_TEXT): SpanRow | null {
+  #add(sequence: number, bytes: Uint8Array): void {
+    this.#upTo = sequence
+    const times = timesOf(bytes)
+    if (times === null) return
+    this.#sequence.push(sequence)
+    this.#start.push(times.start)
+    this.#end.push(times.end)
+    this.#range.from = Math.min(this.#range.from, times.start)
+    this.#range.to = Math.max(this.#range.to, times.end)
+  }
+
+  *#read(sequences: readonly number[], maxText: number): Pieces<SpanRow[]> {
+    const rows: SpanRow[] = []
+    for (const [i, sequence] of sequences.entries()) {
+      if (i % ROWS_A_PIECE === ROWS_A_PIECE - 1) yield
+      const row = this.#row(sequence, maxText)
+      if (row !== null) rows.push(row)
+    }
+    return rows
+  }
+
+  #row(sequence: number, maxText: number): SpanRow | null {
     const sql = 'SELECT data, scope FROM spans JOIN span_heads ON span_heads.id = head WHERE sequence = ?'
     const row = this.#rows.get(sql, sequence)
     if (row === undefined) return null
@@ -120,14 +163,17 @@ export class SpanIndex {
 }
 
 /** What a span does not say of itself, it has from the spans around it. */
-function withInherited(rows: readonly (SpanRow | null)[]): SpanRow[] {
-  const spans = rows.filter((row) => row !== null)
-  const byId = new Map(spans.map((row) => [row.trace + row.span, row]))
+function* withInherited(spans: SpanRow[]): Pieces<SpanRow[]> {
+  const byId = new Map<string, SpanRow>()
+  for (const [i, row] of spans.entries()) {
+    byId.set(row.trace + row.span, row)
+    if (i % A_PIECE === A_PIECE - 1) yield
+  }
   const parentOf = (row: SpanRow): SpanRow | undefined =>
     row.parent === null ? undefined : byId.get(row.trace + row.parent)
   // Each span is looked at once: where they nest deeply, a walk from each to its root would never end.
   const done = new Set<SpanRow>()
-  for (const row of spans) {
+  for (const [i, row] of spans.entries()) {
     const path: SpanRow[] = []
     for (let at: SpanRow | undefined = row; at !== undefined && !done.has(at); at = parentOf(at)) {
       done.add(at)
@@ -138,6 +184,7 @@ function withInherited(rows: readonly (SpanRow | null)[]): SpanRow[] {
       inner.step ??= outer?.step ?? null
       if (inner.track === '') inner.track = outer?.track ?? ''
     }
+    if (i % A_PIECE === A_PIECE - 1) yield
   }
   return spans
 }

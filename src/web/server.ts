@@ -51,6 +51,7 @@ export class PageServer {
   readonly #sockets = new Set<Socket>()
   readonly #responses = new Set<ServerResponse>()
   readonly #turns = new Turns()
+  readonly #spanTurns = new Turns()
 
   constructor(options: PageServerOptions) {
     this.#options = options
@@ -186,6 +187,7 @@ export class PageServer {
       lastEventId: request.headers['last-event-id']?.toString(),
       isGone: () => response.destroyed,
       turns: this.#turns,
+      spanTurns: this.#spanTurns,
       clogged: () => this.#clogged(),
       stream: () => new EventStream(response),
     }
