@@ -75,6 +75,7 @@ class Following {
       },
       ready: () => Promise.resolve(true),
       marks: (marks: readonly Mark[]) => this.#keep(marks),
+      began: () => Promise.resolve(),
       closed: () => Promise.resolve(),
     }
     const patterns = this.#patterns
