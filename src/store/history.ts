@@ -409,17 +409,19 @@ export class RunHistory {
 const openAt = (path: string): Statements => new Statements(new DatabaseSync(path, { readOnly: true, timeout: 2000 }))
 
 /** The ends of a series are seldom extremes, and its picture begins and ends with them all the same. */
-function addEnds({ steps, times, values }: Drawn, { first, last }: Outline, axis: 'step' | 'time'): void {
+function addEnds({ steps, times, values, means }: Drawn, { first, last }: Outline, axis: 'step' | 'time'): void {
   const places = axis === 'step' ? steps : times
   if (first !== null && Number.isFinite(first.value) && first[axis] < (places[0] ?? -Infinity)) {
     steps.unshift(first.step)
     times.unshift(first.time)
     values.unshift(first.value)
+    means?.unshift(means[0] ?? first.value)
   }
   if (last !== null && Number.isFinite(last.value) && last[axis] > (places.at(-1) ?? Infinity)) {
     steps.push(last.step)
     times.push(last.time)
     values.push(last.value)
+    means?.push(means.at(-1) ?? last.value)
   }
 }
 

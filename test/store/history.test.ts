@@ -91,6 +91,8 @@ describe('the line of a chart', () => {
       const line = history.line('loss', { axis: 'step', width })!
       expect(line).toMatchObject({ points: 100_000, isRaw: false })
       expect(columnsOf(line)).toContainEqual({ step: 77_777, time: 77_777, value: 5 })
+      const { steps, times, values, means } = line
+      expect(new Set([steps, times, values, means!].map(({ length }) => length)).size, `${width}`).toBe(1)
     }
     const near = history.line('loss', { axis: 'step', width: 430, from: 77_700, to: 77_800 })!
     expect(near).toMatchObject({ points: 101, isRaw: true })
