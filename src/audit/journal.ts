@@ -1,7 +1,8 @@
 import { DatabaseSync, type SQLOutputValue } from 'node:sqlite'
 import type { BatchKind, Exporter, TextBatch } from '../exporters/exporter.ts'
 import { pointsOfBlock, type StoredPoints } from '../journal/blocks.ts'
-import { bytesIn } from '../journal/damage.ts'
+import { blockOfRow, spansOf } from '../journal/span-rows.ts'
+import { spansIn } from '../otlp/span-blocks.ts'
 import { STATE, type State } from './columns.ts'
 
 type Row = Record<string, SQLOutputValue>
@@ -116,12 +117,17 @@ export class AuditedJournal {
   }
 
   countSpans(): number {
-    return Number(this.#all('SELECT count(*) AS n FROM spans')[0]!['n'])
+    const rows = spansOf(this.#database) ?? 'spans'
+    return Number(this.#all(`SELECT coalesce(sum(max(count, 1)), 0) AS n FROM ${rows}`)[0]!['n'])
   }
 
   /** All spans that are there. */
   *spans(): Generator<{ sequence: number; bytes: Uint8Array }> {
-    for (const row of this.#database.prepare('SELECT sequence, data FROM spans ORDER BY sequence').iterate())
-      yield { sequence: Number(row['sequence']), bytes: bytesIn(this.#path, 'a span', row['data']) }
+    const rows = spansOf(this.#database) ?? 'spans'
+    for (const row of this.#database.prepare(`SELECT first, count, data FROM ${rows} ORDER BY first`).iterate()) {
+      const { first, bytes: data } = blockOfRow(row, this.#path)
+      let sequence = first
+      for (const bytes of spansIn(data)) yield { sequence: sequence++, bytes }
+    }
   }
 }

@@ -1,7 +1,8 @@
 import type { Batch, BatchKind, PointBatch, SpanBatch, TextBatch } from '../exporters/exporter.ts'
 import { DamagedJournal, textIn } from '../journal/damage.ts'
 import type { RunJournal } from '../journal/journal.ts'
-import { wrapTraces } from '../otlp/rewrap.ts'
+import { wrapBlocks } from '../otlp/rewrap.ts'
+import { partsOf, spansIn } from '../otlp/span-blocks.ts'
 import { spanName } from '../otlp/traces.ts'
 
 /** Most bytes of spans in one request: a collector takes 20 MiB, gateways less. */
@@ -33,13 +34,20 @@ export function nextBatch(journal: RunJournal, kind: BatchKind, after: number, l
 }
 
 function nextSpans(journal: RunJournal, after: number, limit: number): SpanBatch | null {
-  const rows = journal.readSpans(after, limit)
-  if (rows.length === 0) return null
+  const blocks = journal.readSpans(after, limit, MAX_SPAN_BYTES)
+  if (blocks.length === 0) return null
+  const all = { kind: 'spans', first: blocks[0]!.first, count: countIn(blocks), blocks } as const
+  if (blocks.reduce((sum, { bytes }) => sum + bytes.length, 0) <= MAX_SPAN_BYTES) return all
   let bytes = 0
-  const over = rows.findIndex((row) => (bytes += row.bytes.byteLength) > MAX_SPAN_BYTES)
-  const taken = over < 0 ? rows : rows.slice(0, Math.max(1, over))
-  return { kind: 'spans', first: taken[0]!.sequence, count: taken.length, rows: taken }
+  let count = 0
+  for (const span of blocks.flatMap((block) => [...spansIn(block.bytes)])) {
+    if ((bytes += span.length) > MAX_SPAN_BYTES) break
+    count += 1
+  }
+  return slice(all, 0, Math.max(1, count)) as SpanBatch
 }
+
+const countIn = (blocks: readonly { count: number }[]): number => blocks.reduce((sum, { count }) => sum + count, 0)
 
 /** Newest spans that are told to whoever goes on with a run, ... */
 const MAX_TOLD = 100_000
@@ -55,11 +63,11 @@ export function newestSpans(journal: RunJournal): { spans: Uint8Array[]; transfe
     after += TOLD_TOGETHER
   )
     // Copies: what is written may be a view of something larger.
-    spans.push(new Uint8Array(wrapTraces(journal.readSpans(after, TOLD_TOGETHER))))
+    spans.push(new Uint8Array(wrapBlocks(journal.readSpans(after, TOLD_TOGETHER))))
   return { spans, transfer: spans.map(({ buffer }) => buffer as ArrayBuffer) }
 }
 
-const noSpans: SpanBatch = { kind: 'spans', first: 0, count: 0, rows: [] }
+const noSpans: SpanBatch = { kind: 'spans', first: 0, count: 0, blocks: [] }
 
 /** Asks a run whether it takes anything: a refusal of nothing is no fault of what was sent. */
 export const emptyBatch = (journal: RunJournal, kind: 'points' | 'spans'): PointBatch | SpanBatch =>
@@ -85,7 +93,7 @@ export function halves(batch: Batch): [Batch, Batch] {
 /** Items `from` up to but without `to` of a batch. */
 export function slice(batch: Batch, from: number, to: number): Batch {
   const at = { first: batch.first + from, count: to - from }
-  if (batch.kind === 'spans') return { ...batch, ...at, rows: batch.rows.slice(from, to) }
+  if (batch.kind === 'spans') return { ...batch, ...at, blocks: partsOf(batch.blocks, from, to) }
   if (batch.kind !== 'points') return { ...batch, ...at, entries: batch.entries.slice(from, to) } satisfies TextBatch
   return {
     kind: 'points',
@@ -132,8 +140,10 @@ export function itemOf(
   batch: Batch,
   i: number,
 ): { name: string; step?: number; time?: number; value: number | string } {
-  if (batch.kind === 'spans')
-    return { name: spanName(batch.rows[i]!.bytes), value: Buffer.from(batch.rows[i]!.bytes).toString('base64') }
+  if (batch.kind === 'spans') {
+    const [span] = spansIn(partsOf(batch.blocks, i, i + 1)[0]!.bytes)
+    return { name: spanName(span!), value: Buffer.from(span!).toString('base64') }
+  }
   if (batch.kind !== 'points') return { name: batch.entries[i]![0], value: batch.entries[i]![1] }
   return { name: batch.keyOf(batch.series[i]!), step: batch.step[i]!, time: batch.time[i]!, value: batch.value[i]! }
 }

@@ -99,7 +99,8 @@ function rowsOf(journal: RunJournal, account: DestinationAccount, kind: BatchKin
 
 function batchOf(journal: RunJournal, kind: BatchKind, rows: readonly Row[]): Batch {
   const at = { first: rows[0]!.sequence, count: rows.length }
-  if (kind === 'spans') return { kind, ...at, rows: rows.flatMap(({ sequence }) => journal.readSpans(sequence - 1, 1)) }
+  if (kind === 'spans')
+    return { kind, ...at, blocks: rows.flatMap(({ sequence }) => journal.readSpans(sequence - 1, 1)) }
   if (kind !== 'points') return { kind, ...at, entries: rows.map(({ name, value }) => [name, String(value)] as const) }
   const names = [...new Set(rows.map(({ name }) => name))]
   return {

@@ -165,10 +165,12 @@ export class Retention {
   /** A journal that nobody holds, or null. */
   #read(path: string): Found | null {
     try {
+      // As it was counted in all: looking into a journal leaves a file of shared memory beside it.
+      const bytes = sizeOf(path)
       const status = readJournal(path)
       const { journaled, notKept } = status
       const hasRows = journaled.points > notKept.points || journaled.spans > notKept.spans
-      return status.isHeld ? null : { status, bytes: sizeOf(path), hasRows }
+      return status.isHeld ? null : { status, bytes, hasRows }
     } catch {
       return null // whoever delivers what is left tells of it
     }

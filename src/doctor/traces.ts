@@ -44,7 +44,7 @@ export const traces: Hop = {
     const abort = (): AbortSignal => AbortSignal.any([scene.stop, AbortSignal.timeout(timeout)])
     try {
       const opened = await exporter.openRun({ ...RUN, peer }, abort())
-      const empty = { kind: 'spans' as const, first: 0, count: 0, rows: [] }
+      const empty = { kind: 'spans' as const, first: 0, count: 0, blocks: [] }
       const result = opened.kind === 'ok' ? await exporter.send('doctor', empty, abort()) : opened
       return result.kind === 'ok' ? ok(`${exporter.address} takes spans`) : untaken(result, scene, isMlflow)
     } finally {

@@ -1,6 +1,7 @@
 import type { Dispatcher } from 'undici'
 import type { EndStatus } from '../channel/messages.ts'
 import type { Settings } from '../config/settings.ts'
+import type { SpanBlock } from '../otlp/span-blocks.ts'
 import type { Via } from '../otlp/via.ts'
 
 /** What an exporter is made with; `dispatcher`: connections in the place of its own. */
@@ -35,19 +36,13 @@ export interface TextBatch {
   readonly entries: readonly (readonly [name: string, value: string])[]
 }
 
-/** A span as it came, with the fields of ResourceSpans and of ScopeSpans that stood around it. */
-export interface SpanRow {
-  readonly resourceHead: Uint8Array
-  readonly scopeHead: Uint8Array
-  readonly bytes: Uint8Array
-}
-
 /** Spans of one run for one request. */
 export interface SpanBatch {
   readonly kind: 'spans'
   readonly first: number
   readonly count: number
-  readonly rows: readonly SpanRow[]
+  /** In order, with `count` spans in all. */
+  readonly blocks: readonly SpanBlock[]
 }
 
 export type Batch = PointBatch | TextBatch | SpanBatch

@@ -1,6 +1,6 @@
 import { DatabaseSync } from 'node:sqlite'
 import { createPrivate } from './lock.ts'
-import { APPLICATION_ID, EVENTS_TABLE, FORMAT, SPAN_TABLES, WAITING_TABLE } from './schema.ts'
+import { APPLICATION_ID, EVENTS_TABLE, FORMAT, SPAN_TABLES_OF_2, SPANS_AS_BLOCKS, WAITING_TABLE } from './schema.ts'
 
 /** The write-ahead log is cut back to this size after a checkpoint. */
 const WAL_LIMIT_BYTES = 8 << 20
@@ -20,7 +20,7 @@ const OLDEST_FORMAT = 1
 
 /** Format 2 came with spans. */
 function migrateFrom1(database: DatabaseSync): void {
-  database.exec(`BEGIN IMMEDIATE; ${SPAN_TABLES}
+  database.exec(`BEGIN IMMEDIATE; ${SPAN_TABLES_OF_2}
     ALTER TABLE cursors ADD COLUMN resent INTEGER NOT NULL DEFAULT 0; PRAGMA user_version = 2; COMMIT`)
 }
 
@@ -34,8 +34,18 @@ function migrateFrom3(database: DatabaseSync): void {
   database.exec(`BEGIN IMMEDIATE; ${EVENTS_TABLE} PRAGMA user_version = 4; COMMIT`)
 }
 
+/** Format 5 came with many spans in a row. */
+function migrateFrom4(database: DatabaseSync): void {
+  database.exec(`BEGIN IMMEDIATE; ${SPANS_AS_BLOCKS} PRAGMA user_version = 5; COMMIT`)
+}
+
 /** What brings a journal of each earlier format to the next one. */
-const MIGRATIONS: readonly ((database: DatabaseSync) => void)[] = [migrateFrom1, migrateFrom2, migrateFrom3]
+const MIGRATIONS: readonly ((database: DatabaseSync) => void)[] = [
+  migrateFrom1,
+  migrateFrom2,
+  migrateFrom3,
+  migrateFrom4,
+]
 
 /** Every commit is on the disk when it returns, in the write-ahead log first. */
 const DURABLE = `PRAGMA synchronous = FULL; PRAGMA journal_size_limit = ${WAL_LIMIT_BYTES};

@@ -9,9 +9,10 @@ import { readMarks, writeMark } from './marks.ts'
 import { isThere } from './directory.ts'
 import { drainOverflow, isMarkedAhead, markAhead, openOverflow } from './overflow.ts'
 import { bytesOf, nothingPending, type WrittenPoints } from './pending.ts'
-import { JournalReader, type StoredSpan } from './reader.ts'
+import { JournalReader } from './reader.ts'
 import { dropOldest, firstKept, usedBytes } from './room.ts'
 import { APPLICATION_ID, FORMAT, SCHEMA } from './schema.ts'
+import { joinSpans, type StoredSpans } from './span-rows.ts'
 import { SeriesStatsTable, type SeriesStats } from './series-stats.ts'
 import { Statements, type Row, type SqlValue } from './statements.ts'
 import * as tables from './tables.ts'
@@ -382,9 +383,12 @@ export class RunJournal {
     return count <= 0 ? null : this.#reader.points(after, count)
   }
 
-  /** Up to `limit` committed spans behind sequence number `after`, with what stands around them. */
-  readSpans(after: number, limit: number): StoredSpan[] {
-    return this.#reader.spans(after, this.#spans, limit)
+  /**
+   * Up to `limit` committed spans behind sequence number `after`, with what stands around them; hardly more than `bytes` of
+   * them. @throws DamagedJournal
+   */
+  readSpans(after: number, limit: number, bytes = Infinity): StoredSpans[] {
+    return this.#reader.spans(after, this.#spans, limit, bytes)
   }
 
   /** Sequence number of the last committed param or tag; 0 when there is none. */
@@ -412,7 +416,7 @@ export class RunJournal {
     if (this.#overflow !== null || this.isInMemory) return
     this.transaction(() => dropOldest(this.#disk.database, bytes))
     this.#first = firstKept(this.#disk.database, this.#points, this.#spans)
-    this.#reader.forgetBlock()
+    this.#reader.forgetBlocks()
   }
 
   /** Drops all events: of a run of which nothing but its account is to be kept. */
@@ -518,22 +522,20 @@ export class RunJournal {
     this.#heads[id] = Number(row['id'])
   }
 
-  /** Returns how many spans a full memory journal refused. */
+  /** Joins the spans into block rows; returns how many a full memory journal refused. */
   #writeSpans(packed: readonly PackedSpans[]): number {
     let lost = 0
-    const insert = this.#rows.prepare('INSERT INTO spans (sequence, head, data) VALUES (?, ?, ?)')
-    for (const { bytes, ends, heads } of packed) {
-      for (let i = 0, from = 0; i < ends.length; i += 1) {
-        const data = bytes.subarray(from, ends[i])
-        from = ends[i]!
-        if (this.#memoryLimit !== null && this.#heldBytes + data.byteLength > this.#memoryLimit) {
-          lost += 1
-          continue
-        }
-        this.#spans += 1
-        insert.run(this.#spans, this.#heads[heads[i]!]!, data)
-        if (this.#memoryLimit !== null) this.#heldBytes += data.byteLength
-      }
+    const takes = (bytes: number): boolean => {
+      if (this.#memoryLimit === null) return true
+      const fits = this.#heldBytes + bytes <= this.#memoryLimit
+      if (fits) this.#heldBytes += bytes
+      else lost += 1
+      return fits
+    }
+    const insert = this.#rows.prepare('INSERT INTO spans (first, count, head, data) VALUES (?, ?, ?, ?)')
+    for (const { head, count, data } of joinSpans(packed, (id) => this.#heads[id]!, takes)) {
+      insert.run(this.#spans + 1, count, head, data)
+      this.#spans += count
     }
     return lost
   }

@@ -1,6 +1,7 @@
 import { statSync } from 'node:fs'
 import type { DatabaseSync } from 'node:sqlite'
 import { dropEvents } from './events.ts'
+import { spansOf } from './span-rows.ts'
 
 /** The files of a journal, to be counted and removed together. */
 export const filesOf = (path: string): string[] => [path, `${path}-wal`, `${path}-shm`]
@@ -39,7 +40,7 @@ function lastOf(database: DatabaseSync, sql: string, bytes: number, upTo: number
 }
 
 const BLOCKS = 'SELECT first + count - 1 AS last, length(data) AS bytes FROM blocks ORDER BY first'
-const SPANS = 'SELECT sequence AS last, length(data) AS bytes FROM spans ORDER BY sequence'
+const SPANS = 'SELECT first + max(count, 1) - 1 AS last, length(data) AS bytes FROM spans ORDER BY first'
 
 /**
  * Drops events of a journal, where they are too large a part of it, and the oldest points and spans: those first that all
@@ -57,7 +58,7 @@ function drop(database: DatabaseSync, bytes: number, upTo: UpTo): number {
   const blocks = lastOf(database, BLOCKS, bytes - half.freed, upTo.points)
   const more = lastOf(database, SPANS, bytes - blocks.freed, upTo.spans)
   const spans = more.last > half.last ? more : half
-  database.prepare('DELETE FROM spans WHERE sequence <= ?').run(spans.last)
+  database.prepare('DELETE FROM spans WHERE first <= ?').run(spans.last)
   database.prepare('DELETE FROM blocks WHERE first + count - 1 <= ?').run(blocks.last)
   return blocks.freed + spans.freed
 }
@@ -73,11 +74,10 @@ function deliveredOf(database: DatabaseSync): UpTo {
 /** The first point and span that a journal still has; one beyond the last where it has none. */
 export function firstKept(database: DatabaseSync, points: number, spans: number): { points: number; spans: number } {
   const first = (sql: string): number | null => Object.values(database.prepare(sql).get()!)[0] as number | null
-  // A journal of format 1 has no spans, and is only read here.
-  const hasSpans = database.prepare("SELECT 1 FROM sqlite_master WHERE name = 'spans'").get() !== undefined
+  const rows = spansOf(database)
   return {
     points: first('SELECT min(first) FROM blocks') ?? points + 1,
-    spans: (hasSpans ? first('SELECT min(sequence) FROM spans') : null) ?? spans + 1,
+    spans: (rows === null ? null : first(`SELECT min(first) FROM ${rows}`)) ?? spans + 1,
   }
 }
 
@@ -85,9 +85,12 @@ export function firstKept(database: DatabaseSync, points: number, spans: number)
 export function lostAtEnd(database: DatabaseSync, points: number, spans: number): { points: number; spans: number } {
   const last = (sql: string, whole: number): number =>
     Number(Object.values(database.prepare(sql).get() ?? { whole })[0] ?? whole)
-  const hasSpans = database.prepare("SELECT 1 FROM sqlite_master WHERE name = 'spans'").get() !== undefined
+  const rows = spansOf(database)
   return {
     points: points - last('SELECT first + count - 1 FROM blocks ORDER BY first DESC LIMIT 1', points),
-    spans: hasSpans ? spans - last('SELECT max(sequence) FROM spans', spans) : 0,
+    spans:
+      rows === null
+        ? 0
+        : spans - last(`SELECT first + max(count, 1) - 1 FROM ${rows} ORDER BY first DESC LIMIT 1`, spans),
   }
 }

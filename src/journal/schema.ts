@@ -1,5 +1,5 @@
 /** Format of a journal file; `docs/journal.md` describes it for readers in other languages. */
-export const FORMAT = 4
+export const FORMAT = 5
 
 /** `SpBr`, in the header of every journal: `file` and SQLite show it. */
 export const APPLICATION_ID = 0x53704272
@@ -11,15 +11,26 @@ export const APPLICATION_ID = 0x53704272
  * when the row was written: a batch, or some that go one after the other. `heights` is the highest step of each metric
  * (under the destination's name for it) that is delivered: a stored point beyond it tells that a batch whose answer was
  * lost has arrived.
- * `spans.data` is a Span message of OTLP as it came; `span_heads` holds what stood around it: the fields of ResourceSpans
- * but for its scope_spans, and those of ScopeSpans but for its spans. `cursors.resent` counts what was sent again unasked.
+ * Spans are rows of `spans`: `data` holds `count` Span messages of OTLP as they came, each behind its tag and its length as
+ * in a ScopeSpans; `first` is the sequence number of the first span. A `count` of 0 is of a format before 5: then `data` is
+ * one message with nothing before it. `span_heads` holds what stood around spans: the fields of ResourceSpans but for its
+ * scope_spans, and those of ScopeSpans but for its spans. `cursors.resent` counts what was sent again unasked.
  * `waiting` are numbers that wait for the spans around them: `span` (trace and span id as hex) names the span they belong
  * to, `part` the place of an event of it, or -1; a log record stands in `body`, as a request of OTLP.
  * `events` are those of level WARN and above; `fields` is a JSON object.
  */
-export const SPAN_TABLES = `
+const SPAN_HEADS_TABLE = `
 CREATE TABLE span_heads (id INTEGER PRIMARY KEY, resource BLOB NOT NULL, scope BLOB NOT NULL, UNIQUE (resource, scope));
+`
+
+/** As format 2 had them. */
+export const SPAN_TABLES_OF_2 = `${SPAN_HEADS_TABLE}
 CREATE TABLE spans (sequence INTEGER PRIMARY KEY, head INTEGER NOT NULL REFERENCES span_heads, data BLOB NOT NULL);
+`
+
+/** What makes them those of format 5, however many there are. */
+export const SPANS_AS_BLOCKS = `
+ALTER TABLE spans RENAME COLUMN sequence TO first; ALTER TABLE spans ADD COLUMN count INTEGER NOT NULL DEFAULT 0;
 `
 
 export const WAITING_TABLE = `
@@ -54,4 +65,7 @@ CREATE TABLE reasons (id INTEGER PRIMARY KEY, text TEXT NOT NULL UNIQUE);
 CREATE TABLE rejected (
   id INTEGER PRIMARY KEY, destination INTEGER, kind TEXT NOT NULL, sequence INTEGER NOT NULL, name TEXT NOT NULL,
   step INTEGER, time INTEGER, value, reason INTEGER NOT NULL REFERENCES reasons);
-${SPAN_TABLES}${WAITING_TABLE}${EVENTS_TABLE}`
+${SPAN_HEADS_TABLE}
+CREATE TABLE spans (
+  first INTEGER PRIMARY KEY, count INTEGER NOT NULL, head INTEGER NOT NULL REFERENCES span_heads, data BLOB NOT NULL);
+${WAITING_TABLE}${EVENTS_TABLE}`

@@ -1,4 +1,4 @@
-import type { SpanRow } from './rewrap.ts'
+import type { SpanRow } from './span-blocks.ts'
 import { spanAsWritten } from './traces.ts'
 import { readName } from './values.ts'
 import { LEN, tagOf, WireReader } from './wire.ts'

@@ -99,7 +99,7 @@ export class WireWriter {
 }
 
 /** Bytes of an unsigned varint. */
-function sizeOf(value: number): number {
+export function sizeOf(value: number): number {
   let size = 1
   for (let rest = value; rest > 127; rest = Math.floor(rest / 128)) size += 1
   return size

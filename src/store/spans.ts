@@ -1,7 +1,8 @@
 import { settingOf } from '../config/settings.ts'
 import type { Fields } from '../layer/event.ts'
-import { bytesIn } from '../journal/damage.ts'
+import { blockOfRow, spansOf } from '../journal/span-rows.ts'
 import type { Statements } from '../journal/statements.ts'
+import { spansIn } from '../otlp/span-blocks.ts'
 import { readSpan, START, END } from '../otlp/span.ts'
 import { ValueNotes } from '../otlp/values.ts'
 import { LEN, tagOf, VARINT, WireReader } from '../otlp/wire.ts'
@@ -29,9 +30,12 @@ const MAX_TEXT = 500
 /** Spans whose durations are added up by step: 100,000 take a third of a second. */
 const MAX_DURATIONS = 100_000
 
-/** Rows of spans, and spans in memory, that are read between two chances for others. */
+/** Spans that are read, that are looked at, and that are known between two chances for others. */
 const ROWS_A_PIECE = 100
+const SPANS_A_PIECE = 1000
 const A_PIECE = 10_000
+/** Blocks of spans that are held in memory. */
+const BLOCKS_AT_ONCE = 100
 
 /** Where each span lies in time, so that a stretch is found without reading the others: 24 bytes a span. */
 export class SpanIndex {
@@ -42,6 +46,8 @@ export class SpanIndex {
   readonly #end: number[] = []
   readonly #range = { from: Infinity, to: -Infinity }
   #upTo = 0
+  /** The block that was read last. */
+  #block: { first: number; spans: Uint8Array[] } = { first: 0, spans: [] }
 
   constructor(rows: Statements, stepFields: readonly string[]) {
     this.#rows = rows
@@ -54,17 +60,22 @@ export class SpanIndex {
     if (this.#start.length === 0) return { range: null, total: 0, spans: [] }
     const { found, total } = yield* this.#longest(from, to, limit)
     found.sort((a, b) => this.#start[a]! - this.#start[b]! || this.#length(b) - this.#length(a))
-    const rows = yield* this.#read(
-      found.map((i) => this.#sequence[i]!),
+    // In the order of the journal: spans of one block lie together there.
+    const inOrder = found.toSorted((a, b) => a - b)
+    const read = yield* this.#read(
+      inOrder.map((i) => this.#sequence[i]!),
       isWhole ? Infinity : MAX_TEXT,
     )
+    const rowOf = new Map(inOrder.map((i, nth) => [i, read[nth]!]))
+    const rows = found.map((i) => rowOf.get(i)!).filter((row) => row !== null)
     return { range: { ...this.#range }, total, spans: yield* withInherited(rows) }
   }
 
   /** How long each of the newest spans took but for those inside it, at the step of itself or of one around it. */
   *durations(): Pieces<{ counted: number; total: number; durations: Duration[] }> {
     yield* this.#refresh()
-    const rows = yield* withInherited(yield* this.#read(this.#sequence.slice(-MAX_DURATIONS), MAX_TEXT))
+    const read = yield* this.#read(this.#sequence.slice(-MAX_DURATIONS), MAX_TEXT)
+    const rows = yield* withInherited(read.filter((row) => row !== null))
     const inside = new Map<string, number>()
     for (const [i, { trace, parent, start, end }] of rows.entries()) {
       if (i % A_PIECE === A_PIECE - 1) yield
@@ -107,18 +118,26 @@ export class SpanIndex {
   }
 
   *#refresh(): Pieces<void> {
-    if (this.#rows.get("SELECT 1 FROM sqlite_master WHERE name = 'spans'") === undefined) return
-    const sql = 'SELECT sequence, data FROM spans WHERE sequence > ? ORDER BY sequence LIMIT 1000'
-    for (;;) {
+    const table = spansOf(this.#rows.database)
+    if (table === null) return
+    const sql = `SELECT first, count, data FROM ${table} WHERE first > ? ORDER BY first LIMIT ${BLOCKS_AT_ONCE}`
+    for (let came = 0; ;) {
       const rows = this.#rows.all(sql, this.#upTo)
-      for (const row of rows) this.#add(Number(row['sequence']), bytesIn('', 'a span', row['data']))
-      if (rows.length < 1000) return
-      yield
+      for (const row of rows) {
+        const { first, bytes } = blockOfRow(row, '')
+        let sequence = first
+        for (const span of spansIn(bytes)) this.#add(sequence++, span)
+        this.#upTo = Math.max(first, sequence - 1)
+        came += sequence - first
+        if (came < SPANS_A_PIECE) continue
+        came = 0
+        yield
+      }
+      if (rows.length < BLOCKS_AT_ONCE) return
     }
   }
 
   #add(sequence: number, bytes: Uint8Array): void {
-    this.#upTo = sequence
     const times = timesOf(bytes)
     if (times === null) return
     this.#sequence.push(sequence)
@@ -128,21 +147,30 @@ export class SpanIndex {
     this.#range.to = Math.max(this.#range.to, times.end)
   }
 
-  *#read(sequences: readonly number[], maxText: number): Pieces<SpanRow[]> {
-    const rows: SpanRow[] = []
+  *#read(sequences: readonly number[], maxText: number): Pieces<(SpanRow | null)[]> {
+    const rows: (SpanRow | null)[] = []
     for (const [i, sequence] of sequences.entries()) {
       if (i % ROWS_A_PIECE === ROWS_A_PIECE - 1) yield
-      const row = this.#row(sequence, maxText)
-      if (row !== null) rows.push(row)
+      rows.push(this.#row(sequence, maxText))
     }
     return rows
   }
 
-  #row(sequence: number, maxText: number): SpanRow | null {
-    const sql = 'SELECT data, scope FROM spans JOIN span_heads ON span_heads.id = head WHERE sequence = ?'
+  /** A Span message; null: it is not there any more. */
+  #spanAt(sequence: number): Uint8Array | null {
+    const { first, spans } = this.#block
+    if (sequence >= first && sequence < first + spans.length) return spans[sequence - first]!
+    const sql = `SELECT first, count, data FROM ${spansOf(this.#rows.database)} WHERE first <= ? ORDER BY first DESC LIMIT 1`
     const row = this.#rows.get(sql, sequence)
     if (row === undefined) return null
-    const bytes = bytesIn('', 'a span', row['data'])
+    const block = blockOfRow(row, '')
+    this.#block = { first: block.first, spans: [...spansIn(block.bytes)] }
+    return this.#block.spans[sequence - block.first] ?? null
+  }
+
+  #row(sequence: number, maxText: number): SpanRow | null {
+    const bytes = this.#spanAt(sequence)
+    if (bytes === null) return null
     const group = { resourceHead: new Uint8Array(), scopeHead: new Uint8Array(), resource: {} }
     const span = readSpan(new WireReader(bytes), group, new ValueNotes())
     const { start, end } = timesOf(bytes)!

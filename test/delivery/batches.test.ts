@@ -15,6 +15,7 @@ import {
 } from '../../src/delivery/batches.ts'
 import type { Batch, PointBatch, SpanBatch, TextBatch } from '../../src/exporters/exporter.ts'
 import { RunJournal } from '../../src/journal/journal.ts'
+import { framed } from '../../src/otlp/span-blocks.ts'
 import { readTraces } from '../../src/otlp/traces.ts'
 import { addPoints, addSpans, spanOf, stepsOf } from '../support/fill.ts'
 import { runStart } from '../support/run-start.ts'
@@ -54,11 +55,16 @@ const spansOf = (count: number): SpanBatch => ({
   kind: 'spans',
   first: 5,
   count,
-  rows: Array.from({ length: count }, (_, i) => ({
-    resourceHead: new Uint8Array(),
-    scopeHead: new Uint8Array(),
-    bytes: spanOf(`span${i}`),
-  })),
+  // Two in each block, the last of which may have one.
+  blocks: Array.from({ length: Math.ceil(count / 2) }, (_, i) => {
+    const spans = [2 * i, 2 * i + 1].filter((place) => place < count).map((place) => framed(spanOf(`span${place}`)))
+    return {
+      resourceHead: new Uint8Array(),
+      scopeHead: new Uint8Array(),
+      count: spans.length,
+      bytes: Buffer.concat(spans),
+    }
+  }),
 })
 
 /** Batches of every kind, of `least` items or more. */
@@ -190,7 +196,7 @@ describe('the newest spans of a run', () => {
 describe('an empty batch', () => {
   it('has the kind that is asked for and no items', () => {
     const journal = journalWith({ keys: [] })
-    expect(emptyBatch(journal, 'spans')).toEqual({ kind: 'spans', first: 0, count: 0, rows: [] })
+    expect(emptyBatch(journal, 'spans')).toEqual({ kind: 'spans', first: 0, count: 0, blocks: [] })
     const { keyOf, ...points } = emptyBatch(journal, 'points') as PointBatch
     const none = new Float64Array()
     expect(points).toEqual({

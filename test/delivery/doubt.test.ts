@@ -1,11 +1,14 @@
+import { join } from 'node:path'
 import fc from 'fast-check'
-import { describe, expect, it } from 'vitest'
+import { describe, expect, it, onTestFinished } from 'vitest'
 import type { Batch, OpenResult, SendResult } from '../../src/exporters/exporter.ts'
-import type { RunJournal } from '../../src/journal/journal.ts'
+import { RunJournal } from '../../src/journal/journal.ts'
 import { expectConserved } from '../support/account.ts'
 import { deliver, steps } from '../support/deliver.ts'
 import { addPoints, addSpans, spanOf } from '../support/fill.ts'
 import { ConfirmingExporter, MemoryExporter } from '../support/memory-exporter.ts'
+import { runStart } from '../support/run-start.ts'
+import { temporaryDirectory } from '../support/spanbridge.ts'
 import { turn, useStillTime } from '../support/turn.ts'
 
 const ok: SendResult = { kind: 'ok' }
@@ -81,6 +84,29 @@ describe('a batch that was under way when the process died', () => {
     expect([asked, exporter.sizes]).toEqual([[120], [300]])
     expect(status().destinations[0]!.points).toMatchObject({ delivered: 420, pending: 0 })
     await dead.stop()
+  })
+
+  it('goes in pieces, unasked, where a memory that was ahead of the journal has died with it: any part of it may be there', async () => {
+    const path = join(temporaryDirectory(), 'x.sqlite')
+    const journal = RunJournal.create(path, runStart())
+    onTestFinished(() => journal.close())
+    const first = new ConfirmingExporter()
+    const { promise, resolve } = Promise.withResolvers<SendResult>()
+    first.onSend = (batch) => (batch.kind === 'points' ? promise : ok)
+    const { add, state } = deliver(first, { journal })
+    await turn(0)
+    add(120)
+    await turn(0)
+    journal.overflow(1 << 20)
+    const heir = RunJournal.open(path)
+    onTestFinished(() => heir.close())
+    const exporter = new ConfirmingExporter()
+    const { status } = deliver(exporter, { journal: heir })
+    await turn(1000)
+    expect([exporter.asked, exporter.sizes, exporter.stored]).toEqual([0, [50, 50, 20], steps(1, 120)])
+    expect(status().destinations[0]!.points).toMatchObject({ delivered: 120, pending: 0 })
+    resolve(lost)
+    await state.delivery.stop()
   })
 
   it('is in doubt no more where the run begins afresh, at another tracker', async () => {
@@ -269,6 +295,20 @@ describe('a backend that knows no stored NaN', () => {
   })
 })
 
+it('a batch in doubt goes in pieces with the NaN that are in it, where the backend takes them like other values', async () => {
+  const exporter = new Scripted()
+  exporter.answers = [lost]
+  const { journal, state } = deliver(exporter)
+  await turn(0)
+  addPoints(
+    journal,
+    Array.from({ length: 60 }, (_, i) => ({ step: i + 1, value: i === 20 ? Number.NaN : i })),
+  )
+  state.delivery.wake()
+  await turn(1000)
+  expect(exporter.sent).toEqual(['1-60', '1-50', '51-60'])
+})
+
 describe('a refused batch', () => {
   const begun = async (exporter: Scripted, count = 60) => {
     const all = deliver(exporter)
@@ -338,6 +378,18 @@ describe('a refused batch', () => {
       expect(cursor(journal)).toMatchObject({ position: 50, delivered: 50, rejected: 0 })
       expectConserved(status())
     }
+  })
+
+  it('a part deep in which cannot be sent is tried again after a pause, not at once', async () => {
+    const exporter = new Scripted()
+    exporter.answers = [refused, ok, refused, away, away, away]
+    const { journal } = await begun(exporter, 240)
+    const parts = ['1-240', 'nothing', '1-120', '1-60', '1-60', '1-60']
+    await turn(700)
+    expect(exporter.sent).toEqual(parts)
+    await turn(2000)
+    expect(exporter.sent).toEqual([...parts, '1-60', '61-240'])
+    expect(cursor(journal)).toMatchObject({ position: 240, delivered: 240 })
   })
 
   it('one of whose halves gets lost goes on in pieces where nobody can be asked', async () => {

@@ -386,7 +386,7 @@ describe('what cannot be taken up', () => {
     const { said, clock } = takeUp(stateDir, [new Tracker()])
     await clock.turn(3 * AGAIN_MS)
     expect(said).toEqual([
-      `${newer} cannot be read (its format is 99, this version knows those up to 4: use a newer spanbridge): nothing is delivered of it`,
+      `${newer} cannot be read (its format is 99, this version knows those up to 5: use a newer spanbridge): nothing is delivered of it`,
       `${notes} cannot be read (file is not a database): nothing is delivered of it`,
     ])
     expect([newer, notes].map((path) => existsSync(path))).toEqual([true, true])

@@ -146,6 +146,17 @@ describe('progress', () => {
     expect(kept()).toEqual({ ...nothing, position: 90, delivered: 90, sending: 90 })
   })
 
+  it('is on disk when nothing more is sent, though what follows stays in doubt', () => {
+    const { it, journal, cursor, batch, kept, doubt } = progress(new ConfirmingExporter())
+    addPoints(journal, stepsOf(1, 100))
+    it.begin('points', cursor(), { end: 90, aside: [] })
+    it.settle(batch(0, 30), cursor(), { end: 30, aside: [] })
+    doubt.end = 90
+    expect(kept().delivered).toBe(0)
+    it.rest()
+    expect(kept()).toEqual({ ...nothing, position: 30, delivered: 30, sending: 90 })
+  })
+
   it('is on disk at once where nobody can be asked, and so are the bounds of each batch', () => {
     const { it, journal, cursor, batch, kept } = progress()
     addPoints(journal, stepsOf(1, 100))
@@ -166,6 +177,7 @@ describe('progress', () => {
     it.begin('points', cursor(), { end: 20, aside: [] })
     expect(kept().sending).toBe(80)
     it.begin('points', cursor(), { end: 10, aside: [], isPart: true })
+    expect(kept().sending).toBe(10)
     it.settle(batch(0, 10), cursor(), { end: 10, aside: [], isPart: true })
     expect([kept().sending, nextOf.asked]).toEqual([80, []])
     it.rest()

@@ -88,6 +88,14 @@ const hold = (path: string): (() => void) => {
   return () => lock.release()
 }
 
+/** Looks at the lock of a journal, which makes it neither held nor free to take, until the result is called. */
+function lookAt(path: string): () => void {
+  new JournalLock(lockOf(path)).release() // there is one from here on
+  const database = new DatabaseSync(lockOf(path), { readOnly: true })
+  database.exec('BEGIN; SELECT count(*) FROM sqlite_master')
+  return () => database.close()
+}
+
 /** Changes a journal that nobody has open. */
 function edit(path: string, sql: string): void {
   const database = new DatabaseSync(path)
@@ -104,6 +112,18 @@ const dropped = (run: string, loss: string): string =>
   `the journals have reached journal.maxBytes: the points and spans of the run ${run} (${run}) are dropped; ${loss}`
 
 describe('the journals of a state directory that take too much', () => {
+  it('are emptied until what is left of them is within the limit, to the byte', async () => {
+    const [twin, stateDir] = [temporaryDirectory(), temporaryDirectory()]
+    const emptied = leave(twin, '01A')
+    const first = keep(twin, { maxBytes: 1 })
+    await first.clock.turn(WORK_MS)
+    const paths = ['01A', '01B'].map((run) => leave(stateDir, run))
+    const maxBytes = sizeOf(paths[0]!) + sizeOf(emptied) - 1
+    const { clock } = keep(stateDir, { maxBytes })
+    await clock.turn(WORK_MS)
+    expect(paths.map(keptOf)).toEqual([0, 0])
+  })
+
   it('are emptied from the oldest on: what is delivered, then what no tracker has, then what is owed or goes on', async () => {
     const stateDir = temporaryDirectory()
     // Made in another order than that of their names.
@@ -280,6 +300,21 @@ describe('the journals of a state directory that take too much', () => {
     expect(said.slice(1)).toEqual([expect.stringContaining('none is left that could be emptied')])
   })
 
+  it('and that somebody looks at in this moment are emptied the next time', async () => {
+    const stateDir = temporaryDirectory()
+    const path = leave(stateDir, '01A')
+    const leaveAlone = lookAt(path)
+    const { said, clock } = keep(stateDir, { maxBytes: 1 })
+    await clock.turn(WORK_MS)
+    expect([said, keptOf(path)]).toEqual([
+      [expect.stringContaining('none is left that could be emptied')],
+      POINTS_OF_EACH,
+    ])
+    leaveAlone()
+    await clock.turn(LOOK_MS)
+    expect([said[1], keptOf(path)]).toEqual([dropped('01A', 'all of them are delivered'), 0])
+  })
+
   it('are emptied one by one until the process ends', async () => {
     const stateDir = temporaryDirectory()
     const paths = [leave(stateDir, '01A'), leave(stateDir, '01B')]
@@ -332,6 +367,18 @@ describe('the journals of a state directory that are old', () => {
     expect([...kept, notes].filter((path) => !existsSync(path))).toEqual([])
     expect(readdirSync(stateDir).filter((name) => name.startsWith('01'))).toEqual([])
     expect([gone.length, openFiles(stateDir).filter((path) => !path.includes('02F'))]).toEqual([2, []])
+  })
+
+  it('and that somebody looks at in this moment are left for the next time, without a word', async () => {
+    const stateDir = temporaryDirectory()
+    const path = age(leave(stateDir, '01A', { endedAt: 9 }), before - 1)
+    const leaveAlone = lookAt(path)
+    const { said, clock } = keep(stateDir, { maxAgeMs: DAY_MS })
+    await clock.turn(WORK_MS)
+    expect([said, keptOf(path)]).toEqual([[], POINTS_OF_EACH])
+    leaveAlone()
+    await clock.turn(LOOK_MS)
+    expect([said.length, existsSync(path)]).toEqual([1, false])
   })
 
   it('are deleted one by one until the process ends', async () => {

@@ -3,6 +3,7 @@ import { slice } from '../../src/delivery/batches.ts'
 import { systemClock } from '../../src/delivery/clock.ts'
 import { Sender, type Doubt } from '../../src/delivery/sender.ts'
 import type { Batch, Confirmation, PointBatch, SendResult } from '../../src/exporters/exporter.ts'
+import { framed } from '../../src/otlp/span-blocks.ts'
 import { MemoryExporter } from '../support/memory-exporter.ts'
 import { spanOf } from '../support/fill.ts'
 import { turn, useStillTime } from '../support/turn.ts'
@@ -22,11 +23,14 @@ const spans: Batch = {
   kind: 'spans',
   first: 1,
   count: 2,
-  rows: ['a', 'b'].map((name) => ({
-    resourceHead: new Uint8Array(),
-    scopeHead: new Uint8Array(),
-    bytes: spanOf(name),
-  })),
+  blocks: [
+    {
+      resourceHead: new Uint8Array(),
+      scopeHead: new Uint8Array(),
+      count: 2,
+      bytes: Buffer.concat(['a', 'b'].map((name) => framed(spanOf(name)))),
+    },
+  ],
 }
 const noSpans = slice(spans, 0, 0)
 const lost: SendResult = { kind: 'unanswered', error: new Error('lost') }

@@ -131,6 +131,20 @@ describe('a run that is left while others go on', () => {
     expect(said().filter((text) => text.startsWith('run ppo (01B)'))).toHaveLength(1)
   })
 
+  it('is not one that has not been left: another one of the same identity is a run of its own, and takes nothing from it', async () => {
+    const { begin, add, posts, stateDir } = startThread()
+    const shared = (run: string): RunStart => runStart({ run, identity: 'a', startedAt: Date.now() })
+    begin(0, shared('01A'))
+    await turn(100)
+    begin(1, shared('01B'))
+    add(0, 1, 3)
+    add(1, 1, 2)
+    await turn(7000)
+    expect(posts).toContainEqual(opened(1, '01B'))
+    const pointsOf = (run: string): number => readJournal(join(stateDir, `${run}.sqlite`)).points
+    expect([pointsOf('01A'), pointsOf('01B')]).toEqual([3, 2])
+  })
+
   it('that nobody else can mean is not taken for the next one', async () => {
     const { begin, tell, said, posts } = startThread({ exporters: () => [new AwayExporter()] })
     begin(0, runStart())

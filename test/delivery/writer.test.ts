@@ -61,6 +61,7 @@ describe('a journal writer', () => {
     writer.store({ kind: 'params', params: [['seed', '4']] })
     writer.store({ kind: 'events', events: [eventRow(1), eventRow(2)] })
     writer.store({ kind: 'example', reason: 'text', line: 'hello' })
+    writer.store({ kind: 'marks', marks: [['1:2', 'so far']] })
     writer.store({ kind: 'end', status: 'FAILED', time: 9 })
     expect(readJournal(path)).toMatchObject({ journaled: { points: 0, spans: 0 }, endedAt: null })
     expect(writer.commit(false)).toHaveLength(2)
@@ -77,8 +78,20 @@ describe('a journal writer', () => {
       eventAccount: { received: 2, journaled: 2 },
     })
     expect(journal.readWaiting()).toEqual([{ id: 2, ...waiting }])
+    expect(journal.readMarks()).toEqual([['1:2', 'so far']])
     expect(journal.all('SELECT name, value FROM params')).toContainEqual({ name: 'seed', value: '4' })
     expect(said).toEqual([])
+  })
+
+  it('that writes how far files have been read does not end the run with it', () => {
+    const { path, writer, journal } = write()
+    writer.store({ kind: 'marks', marks: [['1:2', 'so far']] })
+    writer.commit(false)
+    expect([journal.readMarks(), journal.readEnd(), readJournal(path).endedAt]).toEqual([
+      [['1:2', 'so far']],
+      null,
+      null,
+    ])
   })
 
   it('without a limit drops nothing', () => {

@@ -6,6 +6,7 @@ import { readFlags } from '../../src/config/flags.ts'
 import { loadSettings } from '../../src/config/load.ts'
 import { createOtlp } from '../../src/exporters/otlp/index.ts'
 import type { SpanBatch } from '../../src/exporters/exporter.ts'
+import { framed } from '../../src/otlp/span-blocks.ts'
 import { readTraces } from '../../src/otlp/traces.ts'
 import { Via } from '../../src/otlp/via.ts'
 import { certificate } from '../support/certificate.ts'
@@ -20,7 +21,8 @@ async function listen(server: Server): Promise<number> {
 
 const batchOf = (...traces: number[]): SpanBatch => {
   const rows = traces.flatMap((trace) => readTraces(traceOf(trace, [[1, 0, { step: 1 }]]).sent))
-  return { kind: 'spans', first: 1, count: rows.length, rows }
+  const blocks = rows.map((row) => ({ ...row, count: 1, bytes: framed(row.bytes) }))
+  return { kind: 'spans', first: 1, count: rows.length, blocks }
 }
 
 /** Opens the run `r` and sends a batch, with settings from the environment; what came of it. */

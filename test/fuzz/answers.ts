@@ -4,6 +4,7 @@ import { loadSettings } from '../../src/config/load.ts'
 import type { Failure, PointBatch, RunToOpen } from '../../src/exporters/exporter.ts'
 import { createMlflow } from '../../src/exporters/mlflow/index.ts'
 import { createOtlp } from '../../src/exporters/otlp/index.ts'
+import { framed } from '../../src/otlp/span-blocks.ts'
 import { Via } from '../../src/otlp/via.ts'
 import type { Random } from '../simulation/random.ts'
 import { runToOpen } from '../support/run-to-open.ts'
@@ -186,8 +187,9 @@ const collector: Target = {
   make: answer,
   read: async (input) => {
     const via = new Via('own')
-    const rows = [{ resourceHead: new Uint8Array(), scopeHead: new Uint8Array(), bytes: new Uint8Array() }]
-    const spans = { kind: 'spans', first: 1, count: 1, rows } as const
+    const none = new Uint8Array()
+    const blocks = [{ resourceHead: none, scopeHead: none, count: 1, bytes: framed(none) }]
+    const spans = { kind: 'spans', first: 1, count: 1, blocks } as const
     const otlp = createOtlp({ settings: otlpSettings, via, dispatcher: answerOf(input) })
     const traces = createOtlp({ settings, via, dispatcher: answerOf(input) })
     const sent = await otlp.send('r1', spans, never)

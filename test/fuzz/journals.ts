@@ -54,7 +54,8 @@ function journalOfToday(): Buffer {
   }
   journal.addHead(0, Buffer.from('0a00', 'hex'), Buffer.from('0a00', 'hex'))
   const span = Buffer.from('0a1000112233445566778899aabbccddeeff1208001122334455667722013a', 'hex')
-  journal.addSpans({ bytes: new Uint8Array(span), ends: Uint32Array.of(span.length), heads: Uint32Array.of(0) })
+  const ends = Uint32Array.of(span.length, 2 * span.length)
+  journal.addSpans({ bytes: new Uint8Array(Buffer.concat([span, span])), ends, heads: Uint32Array.of(0, 0) })
   journal.addWaiting([{ id: 1, since: 5, numbers: 3, span: '00ff', part: -1, body: new Uint8Array([10, 0]) }])
   journal.addEvents([{ time: 5, level: 'ERROR', target: 'a', message: 'b', step: 1, fields: '{}' }])
   journal.addParams([['lr', '2']])
@@ -79,7 +80,7 @@ const accountOptions = {
   kinds: ['points', 'params', 'tags'],
 } as const
 
-const older = ['format-1', 'format-2', 'format-3'].map((name) =>
+const older = ['format-1', 'format-2', 'format-3', 'format-4'].map((name) =>
   gunzipSync(readFileSync(new URL(`../fixtures/journals/${name}.sqlite.gz`, import.meta.url))),
 )
 let seeds: readonly Buffer[] | null = null
@@ -132,7 +133,7 @@ const ODD_SQL = [
 ] as const
 
 /** Blocks twice, for most of a journal is in them. */
-const CHANGED = [...TABLES, 'blocks']
+const CHANGED = [...TABLES, 'blocks', 'spans']
 
 /** A statement that makes a row of the journal something else. */
 function oddStatement(database: DatabaseSync, random: Random): string {
@@ -145,8 +146,8 @@ function oddStatement(database: DatabaseSync, random: Random): string {
   if (kind === 0) return `DELETE FROM ${table} ${random.chance(0.5) ? one : ''}`
   if (kind === 1) return `DROP TABLE ${table}`
   if (kind === 2) return `ALTER TABLE ${table} RENAME COLUMN ${column} TO other`
-  if (kind === 3 && table === 'blocks')
-    return `UPDATE blocks SET data = substr(data, 1, length(data) - ${random.long(1, 600)}) ${one}`
+  if (kind === 3 && (table === 'blocks' || table === 'spans'))
+    return `UPDATE ${table} SET data = substr(data, 1, length(data) - ${random.long(1, 600)}) ${one}`
   const to = kind === 4 ? `${column} ${random.of(['+ 1', '* 1000000', '|| 1', '- 3', '/ 2.0'])}` : random.of(ODD_SQL)
   return `UPDATE OR REPLACE ${table} SET ${column} = ${to} ${random.chance(0.8) ? one : ''}`
 }

@@ -13,6 +13,7 @@ import {
   createJournal,
   metaOf,
   openAgain,
+  spansIn,
   waitingRow,
 } from '../support/journal.ts'
 import { chunkOf, countsOf, pointsFrom } from '../support/points.ts'
@@ -178,7 +179,7 @@ describe('what is added to a journal', () => {
     journal.commit()
     addSpans(journal, [1], 0)
     journal.commit()
-    expect(journal.readSpans(0, 10)).toEqual([
+    expect(spansIn(journal)).toEqual([
       { sequence: 1, resourceHead: a, scopeHead: c, bytes: new Uint8Array([1]) },
       { sequence: 2, resourceHead: a, scopeHead: c, bytes: new Uint8Array([2, 2]) },
       { sequence: 3, resourceHead: a, scopeHead: b, bytes: new Uint8Array([1, 1, 1]) },
@@ -186,7 +187,7 @@ describe('what is added to a journal', () => {
     ])
     expect(journal.all('SELECT id FROM span_heads')).toHaveLength(2)
     expect(readJournal(journal.path).journaled).toEqual({ points: 0, spans: 4 })
-    expect([journal.readSpans(2, 1).length, journal.readSpans(3, 10)[0]!.sequence, journal.readSpans(4, 1)]).toEqual([
+    expect([spansIn(journal, 2, 1).length, spansIn(journal, 3, 10)[0]!.sequence, spansIn(journal, 4, 1)]).toEqual([
       1,
       4,
       [],

@@ -1,7 +1,7 @@
-import { chmodSync, mkdirSync, statSync, symlinkSync, writeFileSync } from 'node:fs'
+import { chmodSync, mkdirSync, realpathSync, rmSync, statSync, symlinkSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { describe, expect, it } from 'vitest'
-import { isThere, makeDirectory } from '../../src/journal/directory.ts'
+import { describe, expect, it, onTestFinished } from 'vitest'
+import { isThere, leaveDeleted, makeDirectory } from '../../src/journal/directory.ts'
 import { temporaryDirectory } from '../support/spanbridge.ts'
 
 describe('a directory', () => {
@@ -41,5 +41,19 @@ describe('a directory', () => {
     symlinkSync(join(directory, 'nowhere'), link)
     makeDirectory(link)
     expect(isThere(link)).toBe(false)
+  })
+})
+
+describe('the working directory', () => {
+  it('that is there is kept, and one that has been deleted is left for the top of all', () => {
+    const before = process.cwd()
+    onTestFinished(() => process.chdir(before))
+    const directory = realpathSync(temporaryDirectory())
+    process.chdir(directory)
+    leaveDeleted()
+    expect(process.cwd()).toBe(directory)
+    rmSync(directory, { recursive: true })
+    leaveDeleted()
+    expect(process.cwd()).toBe('/')
   })
 })

@@ -43,15 +43,20 @@ describe('a journal on disk', () => {
   })
 
   it.each([
-    ["UPDATE span_heads SET resource = 'x'", 'expected bytes as the resource of a span, got string'],
-    ['UPDATE span_heads SET scope = 7', 'expected bytes as the scope of a span, got number'],
-    ["UPDATE spans SET data = 'x'", 'expected bytes as a span, got string'],
+    ["UPDATE span_heads SET resource = 'x'", 'expected bytes as the resource of spans, got string'],
+    ['UPDATE span_heads SET scope = 7', 'expected bytes as the scope of spans, got number'],
+    ['PRAGMA foreign_keys = OFF; DELETE FROM span_heads', 'expected bytes as the resource of spans, got nothing'],
+    ["UPDATE spans SET data = 'x'", 'expected bytes as spans, got string'],
+    ['UPDATE spans SET count = 2', 'the block of span 1 should have 2 spans and has 1'],
+    ['UPDATE spans SET count = 0.5', 'expected a count as spans in the block of span 1, got 0.5'],
+    ["UPDATE spans SET data = x'120a01'", 'the block of span 1 should have 1 spans and has others'],
+    ["UPDATE spans SET data = x'0a0101'", 'the block of span 1 should have 1 spans and has others'],
   ])('whose spans are damaged says so: %s', (sql, words) => {
     const journal = createJournal()
     journal.addHead(0, new Uint8Array([1]), new Uint8Array([2]))
     addSpans(journal, [3])
     journal.commit()
-    journal.run(sql)
+    journal.database.exec(sql)
     expect(() => journal.readSpans(0, 1)).toThrow(new Error(`${journal.path} is damaged: ${words}`))
   })
 

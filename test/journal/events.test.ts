@@ -1,5 +1,9 @@
-import { describe, expect, it } from 'vitest'
+import { DatabaseSync } from 'node:sqlite'
+import { describe, expect, it, onTestFinished } from 'vitest'
 import type { EventRow } from '../../src/channel/messages.ts'
+import { bytesOfEvent, bytesOfEvents, dropEvents, trimEvents, writeEvents } from '../../src/journal/events.ts'
+import { SCHEMA } from '../../src/journal/schema.ts'
+import { Statements } from '../../src/journal/statements.ts'
 import { readJournal } from '../../src/journal/status.ts'
 import { COUNTERS, EVENTS_CHANNEL_FULL, EVENTS_JOURNAL_FULL, EVENTS_OF } from '../../src/telemetry/counters.ts'
 import {
@@ -122,5 +126,69 @@ describe('events of level WARN and above', () => {
     expect(eventsIn(journal).length).toBeLessThan(1000)
     expect(eventsIn(journal).at(-1)).toBe(1000)
     expect(eventsIn(journal).length * 1000).toBeGreaterThan(used / 8)
+  })
+})
+
+describe('the table of events', () => {
+  function open(): Statements {
+    const rows = new Statements(new DatabaseSync(':memory:'))
+    rows.database.exec(SCHEMA)
+    onTestFinished(() => rows.close())
+    return rows
+  }
+  const held = (rows: Statements): number[] =>
+    rows.all('SELECT sequence FROM events ORDER BY sequence').map((row) => Number(row['sequence']))
+
+  it('is never given what would not stay: of very many at once, only the first 1,000 of the run and the newest 9,000', () => {
+    const all = open()
+    writeEvents(all, rows(1, 12_000), 0)
+    expect(held(all)).toEqual([...steps(1, 1000), ...steps(3001, 12_000)])
+    const later = open()
+    writeEvents(later, rows(1, 9500), 998)
+    expect(held(later)).toEqual([999, 1000, ...steps(1499, 10_498)])
+    expect(later.get('SELECT message FROM events WHERE sequence = 1499')).toEqual({ message: 'no 501' })
+  })
+
+  it('has every event until there are more than 10,000', () => {
+    const all = open()
+    writeEvents(all, rows(1, 10_000), 0)
+    trimEvents(all.database, 10_000)
+    expect(held(all)).toEqual(steps(1, 10_000))
+    writeEvents(all, [eventRow(10_001)], 10_000)
+    expect(held(all)).toHaveLength(10_001)
+    trimEvents(all.database, 10_001)
+    expect(held(all)).toEqual([...steps(1, 1000), ...steps(1002, 10_001)])
+  })
+
+  it('takes as many bytes as its texts have in UTF-8, and none where it is empty', () => {
+    const all = open()
+    expect(bytesOfEvents(all.database)).toBe(0)
+    const odd: EventRow = { ...eventRow(1), target: 'ü', message: '€ \0 x', fields: '{"a":"😀"}' }
+    expect(bytesOfEvent(odd)).toBe(2 + 7 + 12)
+    writeEvents(all, [odd, ofBytes(7)], 0)
+    expect(bytesOfEvents(all.database)).toBe(2 + 7 + 12 + 7)
+  })
+
+  const dropped = (bytes: number, used: number): [freed: number, left: number[]] => {
+    const all = open()
+    writeEvents(
+      all,
+      Array.from({ length: 1004 }, () => ofBytes(10)),
+      0,
+    )
+    return [dropEvents(all.database, bytes, used), held(all)]
+  }
+
+  it('gives up what is wanted of it and hardly more: the oldest of those behind the first 1,000, and the first ones last', () => {
+    expect(dropped(20, 0)).toEqual([20, [...steps(1, 1000), 1003, 1004]])
+    expect(dropped(21, 0)).toEqual([30, [...steps(1, 1000), 1004]])
+    expect(dropped(60, 0)).toEqual([60, steps(3, 1000)])
+    expect(dropped(1e6, 0)).toEqual([10_040, []])
+  })
+
+  it('gives up nothing while it takes no more than a quarter of what the journal uses, and no more than is beyond that', () => {
+    for (const used of [40_160, 40_164, 1e6]) expect(dropped(1e6, used)).toEqual([0, steps(1, 1004)])
+    expect(dropped(1e6, 40_156)).toEqual([10, [...steps(1, 1000), ...steps(1002, 1004)]])
+    expect(dropped(0, 0)).toEqual([0, steps(1, 1004)])
   })
 })

@@ -45,7 +45,7 @@ describe('the file of a journal', () => {
       )
     expect(settings(database)).toEqual(['wal', INCREMENTAL, FULL, 8_388_608, 2000])
     expect(statSync(path).mode & 0o777).toBe(0o600)
-    database.exec(`PRAGMA application_id = ${OURS}; PRAGMA user_version = 4`)
+    database.exec(`PRAGMA application_id = ${OURS}; PRAGMA user_version = 5`)
     database.close()
     const again = openFile(path)
     expect(settings(again)).toEqual(['wal', INCREMENTAL, FULL, 8_388_608, 2000])
@@ -61,13 +61,13 @@ describe('the file of a journal', () => {
 
   it.each([
     [OURS, 0, '0'],
-    [OURS, 5, '5'],
+    [OURS, 6, '6'],
     [OURS + 1, 4, 'another kind of file'],
     [0, 0, 'another kind of file'],
   ])('of kind %i and format %i is refused by name, and not kept open', (id, format, found) => {
     const path = made(id, format)
     expect(() => openFile(path)).toThrow(
-      new Error(`${path} is no journal of this version: expected format 4, found ${found}`),
+      new Error(`${path} is no journal of this version: expected format 5, found ${found}`),
     )
     expect(openIn(join(path, '..'))).toEqual([])
   })

@@ -1,5 +1,5 @@
 import { copyFileSync, mkdirSync, readdirSync, readFileSync } from 'node:fs'
-import { join } from 'node:path'
+import { basename, join } from 'node:path'
 import { describe, expect, it, onTestFinished } from 'vitest'
 import { Identities } from '../../src/journal/identities.ts'
 import { RunJournal } from '../../src/journal/journal.ts'
@@ -31,6 +31,16 @@ describe('the runs of a state directory', () => {
     for (const n of [28, 21, 26, 23, 24, 25, 22, 27]) copyFileSync(n % 2 === 0 ? a : b, pathOf(n))
     expect([newest('a'), newest('b')]).toEqual([pathOf(28), pathOf(27)])
     expect(openFiles(stateDir)).toEqual([])
+  })
+
+  it('are each looked into once, those of nobody, too: what a run is does not change', () => {
+    const [stateDir, elsewhere] = [temporaryDirectory(), temporaryDirectory()]
+    const identities = new Identities(stateDir)
+    const [nobodys, somebodys] = [make(stateDir, '01', null), make(stateDir, '02', 'b')]
+    expect(identities.newest('a')).toBe(null)
+    for (const path of [nobodys, somebodys]) copyFileSync(make(elsewhere, basename(path), 'a'), path)
+    expect(identities.newest('a')).toBe(null)
+    expect(new Identities(stateDir).newest('a')?.journal).toBe(somebodys)
   })
 
   it('are none where the directory is not there yet', () => {

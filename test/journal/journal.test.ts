@@ -9,6 +9,8 @@ import { RunJournal } from '../../src/journal/journal.ts'
 import { isBusy, isLocked, JournalLock } from '../../src/journal/lock.ts'
 import { readJournal } from '../../src/journal/status.ts'
 import { COUNTERS, dropped, POINTS } from '../../src/telemetry/counters.ts'
+import { traceIdOf } from '../../src/otlp/traces.ts'
+import { spansIn } from '../support/journal.ts'
 import { runStart } from '../support/run-start.ts'
 import { start as spawn, temporaryDirectory } from '../support/spanbridge.ts'
 
@@ -135,7 +137,7 @@ describe('a journal', () => {
     expect(statSync(create().path).mode & 0o777).toBe(0o600)
   })
 
-  it.each([1, 2, 3])(
+  it.each([1, 2, 3, 4])(
     'of format %i, written by the version of that time, is brought up to date when it is opened',
     (format) => {
       const path = join(temporaryDirectory(), 'old.sqlite')
@@ -159,7 +161,10 @@ describe('a journal', () => {
       journal.addWaiting([{ id: 1, since: 5, numbers: 2, span: 'ab', part: -1, body: null }])
       journal.addEvents([{ time: 5, level: 'WARN', target: 'a', message: 'b', step: 7, fields: '{}' }])
       journal.commit()
-      expect(journal.readSpans(before, 10).map(({ sequence, bytes }) => [sequence - before, [...bytes]])).toEqual([
+      const old = spansIn(journal, 0, before)
+      expect(old.map(({ sequence }) => sequence)).toEqual(Array.from({ length: before }, (_, i) => i + 1))
+      expect(old.every(({ bytes }) => /^[0-9a-f]{32}$/.test(traceIdOf(bytes)))).toBe(true)
+      expect(spansIn(journal, before).map(({ sequence, bytes }) => [sequence - before, [...bytes]])).toEqual([
         [1, [3]],
         [2, [4, 5]],
       ])
@@ -211,7 +216,7 @@ describe('a journal', () => {
     const path = join(temporaryDirectory(), 'x.sqlite')
     writeFileSync(path, '')
     expect(() => RunJournal.open(path)).toThrow(
-      `${path} is no journal of this version: expected format 4, found another kind of file`,
+      `${path} is no journal of this version: expected format 5, found another kind of file`,
     )
   })
 })

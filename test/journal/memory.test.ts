@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest'
 import { POINT_BYTES } from '../../src/channel/chunk.ts'
 import { dropped, SPANS_JOURNAL_FULL } from '../../src/telemetry/counters.ts'
-import { addPoints, addSpans, counterOf, createInMemory, steps, stepsIn } from '../support/journal.ts'
+import { addPoints, addSpans, counterOf, createInMemory, spansIn, steps, stepsIn } from '../support/journal.ts'
 
 const MB = 1 << 20
 
@@ -22,7 +22,7 @@ describe('a journal in memory', () => {
     addSpans(journal, [1])
     journal.commit()
     expect([journal.points, journal.spans, stepsIn(journal)]).toEqual([950, 2, steps(1, 950)])
-    expect(journal.readSpans(0, 5).map(({ bytes }) => [bytes.length, bytes[0]])).toEqual([
+    expect(spansIn(journal).map(({ bytes }) => [bytes.length, bytes[0]])).toEqual([
       [560, 1],
       [840, 3],
     ])

@@ -70,6 +70,15 @@ describe('a journal that is opened again', () => {
     expect(readJournal(journal.path)).toMatchObject({ closedBy: 'take-over', waiting: 0, skipped: { no_step: 3 } })
   })
 
+  it('is closed at the time of its last point, too, where that is the only one', () => {
+    const first = createJournal()
+    first.addPoints(chunkOf([{ series: 0, step: 1, time: 7, value: 1 }]), 1, null)
+    first.commit()
+    const journal = openAgain(first)
+    journal.closeByTakeOver()
+    expect(journal.readEnd()).toEqual({ status: 'KILLED', time: 7 })
+  })
+
   it('is closed when it began, where no point of it is left', () => {
     const first = createJournal()
     addPoints(first, 1, 3)

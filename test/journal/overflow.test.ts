@@ -1,9 +1,11 @@
+import { chmodSync, statSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
 import fc from 'fast-check'
 import { describe, expect, it, onTestFinished } from 'vitest'
 import { CHUNK_POINTS, columnsOf } from '../../src/channel/chunk.ts'
 import { RunJournal } from '../../src/journal/journal.ts'
+import { isMarkedAhead, markAhead } from '../../src/journal/overflow.ts'
 import { readJournal } from '../../src/journal/status.ts'
 import { COUNTERS, NUMBERS, POINTS, SPANS } from '../../src/telemetry/counters.ts'
 import { eventRow, eventsIn } from '../support/journal.ts'
@@ -81,14 +83,75 @@ describe('a memory that is ahead of its journal', () => {
     expect(next.lacksMemory).toBe(true)
   })
 
+  it('is known from the moment on at which the disk failed, and to no journal that is new', () => {
+    const journal = create()
+    expect(isMarkedAhead(journal.path)).toBe(false)
+    journal.overflow(LIMIT)
+    expect([isMarkedAhead(journal.path), journal.lacksMemory]).toEqual([true, false])
+    // The file of a run that is begun anew may have any right.
+    const path = join(temporaryDirectory(), 'new.sqlite')
+    writeFileSync(path, '')
+    markAhead(path, true)
+    const other = RunJournal.create(path, runStart())
+    onTestFinished(() => other.close())
+    expect(other.lacksMemory).toBe(false)
+  })
+
   it('is forgotten once all of it is on disk', () => {
     const journal = create()
+    const empty = fill(journal)
     journal.overflow(LIMIT)
     write(journal, 0)
+    expect(() => journal.drainOverflow()).toThrow('full')
+    expect(isMarkedAhead(journal.path)).toBe(true)
+    empty()
     journal.drainOverflow()
+    expect([isMarkedAhead(journal.path), journal.lacksMemory]).toEqual([false, false])
     const heir = RunJournal.open(journal.path)
     onTestFinished(() => heir.close())
     expect(heir.lacksMemory).toBe(false)
+  })
+})
+
+describe('what says that memory is ahead', () => {
+  const rightsOf = (path: string): string => (statSync(path).mode & 0o777).toString(8)
+
+  it('is one right of the file, which is set and taken back without touching any other, as often as one likes', () => {
+    const path = join(temporaryDirectory(), 'x.sqlite')
+    writeFileSync(path, 'whatever is in it')
+    for (const [rights, ahead] of [
+      ['600', '700'],
+      ['640', '740'],
+      ['666', '766'],
+      ['400', '500'],
+    ] as const) {
+      chmodSync(path, rights)
+      expect(isMarkedAhead(path)).toBe(false)
+      for (let times = 0; times < 2; times += 1) {
+        markAhead(path, true)
+        expect([isMarkedAhead(path), rightsOf(path)]).toEqual([true, ahead])
+      }
+      for (let times = 0; times < 2; times += 1) {
+        markAhead(path, false)
+        expect([isMarkedAhead(path), rightsOf(path)]).toEqual([false, rights])
+      }
+    }
+  })
+
+  it('is the right of the owner: those of others say nothing', () => {
+    const path = join(temporaryDirectory(), 'x.sqlite')
+    writeFileSync(path, '')
+    chmodSync(path, 0o611)
+    expect(isMarkedAhead(path)).toBe(false)
+    chmodSync(path, 0o100)
+    expect(isMarkedAhead(path)).toBe(true)
+  })
+
+  it('is not said of a file that is not there, which is no fault', () => {
+    const path = join(temporaryDirectory(), 'gone.sqlite')
+    for (const isAhead of [true, false]) markAhead(path, isAhead)
+    expect(isMarkedAhead(path)).toBe(false)
+    expect(isMarkedAhead(':memory:')).toBe(false)
   })
 })
 
@@ -142,6 +205,19 @@ describe('a journal that goes on in memory', () => {
     journal.drainOverflow()
     expect(eventsIn(journal)).toEqual([...range(1, 1000), ...range(3001, 12_000)])
     expect(journal.get('SELECT message FROM events WHERE sequence = 3001')).toEqual({ message: 'no 3001' })
+  })
+
+  it('goes back to disk where an earlier version has made it, which counted no events yet', () => {
+    const journal = create()
+    journal.run("DELETE FROM counters WHERE name = 'journaled.events'")
+    journal.overflow(LIMIT)
+    journal.addPoints(new ArrayBuffer(CHUNK_POINTS * 28), 1, null)
+    journal.commit()
+    journal.drainOverflow()
+    expect([journal.isOverflowing, onDisk(journal.path)]).toEqual([
+      false,
+      expect.objectContaining({ blocks: [expect.objectContaining({ first: 1, count: 1 })] }),
+    ])
   })
 
   it('saves its account without the events, too, where the disk has no room for them', () => {

@@ -13,7 +13,7 @@ interface Delivered {
   spans: number | null
 }
 
-/** A journal with these bytes in each block of 10 points, and in each span. */
+/** A journal with these bytes in each block of 10 points, and in each span; some of those have the row of an earlier format. */
 function journalOf(blocks: readonly number[], spans: readonly number[], delivered: Delivered): DatabaseSync {
   const database = new DatabaseSync(':memory:')
   database.exec(SCHEMA)
@@ -21,7 +21,7 @@ function journalOf(blocks: readonly number[], spans: readonly number[], delivere
   for (const [i, bytes] of blocks.entries())
     database.prepare('INSERT INTO blocks VALUES (?, 10, zeroblob(?))').run(10 * i + 1, bytes)
   for (const [i, bytes] of spans.entries())
-    database.prepare('INSERT INTO spans VALUES (?, 1, zeroblob(?))').run(i + 1, bytes)
+    database.prepare('INSERT INTO spans VALUES (?, ?, 1, zeroblob(?))').run(i + 1, i % 2, bytes)
   const kinds = Object.entries(delivered)
   for (const [i, [kind, position]] of kinds.filter(([, at]) => at !== null).entries()) {
     // One is further, and one wants nothing any more.
@@ -121,7 +121,7 @@ describe('what is kept', () => {
   it('begins with the oldest row that is there, and one beyond the last where none is', () => {
     const database = journalOf([10, 10], [5, 5], { points: 20, spans: 2 })
     expect(firstKept(database, 20, 2)).toEqual({ points: 1, spans: 1 })
-    database.exec('DELETE FROM blocks WHERE first = 1; DELETE FROM spans WHERE sequence = 1')
+    database.exec('DELETE FROM blocks WHERE first = 1; DELETE FROM spans WHERE first = 1')
     expect(firstKept(database, 20, 2)).toEqual({ points: 11, spans: 2 })
     database.exec('DELETE FROM blocks; DELETE FROM spans')
     expect(firstKept(database, 20, 2)).toEqual({ points: 21, spans: 3 })

@@ -171,9 +171,10 @@ describe('the account of a journal', () => {
     const filled = inMemory()
     filled.points(points(4))
     filled.points(points(3))
-    filled.spans(5)
+    filled.spans(2)
+    filled.spans(3)
     filled.journal.run('DELETE FROM blocks WHERE first = 1')
-    filled.journal.run('DELETE FROM spans WHERE sequence < 3')
+    filled.journal.run('DELETE FROM spans WHERE first < 3')
     const status = readStatus(filled.journal.database, '/x', true)
     expect([status.journaled, status.notKept]).toEqual([
       { points: 7, spans: 5 },
@@ -379,11 +380,11 @@ describe('a file', () => {
 
   it('of a later format is refused with the way out', () => {
     const { journal } = new FilledJournal()
-    journal.run('PRAGMA user_version = 5')
+    journal.run('PRAGMA user_version = 6')
     expect(() => readJournal(journal.path)).toThrow(
-      new Error('its format is 5, this version knows those up to 4: use a newer spanbridge'),
+      new Error('its format is 6, this version knows those up to 5: use a newer spanbridge'),
     )
-    journal.run('PRAGMA user_version = 4')
+    journal.run('PRAGMA user_version = 5')
     expect(readJournal(journal.path).journal).toBe(journal.path)
   })
 

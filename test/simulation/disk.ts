@@ -30,6 +30,8 @@ export class Disk {
   faults: DiskFaults = { failure: 0, slow: 0 }
   /** Hears of every statement before it runs, and may kill the process. */
   onStatement: (sql: string) => void = () => {}
+  /** The next statement that writes fails, whatever the shares are. */
+  failsNext = false
   readonly #time: Time
   readonly #random: Random
   /** What each process has open. */
@@ -88,7 +90,8 @@ export class Disk {
     // What has only read is not written.
     if (/^\s*COMMIT/i.test(sql) && this.#writes.get(database) !== true) return
     if (/^\s*COMMIT/i.test(sql) && this.#random.chance(this.faults.slow)) this.#time.now += this.#random.long(10, 2000)
-    if (this.faults.failure === 0 || !this.#random.chance(this.faults.failure)) return
+    if (!this.failsNext && (this.faults.failure === 0 || !this.#random.chance(this.faults.failure))) return
+    this.failsNext = false
     if (database.isTransaction) methods.exec.call(database, 'ROLLBACK')
     const [errcode, message] = this.#random.of([
       [13, 'database or disk is full'],

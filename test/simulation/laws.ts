@@ -63,9 +63,7 @@ export function readHeld(path: string): Held | Partial {
       status,
       isWhole: true,
       points,
-      spans: all('SELECT data FROM spans ORDER BY sequence').map(({ data }) =>
-        Buffer.from(data).subarray(20, 28).toString('hex'),
-      ),
+      spans: all('SELECT count, data FROM spans ORDER BY first').flatMap(({ count, data }) => idsIn(count, data)),
       events: all('SELECT * FROM events ORDER BY sequence').map((row) => ({ ...row }) as HeldEvent),
       params: texts('params'),
       tags: texts('tags'),
@@ -79,6 +77,17 @@ export function readHeld(path: string): Held | Partial {
   } finally {
     database.close()
   }
+}
+
+/** Ids of spans that are 28 bytes long or a little more, each behind its tag and its length. */
+function idsIn(count: number, data: Uint8Array): string[] {
+  const ids: string[] = []
+  for (let at = 0; at < data.length; at += 2 + data[at + 1]!) {
+    if (data[at] !== 0x12 || data[at + 1]! > 127) throw new Error(`no span begins at byte ${at} of a block`)
+    ids.push(Buffer.from(data.subarray(at + 22, at + 30)).toString('hex'))
+  }
+  if (ids.length !== count) throw new Error(`a block of ${count} spans has ${ids.length}`)
+  return ids
 }
 
 /** The conservation law, which holds in every journal at every moment. */

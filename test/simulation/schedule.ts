@@ -21,7 +21,7 @@ import { Process, type Surroundings } from './process.ts'
 import { Random } from './random.ts'
 import { MLFLOW, Servers, SINK } from './servers.ts'
 import { Time } from './time.ts'
-import { Trainer, type Written } from './trainer.ts'
+import { START_PARAMS, Trainer, type Written } from './trainer.ts'
 
 /** A run that comes by OTLP ends after this long without data; short, so that schedules see it. */
 const IDLE_MS = 60_000
@@ -32,7 +32,7 @@ const SMALL_JOURNAL_BYTES = 250_000
 /** Timers that one process may have. */
 const MAX_TIMERS = 500
 
-/** Tables whose writes a death may be aimed at: the moments between two writes of what belongs together are few. */
+/** Tables whose writes a death, or a failure of the disk, may be aimed at: the moments between two writes of what belongs together are few. */
 const WRITTEN = [
   'blocks',
   'spans',
@@ -46,6 +46,11 @@ const WRITTEN = [
   'heights',
   'rejected',
 ] as const
+
+/** Most writes until then, where a table is written as often as that; an aim behind the last write is none. */
+const MOST_WRITES = 60
+const FEW_WRITES = 6
+const WRITTEN_RARELY: ReadonlySet<Death> = new Set(['destinations', 'rejected'])
 
 /** What is counted until a process dies: events, statements, or those that write into one table. */
 type Death = 'event' | 'statement' | (typeof WRITTEN)[number]
@@ -107,6 +112,8 @@ class Schedule {
   /** Statements or events until the process dies, or none. */
   #dieIn = Infinity
   #diesBy: Death = 'event'
+  /** The disk fails once where the process would have died. */
+  #isOnlyFailure = false
   #kills = 0
   #started = 0
 
@@ -173,14 +180,19 @@ class Schedule {
     const random = this.#random
     const process = (this.#process = new Process(this.#surroundings))
     this.#network.faults = this.#networkFaults()
-    this.#diesBy = random.chance(0.6) ? random.of(['statement', 'event']) : random.of(WRITTEN)
+    this.#diesBy = random.chance(0.5) ? random.of(['statement', 'event']) : random.of(WRITTEN)
     const isAny = this.#diesBy === 'statement' || this.#diesBy === 'event'
-    this.#dieIn = random.chance(0.7) ? random.long(1, isAny ? 3000 : 60) : Infinity
+    const most = isAny ? 3000 : WRITTEN_RARELY.has(this.#diesBy) ? FEW_WRITES : MOST_WRITES
+    this.#dieIn = random.chance(0.7) ? random.long(1, most) : Infinity
+    this.#isOnlyFailure = !isAny && random.chance(0.3)
     // Limits and failing disks meet.
     const faults: DiskFaults = random.chance(this.#isSmall ? 0.5 : 0.25)
       ? { failure: random.long(1, 100) / 1000, slow: random.next() / 5 }
       : { failure: 0, slow: random.chance(0.2) ? random.next() / 5 : 0 }
-    this.#surroundings.trace(`a process starts, dies in ${this.#dieIn} of ${this.#diesBy}; ${JSON.stringify(faults)}`)
+    const what = this.#isOnlyFailure ? 'its disk fails' : 'dies'
+    this.#surroundings.trace(
+      `a process starts, ${what} in ${this.#dieIn} of ${this.#diesBy}; ${JSON.stringify(faults)}`,
+    )
     await this.#begin(process)
     this.#disk.faults = faults
     for (let acts = random.long(1, 60); acts > 0 && process.life.alive; acts -= 1) {
@@ -191,6 +203,7 @@ class Schedule {
     if (process.life.alive && random.chance(0.7)) await this.#finish(process)
     if (process.life.alive && process.outcome === null) await this.#enter(() => process.kill())
     this.#disk.faults = { failure: 0, slow: 0 }
+    this.#disk.failsNext = false
     if (process.isOverflown) this.#servers.isLenient = true
     if (process.outcome === null) this.#kills += 1
     else await this.#pass(100) // its last words
@@ -224,7 +237,7 @@ class Schedule {
       directory: '/nowhere',
       command: [],
       startedAt: this.#time.date(),
-      params: this.#random.chance(0.5) ? [['lr', '3e-4']] : [],
+      params: this.#random.chance(0.5) ? START_PARAMS.slice(0, this.#random.whole(1, 2)) : [],
       tags: this.#random.chance(0.5) ? [['team', 'rl']] : [],
     }
   }
@@ -431,7 +444,11 @@ class Schedule {
     this.#dieIn -= 1
     if (this.#dieIn > 0) return
     this.#dieIn = Infinity
-    if (this.#diesBy === 'event' || this.#diesBy === 'statement') this.#process.kill()
+    if (this.#diesBy === 'event' || this.#diesBy === 'statement') {
+      if (!this.#isOnlyFailure) this.#process.kill()
+      this.#disk.failsNext = true
+      return
+    }
     // At a write that is aimed at, or at one of the statements behind it.
     this.#diesBy = 'statement'
     this.#dieIn = this.#random.whole(1, 4)

@@ -19,6 +19,12 @@ export interface Counts {
   events: number
 }
 
+/** Params that runs begin with, or with the first of them; the tracker refuses the other one. */
+export const START_PARAMS: RunStart['params'] = [
+  ['lr', '3e-4'],
+  ['refused', REFUSED_TEXT],
+]
+
 const KEYS = ['trainer/loss', 'trainer/acc%', 'misc/grad norm', 'actor/reward'] as const
 const NO_STEP = skipped('no_step')
 
@@ -54,7 +60,7 @@ export class Trainer {
     this.start = start
     this.#random = random
     // What an earlier process of the run has said of it.
-    this.know(['lr', '3e-4'])
+    for (const param of START_PARAMS) this.know(param)
     this.#hasPoison = random.chance(0.3)
     for (const param of start.params) this.know(param)
   }

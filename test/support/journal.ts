@@ -2,6 +2,7 @@ import { join } from 'node:path'
 import { onTestFinished } from 'vitest'
 import type { EventRow, RunStart, WaitingRow } from '../../src/channel/messages.ts'
 import { RunJournal } from '../../src/journal/journal.ts'
+import { rowsIn, type SpanRow } from '../../src/otlp/span-blocks.ts'
 import { COUNTERS } from '../../src/telemetry/counters.ts'
 import { chunkOf, countsOf, pointsFrom } from './points.ts'
 import { runStart } from './run-start.ts'
@@ -59,6 +60,18 @@ export const eventRow = (n: number): EventRow => ({
   step: n,
   fields: '{}',
 })
+
+/** A span with its sequence number and what stands around it. */
+export interface HeldSpan extends SpanRow {
+  sequence: number
+}
+
+/** Spans as they are read of a journal, one by one. */
+export function spansIn(journal: RunJournal, after = 0, limit = 10_000): HeldSpan[] {
+  const blocks = journal.readSpans(after, limit)
+  const first = blocks[0]?.first ?? 0
+  return Array.from(rowsIn(blocks), (row, i) => ({ sequence: first + i, ...row }))
+}
 
 /** Sequence numbers of the events that are there. */
 export const eventsIn = (journal: RunJournal): number[] =>

@@ -6,8 +6,8 @@ import type {
   PointBatch,
   RunToOpen,
   SendResult,
-  SpanRow,
 } from '../../src/exporters/exporter.ts'
+import { rowsIn, type SpanRow } from '../../src/otlp/span-blocks.ts'
 
 /** An exporter that keeps what it is sent; what it answers is the test's to say. */
 export class MemoryExporter implements Exporter {
@@ -47,7 +47,7 @@ export class MemoryExporter implements Exporter {
     if (batch.kind === 'points') this.sizes.push(batch.count)
     const result = await this.onSend(batch, abort)
     if (result.kind !== 'ok') return result
-    if (batch.kind === 'spans') this.spans.push(...batch.rows)
+    if (batch.kind === 'spans') this.spans.push(...rowsIn(batch.blocks))
     else if (batch.kind !== 'points') this.texts.push(...batch.entries.map(([name, value]) => `${name}=${value}`))
     else for (let i = 0; i < batch.count; i += 1) this.taken.push(`${batch.keyOf(batch.series[i]!)}@${batch.step[i]}`)
     return result

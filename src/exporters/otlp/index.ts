@@ -4,7 +4,8 @@ import type { Dispatcher } from 'undici'
 import type { Settings } from '../../config/settings.ts'
 import { globs } from '../../layer/globs.ts'
 import { withResource } from '../../otlp/copy.ts'
-import { wrapTraces } from '../../otlp/rewrap.ts'
+import { wrapBlocks, wrapTraces } from '../../otlp/rewrap.ts'
+import { rowsIn } from '../../otlp/span-blocks.ts'
 import { readPartialSuccess } from '../../otlp/status.ts'
 import { traceIdOf } from '../../otlp/traces.ts'
 import { VIA_HEADER } from '../../otlp/via.ts'
@@ -98,9 +99,11 @@ export function createOtlp({ settings, via, ...given }: ExporterOptions): Export
   /** Run that traces have to be linked to one by one, for a server that does not do it by itself. */
   let linkTo: string | null = null
 
+  const requestOf = ({ blocks }: SpanBatch): Uint8Array =>
+    copiesAny ? wrapTraces([...rowsIn(blocks)].map((row) => withResource(row, isCopied))) : wrapBlocks(blocks)
+
   const send = async (batch: SpanBatch, abort: AbortSignal): Promise<SendResult> => {
-    const rows = copiesAny ? batch.rows.map((row) => withResource(row, isCopied)) : batch.rows
-    const bytes = batch.count === 0 ? NO_SPANS : wrapTraces(rows)
+    const bytes = batch.count === 0 ? NO_SPANS : requestOf(batch)
     const body = isCompressed ? await compressed(bytes) : bytes
     let isAnswered = false
     try {
@@ -128,8 +131,8 @@ export function createOtlp({ settings, via, ...given }: ExporterOptions): Export
   }
 
   /** Repeated without harm, as the spans are. What refuses the link has no quarrel with the spans. */
-  const link = async (runId: string, { rows }: SpanBatch, abort: AbortSignal): Promise<SendResult> => {
-    const ids = new Set(rows.map(({ bytes }) => `tr-${traceIdOf(bytes)}`))
+  const link = async (runId: string, { blocks }: SpanBatch, abort: AbortSignal): Promise<SendResult> => {
+    const ids = new Set([...rowsIn(blocks)].map(({ bytes }) => `tr-${traceIdOf(bytes)}`))
     const answer = await mlflow!.post('traces/link-to-run', { run_id: runId, trace_ids: [...ids] }, abort)
     return answer.kind === 'retry' || answer.kind === 'unanswered' ? answer : { kind: 'ok' }
   }
@@ -162,7 +165,7 @@ export function createOtlp({ settings, via, ...given }: ExporterOptions): Export
   }
 }
 
-const NOTHING: SpanBatch = { kind: 'spans', first: 0, count: 0, rows: [] }
+const NOTHING: SpanBatch = { kind: 'spans', first: 0, count: 0, blocks: [] }
 
 /** A request with a resource and no spans: MLflow takes an empty one for a mistake. */
 const NO_SPANS = new Uint8Array([0x0a, 0x02, 0x0a, 0x00])

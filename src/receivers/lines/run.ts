@@ -85,7 +85,7 @@ export class LineRun {
         `a fault of ours: spans of lines are lost (${error instanceof Error ? error.message : 'unknown'}). Please report this.`,
       )
     const resource = { 'service.name': settings['otel.serviceName'] ?? start.name, 'spanbridge.run': start.run }
-    this.#timeline = new Timeline({ channel, producer, packer: this.packer, counters, resource, onFault })
+    this.#timeline = new Timeline({ channel, packer: this.packer, counters, resource, onFault })
     this.#spans = settings['spans.fromLines']
       ? new LineSpans(start.run, [...new Set(rules.stepFields.flat())], (span) => this.#timeline.add(span))
       : null

@@ -1,5 +1,4 @@
 import type { Channel } from '../../channel/channel.ts'
-import type { ChannelProducer } from '../../channel/producer.ts'
 import { SPANS, SPANS_CHANNEL_FULL, type Counters } from '../../telemetry/counters.ts'
 import type { SpanPacker } from '../otlp-http/packer.ts'
 import type { LineSpan } from './spans.ts'
@@ -14,7 +13,6 @@ const MAX_WAITING_BYTES = 64 << 20
 
 export interface TimelineOptions {
   channel: Channel
-  producer: ChannelProducer
   packer: SpanPacker
   counters: Counters
   /** Attributes of the Resource that the spans belong to. */
@@ -52,14 +50,16 @@ export class Timeline {
 
   /** OpenTelemetry's modules are loaded here: most runs have no spans. */
   async #pass(spans: readonly LineSpan[]): Promise<void> {
-    const { channel, producer, packer, counters, resource } = this.#options
+    const { channel, packer, counters, resource } = this.#options
     const [{ serializeSpans }, { readTraces }] = await Promise.all([
       import('../../otlp/readable.ts'),
       import('../../otlp/traces.ts'),
     ])
-    counters.add(SPANS, spans.length)
-    if (channel.spanBytes > MAX_WAITING_BYTES) counters.add(SPANS_CHANNEL_FULL, spans.length)
-    else packer.pass(readTraces(serializeSpans(spans, resource), { integerText: 'never' }))
-    producer.touch()
+    // Counts and spans are committed together, so that the account adds up wherever the process dies.
+    channel.whole(() => {
+      counters.add(SPANS, spans.length)
+      if (channel.spanBytes > MAX_WAITING_BYTES) counters.add(SPANS_CHANNEL_FULL, spans.length)
+      else packer.pass(readTraces(serializeSpans(spans, resource), { integerText: 'never' }))
+    })
   }
 }
