@@ -30,7 +30,8 @@ it('others are answered while the time of each step is being added up', async ()
     others += 1
   }
   expect((await long).status).toBe(200)
-  expect(others).toBeGreaterThan(5)
+  // One may come before the long one, and one waits for its end, where it is made at once.
+  expect(others).toBeGreaterThan(2)
 })
 
 it('an answer is made anew where its run was closed in the middle of it', async () => {
