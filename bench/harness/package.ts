@@ -17,3 +17,11 @@ export function usePackage(directory: string): void {
   })
   process.env['SPANBRIDGE_BENCH_PACKAGE'] = directory
 }
+
+/** Builds the page into the package that is measured; into the checkout, where there is none. */
+export function usePage(): void {
+  const vite = join(repository, 'node_modules/.bin/vite')
+  execFileSync(vite, ['build', '-c', 'src/page/vite.config.ts'], { cwd: repository, stdio: ['ignore', 2, 2] })
+  const directory = process.env['SPANBRIDGE_BENCH_PACKAGE']
+  if (directory !== undefined) cpSync(join(repository, 'dist/page'), join(directory, 'dist/page'), { recursive: true })
+}

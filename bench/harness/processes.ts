@@ -201,6 +201,31 @@ export async function startDaemon(
   }
 }
 
+const TICK_MS = 5
+
+/** Writes the lines that `lineOf` makes to a daemon's standard input, at a steady rate. */
+export async function writePaced(
+  { stdin }: Daemon,
+  perSecond: number,
+  seconds: number,
+  lineOf: (i: number) => string,
+): Promise<void> {
+  const from = performance.now()
+  for (let sent = 0; sent < perSecond * seconds; await sleep(TICK_MS)) {
+    let text = ''
+    const due = Math.min(perSecond * seconds, Math.floor(((performance.now() - from) / 1000) * perSecond))
+    for (; sent < due; sent += 1) text += lineOf(sent)
+    if (!stdin!.write(text)) await once(stdin!, 'drain')
+  }
+}
+
+/** Makes a finished run of a log, which is delivered nowhere. */
+export function recordLog(stateDir: string, log: string, name?: string): void {
+  const named = name === undefined ? [] : ['--run-name', name]
+  const flags = ['run', '--quiet', '--state-dir', stateDir, '--no-web', '--otlp-http-listen', 'off', ...named]
+  execFileSync('sh', ['-c', '"$@" < "$0"', log, spanbridge(), ...flags], { env: cleanEnv(), stdio: 'ignore' })
+}
+
 /** Starts a module of `bench` that talks by messages; `ask` sends one and waits for the answer. */
 export async function startModule(
   name: string,

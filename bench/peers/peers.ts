@@ -2,9 +2,10 @@ import { execFileSync } from 'node:child_process'
 import { cpSync, existsSync, mkdirSync, renameSync } from 'node:fs'
 import { homedir } from 'node:os'
 import { join } from 'node:path'
+import { findChromium } from '../../test/support/chromium.ts'
 import { inBench, repository } from '../harness/processes.ts'
 
-export type PeerName = 'collector' | 'jq' | 'mlflow' | 'pino' | 'python' | 'rust' | 'trackers'
+export type PeerName = 'chromium' | 'collector' | 'jq' | 'mlflow' | 'pino' | 'python' | 'rust' | 'trackers'
 
 /** `none`: no row with a peer is measured; `quick`: those that are on the machine or in the cache; `all`: the rest is installed. */
 export type PeerChoice = 'none' | 'quick' | 'all'
@@ -85,6 +86,10 @@ const RECIPES: Readonly<Record<PeerName, Recipe>> = {
     path: () => join(repository, '.venv/bin/python'),
     install: () => run('sh', ['test/support/mlflow-env.sh'], repository),
     wayOut: 'needs python3 with venv and PyPI',
+  },
+  chromium: {
+    path: () => findChromium() ?? '',
+    wayOut: "'apt-get install chromium' on Debian, or its path in SPANBRIDGE_CHROMIUM",
   },
   python: { path: () => onPath('python3'), wayOut: 'python3 is not on the PATH' },
   jq: { path: () => onPath('jq'), wayOut: 'jq is not on the PATH' },

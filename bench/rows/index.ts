@@ -1,4 +1,5 @@
 import type { Family } from '../harness/row.ts'
+import { family as browser } from './browser.ts'
 import { family as bytes } from './bytes.ts'
 import { family as cpuSpans } from './cpu-spans.ts'
 import { family as growth } from './growth.ts'
@@ -24,4 +25,5 @@ export const families: readonly Family[] = [
   growth,
   trainer,
   page,
+  browser,
 ]

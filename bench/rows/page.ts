@@ -1,17 +1,16 @@
 import { once } from 'node:events'
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { execFileSync } from 'node:child_process'
 import {
   cpuSeconds,
   demand,
   inBench,
   sleep,
-  spanbridge,
-  cleanEnv,
+  recordLog,
   startDaemon,
   startModule,
   until,
+  writePaced,
   type Daemon,
 } from '../harness/processes.ts'
 import { readStateDir } from '../../src/journal/status.ts'
@@ -22,7 +21,6 @@ import type { Ask, PageAccount } from '../load/page-reader.ts'
 
 const LINES_PER_SECOND = 10_000
 const ZOOM_MS = 100
-const TICK_MS = 5
 
 interface Reader {
   ask(what: Ask): Promise<PageAccount>
@@ -40,8 +38,7 @@ async function withRun(bench: Bench, name: string, points: number): Promise<stri
   const stateDir = join(bench.work, name)
   const log = join(bench.work, `${name}.jsonl`)
   await writeLines(log, points / NUMBERS)
-  const flags = ['run', '--quiet', '--state-dir', stateDir, '--no-web', '--otlp-http-listen', 'off']
-  execFileSync('sh', ['-c', '"$@" < "$0"', log, spanbridge(), ...flags], { env: cleanEnv(), stdio: 'ignore' })
+  recordLog(stateDir, log)
   demand(stateDir, { points, isDelivered: false })
   return stateDir
 }
@@ -74,17 +71,6 @@ async function ingest(bench: Bench, name: string, hasPage: boolean): Promise<num
   }
 }
 
-/** Writes lines at a steady rate. */
-async function write({ stdin }: Daemon, perSecond: number, seconds: number): Promise<void> {
-  const from = performance.now()
-  for (let sent = 0; sent < perSecond * seconds; await sleep(TICK_MS)) {
-    let text = ''
-    const due = Math.min(perSecond * seconds, Math.floor(((performance.now() - from) / 1000) * perSecond))
-    for (; sent < due; sent += 1) text += lineAt(sent, Date.now())
-    if (!stdin!.write(text)) await once(stdin!, 'drain')
-  }
-}
-
 interface Watched {
   pauseMs: number
   rssMb: number
@@ -102,7 +88,7 @@ async function zooming(bench: Bench, name: string): Promise<Watched> {
   try {
     await reader.ask({ is: 'open', nth: 1 })
     await reader.ask({ is: 'zoom', nth: 1, everyMs: ZOOM_MS })
-    await write(daemon, LINES_PER_SECOND, seconds)
+    await writePaced(daemon, LINES_PER_SECOND, seconds, (i) => lineAt(i, Date.now()))
     const { zoomMs } = await reader.ask({ is: 'account' })
     const rssMb = rssOf(daemon.pid)
     await daemon.stop()
@@ -131,7 +117,7 @@ async function live(bench: Bench, name: string): Promise<Live> {
     daemon.stdin!.write(lineAt(0, Date.now()))
     await until('a first point', () => (readStateDir(stateDir).runs.at(-1)?.journaled.points ?? 0) > 0)
     await readers[1].ask({ is: 'open', nth: 0 })
-    await write(daemon, 1000, seconds)
+    await writePaced(daemon, 1000, seconds, (i) => lineAt(i, Date.now()))
     const { ages } = await readers[1].ask({ is: 'account' })
     const rssMb = rssOf(daemon.pid)
     await sleep(2000)

@@ -1,3 +1,7 @@
+import { count } from '../telemetry/numbers.ts'
+
+export { count, counted } from '../telemetry/numbers.ts'
+
 const SUFFIXES = [
   [1e12, 'T'],
   [1e9, 'G'],
@@ -38,13 +42,6 @@ export function tickLabel(value: number, step: number): string {
   }
   return trimmed(value.toFixed(digitsFor(step || 1)))
 }
-
-const grouped = new Intl.NumberFormat('en', { maximumFractionDigits: 0 })
-/** Whole numbers with their thousands apart: `1,000,000`. */
-export const count = (value: number): string => grouped.format(value)
-
-/** `1 point`, `2,000 points`. */
-export const counted = (n: number, word: string): string => `${count(n)} ${word}${n === 1 ? '' : 's'}`
 
 /** A value as a reader compares it, to `digits` significant ones: `467.7`, `52,937`, `1.493e-6`, `NaN`, `+∞`. */
 export function shortValue(value: number, digits = 4): string {

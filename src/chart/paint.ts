@@ -171,7 +171,7 @@ function paintLine(pen: Pen, line: SceneLine, scales: Scales): void {
   }
   pen.lineWidth = line.smoothed === null ? 1.6 : 2
   if (line.smoothed === null) strokeLine(pen, line.xs, line.ys, scales)
-  else strokeLine(pen, line.smoothedXs ?? line.xs, line.smoothed, scales)
+  else strokeLine(pen, line.xs, line.smoothed, scales)
   pen.setLineDash([])
   if (line.xs.length <= DOTTED && line.smoothed === null) paintDots(pen, line, scales)
 }

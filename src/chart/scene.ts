@@ -48,8 +48,6 @@ export interface SceneLine {
   ys: readonly number[]
   /** Null where smoothing is off. */
   smoothed: readonly number[] | null
-  /** Where the smoothed values stand, if not beside the others. */
-  smoothedXs?: readonly number[]
   odd: readonly { x: number; value: number }[]
 }
 

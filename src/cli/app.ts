@@ -9,6 +9,7 @@ import { Voice } from '../telemetry/say.ts'
 import { isThere } from '../journal/directory.ts'
 import type { Tee } from '../receivers/tee.ts'
 import { EXIT } from './exit-codes.ts'
+import { VERBS } from './verbs.ts'
 
 /** Standard input, being read already. */
 export interface Input {
@@ -33,61 +34,10 @@ export interface Context {
   input: Input | null
 }
 
-type Verb = (context: Context) => Promise<number>
-
-/** Loaded when called: a trainer in the pipe does not wait for what its verb does not need. */
-const VERBS: Readonly<Record<string, { help: string; load: () => Promise<Verb> }>> = {
-  run: {
-    help: 'Bridge standard input (the default): trainer | spanbridge; without one, receive OTLP',
-    load: async () => (await import('./run.ts')).run,
-  },
-  exec: {
-    help: 'Run a command and bridge its output: spanbridge exec -- python train.py',
-    load: async () => (await import('./exec.ts')).exec,
-  },
-  view: {
-    help: 'Show the runs on a page in the browser: spanbridge view [DIRECTORY, JOURNAL or LOG ...]',
-    load: async () => (await import('./view.ts')).view,
-  },
-  status: {
-    help: 'Show what was received, kept and delivered, per run',
-    load: async () => (await import('./status.ts')).status,
-  },
-  sync: {
-    help: 'Deliver what is left in journals: spanbridge sync [RUN or FILE ...]; with --rejected also what was refused',
-    load: async () => (await import('./sync.ts')).sync,
-  },
-  doctor: {
-    help: 'Look at every hop from here to MLflow, and say which one is broken and how to mend it',
-    load: async () => (await import('./doctor.ts')).doctor,
-  },
-  audit: {
-    help: 'Read trackers back and compare them with the journals, number by number: spanbridge audit [RUN or FILE ...]',
-    load: async () => (await import('./audit.ts')).audit,
-  },
-  top: {
-    help: 'Charts, last values and the state of delivery in the terminal, live: spanbridge top [RUN or FILE ...]',
-    load: async () => (await import('./top.ts')).top,
-  },
-  plot: {
-    help: 'Draw metrics of a run into a picture: spanbridge plot RUN KEY [KEY ...] --out chart.png (or .svg)',
-    load: async () => (await import('./plot.ts')).plot,
-  },
-  export: {
-    help: 'Write a run as a table: spanbridge export RUN --format csv|jsonl|parquet [--out FILE]',
-    load: async () => (await import('./export.ts')).exportRun,
-  },
-  check: {
-    help: 'Show the settings in force and where each comes from; or hold a log against a contract: check --contract rl < log.jsonl',
-    load: async () => (await import('./check.ts')).check,
-  },
-}
+export type Verb = (context: Context) => Promise<number>
 
 /** Verbs whose work it is to say what is wrong with the settings. */
 const TELLS_PROBLEMS: ReadonlySet<string> = new Set(['check', 'doctor'])
-
-/** Verbs that take words, be it a command or runs. */
-const TAKE_WORDS: ReadonlySet<string> = new Set(['exec', 'sync', 'audit', 'top', 'plot', 'export', 'view'])
 
 const PASS_THROUGH: ReadonlySet<string> = new Set(['run', 'exec'])
 
@@ -152,7 +102,7 @@ async function dispatch(name: string, context: Context): Promise<number> {
     context.stdout.write(Buffer.from(flags.version ? `${version()}\n` : help(VERBS)))
     return EXIT.ok
   }
-  if (!TAKE_WORDS.has(name) && verb !== null && flags.rest.length > 0 && flags.problems.length === 0) {
+  if (verb !== null && !verb.takesWords && flags.rest.length > 0 && flags.problems.length === 0) {
     problems.push(`${name} takes no words, got '${flags.rest.join(' ')}'`)
   }
   if (flags.contract !== null && name !== 'check') problems.push(`--contract: only 'check' takes it, not '${name}'`)

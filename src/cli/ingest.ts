@@ -7,6 +7,7 @@ import type { Settings } from '../config/settings.ts'
 import { Identities } from '../journal/identities.ts'
 import { readMarksOf } from '../journal/marks.ts'
 import type { RunStatus } from '../journal/status.ts'
+import { FIRST_BYTES, foreignIn } from '../receivers/file/foreign.ts'
 import { FileReceiver } from '../receivers/file/index.ts'
 import { decodeMark, fits, readAt, type FileMark } from '../receivers/file/mark.ts'
 import { absolute, identityOf } from '../receivers/file/patterns.ts'
@@ -40,6 +41,10 @@ export async function ingestFiles(paths: readonly string[], options: IngestOptio
         `expected a file, got '${file}', which is ${stat === undefined ? 'not there' : 'no regular file'}`,
       )
   }
+  for (const file of files) {
+    const foreign = foreignIn(file, await firstBytes(file))
+    if (foreign !== null) throw new Error(foreign)
+  }
   const identities = new Identities(options.stateDir)
   for (let version = 0; ; version += 1) {
     const identity = `view:${identityOf(files)}${version === 0 ? '' : `~${version}`}`
@@ -50,6 +55,15 @@ export async function ingestFiles(paths: readonly string[], options: IngestOptio
     const name = nameOfFiles(files)
     const start = newRun(options.settings, 'file', [], options.directory, { identity, trackerRun: null, name })
     return bridge(files, start, run?.journal ?? null, options)
+  }
+}
+
+async function firstBytes(path: string): Promise<Uint8Array> {
+  const handle = await open(path, 'r')
+  try {
+    return await readAt(handle, 0, FIRST_BYTES)
+  } finally {
+    await handle.close()
   }
 }
 

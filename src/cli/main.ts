@@ -3,14 +3,12 @@ import { Tee } from '../receivers/tee.ts'
 import { Output } from '../telemetry/output.ts'
 import { escapeControl } from '../telemetry/say.ts'
 import { emergency } from './emergency.ts'
+import { READS_TRAINER, VERBS } from './verbs.ts'
 
 /*
  * The entry. A pipe holds 64 KiB and then the trainer waits, so reading begins here, before anything else is loaded;
  * `app.ts` says later where the bytes go.
  */
-
-/** Verbs that read no standard input of a trainer's. */
-const OTHER_VERBS = ['exec', 'check', 'status', 'sync', 'doctor', 'audit', 'top', 'plot', 'export', 'view']
 
 /** Set by the launcher: which signals were ignored when it began (Node.js resets them). Nobody else's business. */
 const IGNORED = 'SPANBRIDGE_SIGNALS_IGNORED'
@@ -30,7 +28,9 @@ const argv = process.argv.slice(2)
 const ignoredSignals = process.env[IGNORED] ?? '0'
 delete process.env[IGNORED]
 const asksOnly = argv.some((word) => ['--help', '-h', '--version', '-V'].includes(word)) && argv[0] !== 'exec'
-const kind = OTHER_VERBS.includes(argv[0] ?? '') || asksOnly ? null : inputKind()
+// A word that is no verb may be a mistake in one: what is piped in passes through all the same.
+const isOther = argv[0] !== READS_TRAINER && Object.hasOwn(VERBS, argv[0] ?? '')
+const kind = isOther || asksOnly ? null : inputKind()
 const tee = kind === null ? null : new Tee(process.stdin)
 
 if (tee !== null) {

@@ -73,16 +73,7 @@ function sceneOf({ lines }: Panel, { axis, from, to, smoothing, log }: ReadOptio
   const ends = lines.flatMap(({ summary, origin }) => endsOf(summary, axis, origin))
   const min = from ?? Math.min(scene.x.min, ...ends)
   const max = to ?? Math.max(scene.x.max, ...ends)
-  return {
-    ...scene,
-    x: max > min ? { min, max } : scene.x,
-    lines: scene.lines.map((line, i) => {
-      const { smoothed, drawn } = lines[i]!
-      if (smoothed !== null) return { ...line, smoothed: smoothed.ys, smoothedXs: smoothed.xs }
-      // An average of extremes is none of the points.
-      return drawn.isRaw ? line : { ...line, smoothed: null }
-    }),
-  }
+  return { ...scene, x: max > min ? { min, max } : scene.x }
 }
 
 /** Title and legend. @returns their height */
@@ -140,12 +131,10 @@ function notesOf({ lines }: Panel, { notPositive }: Scene, { axis, smoothing }: 
   const points = sum(({ drawn }) => drawn.points)
   const [nan, infinite] = [sum(({ drawn }) => drawn.nan), sum(({ drawn }) => drawn.infinite)]
   const isRaw = lines.every(({ drawn }) => drawn.isRaw)
-  const goesBack = smoothing > 0 && lines.some(({ drawn, smoothed }) => !drawn.isRaw && smoothed === null)
   return [
     { step: 'by step', time: 'by local time', relative: 'since the first point' }[axis],
     counted(points, 'point') + (isRaw ? '' : ', extremes kept'),
-    ...(smoothing > 0 ? [`smoothed ${smoothing}, raw behind`] : []),
-    ...(goesBack ? ['not smoothed where the axis goes back'] : []),
+    ...(smoothing > 0 ? [`smoothed ${smoothing}${isRaw ? '' : ' over means'}, raw behind`] : []),
     ...(nan > 0 ? [`× ${count(nan)} NaN`] : []),
     ...(infinite > 0 ? [`▲ ${count(infinite)} infinite`] : []),
     ...(notPositive > 0 ? [`${count(notPositive)} not above 0 left out`] : []),

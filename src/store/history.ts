@@ -7,6 +7,7 @@ import type { Axis, Line, LivePoints, Pair, RunDetail, RunSummary, SeriesSummary
 import { readEvents, readEventsSince, type EventsQuery } from './events.ts'
 import { drawn, Extremes, type Drawn } from './extremes.ts'
 import { Outline, type Point } from './outline.ts'
+import { whole, type Pieces } from './pieces.ts'
 import { readRejected } from './rejected.ts'
 import { SpanIndex, STEP_FIELDS, type SpansQuery } from './spans.ts'
 import { readSteps, type StepsQuery } from './steps.ts'
@@ -29,6 +30,9 @@ export interface LineQuery {
 
 /** Points that are looked for together: a run that commits few at a time has as many blocks as commits. */
 const COVERED = 8192
+
+/** Parts of each series of a run that only a list shows: 4 KB instead of 64. */
+const LIST_PARTS = 2 * SPARKLINE
 
 /** Settings that what is read depends on. */
 export interface ReadSettings {
@@ -53,7 +57,8 @@ export const valueOf = (value: number): Value => (Number.isFinite(value) ? value
 export class RunHistory {
   readonly run: string
   readonly path: string
-  readonly #rows: Statements
+  #open: Statements | null
+  readonly #mostParts: number | undefined
   readonly #labels: Readonly<Record<string, string>>
   readonly #stepFields: readonly string[]
   readonly #keys: string[] = []
@@ -64,13 +69,23 @@ export class RunHistory {
   #upTo = 0
   #startedAt = Infinity
 
-  /** @throws when the journal cannot be opened */
-  constructor(run: string, path: string, { labels = {}, stepFields = STEP_FIELDS }: ReadSettings = {}) {
+  /** `isShort`: `series()` is all that is wanted of it. @throws when the journal cannot be opened */
+  constructor(
+    run: string,
+    path: string,
+    { labels = {}, stepFields = STEP_FIELDS }: ReadSettings = {},
+    { isShort = false }: { isShort?: boolean } = {},
+  ) {
     this.run = run
     this.path = path
     this.#labels = labels
     this.#stepFields = stepFields
-    this.#rows = new Statements(new DatabaseSync(path, { readOnly: true, timeout: 2000 }))
+    this.#mostParts = isShort ? LIST_PARTS : undefined
+    this.#open = openAt(path)
+  }
+
+  get #rows(): Statements {
+    return (this.#open ??= openAt(this.path))
   }
 
   /** Sequence number of the last point that has been read. */
@@ -127,6 +142,7 @@ export class RunHistory {
       ...this.pairs(),
       events: { warn: count('WARN'), error: count('ERROR') },
       spans: summary.journaled.spans,
+      origin: Number.isFinite(this.#startedAt) ? this.#startedAt : null,
     }
   }
 
@@ -204,13 +220,17 @@ export class RunHistory {
       for (let i = Math.max(0, after + 1 - block.first); i < block.count && block.first + i <= this.#upTo; i += 1) {
         const id = block.series[i]!
         let of = bySeries.get(id)
-        if (of === undefined) bySeries.set(id, (of = { id, key: this.keyOf(id), steps: [], times: [], values: [] }))
+        if (of === undefined) bySeries.set(id, (of = this.#noneOf(id)))
         of.steps.push(block.step[i]!)
         of.times.push(block.time[i]!)
         of.values.push(valueOf(block.value[i]!))
       }
     }
     return [...bySeries.values()]
+  }
+
+  #noneOf(id: number): LivePoints['series'][number] {
+    return { id, key: this.keyOf(id), count: this.#outlines[id]?.count ?? 0, steps: [], times: [], values: [] }
   }
 
   /** Raw points in order, block by block, from the one behind `after`. */
@@ -233,13 +253,21 @@ export class RunHistory {
   }
 
   spans(query: SpansQuery): SpansPage {
+    return whole(this.spansInPieces(query))
+  }
+
+  spansInPieces(query: SpansQuery): Pieces<SpansPage> {
     return this.#spanIndex().read(query)
   }
 
   /** How long spans of each name took, by step, without the spans inside them: so they add up. */
   steps(query: StepsQuery): StepsPage {
-    const { counted, total, durations } = this.#spanIndex().durations()
-    return { ...readSteps(durations, query), counted, total }
+    return whole(this.stepsInPieces(query))
+  }
+
+  *stepsInPieces(query: StepsQuery): Pieces<StepsPage> {
+    const { counted, total, durations } = yield* this.#spanIndex().durations()
+    return { ...(yield* readSteps(durations, query)), counted, total }
   }
 
   /** What destinations refused, newest first. */
@@ -247,8 +275,11 @@ export class RunHistory {
     return readRejected(this.#rows, limit)
   }
 
+  /** Lets go of the file, and keeps what was read: the next question opens it again. */
   close(): void {
-    this.#rows.close()
+    this.#open?.close()
+    this.#open = null
+    this.#spans = null
   }
 
   #spanIndex(): SpanIndex {
@@ -264,7 +295,7 @@ export class RunHistory {
       let outline = this.#outlines[id]
       if (outline === undefined) {
         if (id >= this.#keys.length) throw new DamagedJournal(this.path, `point ${first + i} is of no series`)
-        this.#outlines[id] = outline = new Outline()
+        this.#outlines[id] = outline = new Outline(this.#mostParts)
       }
       const s = step[i]!
       const t = time[i]!
@@ -375,18 +406,22 @@ export class RunHistory {
   }
 }
 
+const openAt = (path: string): Statements => new Statements(new DatabaseSync(path, { readOnly: true, timeout: 2000 }))
+
 /** The ends of a series are seldom extremes, and its picture begins and ends with them all the same. */
-function addEnds({ steps, times, values }: Drawn, { first, last }: Outline, axis: 'step' | 'time'): void {
+function addEnds({ steps, times, values, means }: Drawn, { first, last }: Outline, axis: 'step' | 'time'): void {
   const places = axis === 'step' ? steps : times
   if (first !== null && Number.isFinite(first.value) && first[axis] < (places[0] ?? -Infinity)) {
     steps.unshift(first.step)
     times.unshift(first.time)
     values.unshift(first.value)
+    means?.unshift(means[0] ?? first.value)
   }
   if (last !== null && Number.isFinite(last.value) && last[axis] > (places.at(-1) ?? Infinity)) {
     steps.push(last.step)
     times.push(last.time)
     values.push(last.value)
+    means?.push(means.at(-1) ?? last.value)
   }
 }
 

@@ -42,9 +42,15 @@ export class Outline {
   isAscending = { step: true, time: true }
   /** Values that are not finite, in order of arrival. */
   readonly odd: Point[] = []
+  readonly #mostParts: number
   /** Points of a part. */
   #width = 1
   #parts = new Float64Array(FIRST_PARTS * DOUBLES)
+
+  /** `mostParts`: fewer, an even number of at least 32, take less memory and tell less. */
+  constructor(mostParts = MAX_PARTS) {
+    this.#mostParts = mostParts
+  }
 
   add(step: number, time: number, value: number): void {
     const { last } = this
@@ -59,9 +65,9 @@ export class Outline {
       last.value = value
     }
     let part = Math.floor(this.count / this.#width)
-    if (part >= MAX_PARTS) {
+    if (part >= this.#mostParts) {
       this.#join()
-      part = MAX_PARTS / 2
+      part = this.#mostParts / 2
     }
     const isNew = this.count % this.#width === 0
     this.count += 1
@@ -160,7 +166,7 @@ export class Outline {
 
   #join(): void {
     const parts = this.#parts
-    for (let i = 0; i < MAX_PARTS / 2; i += 1) {
+    for (let i = 0; i < this.#mostParts / 2; i += 1) {
       const left = 2 * i * DOUBLES
       const right = left + DOUBLES
       const isLeftOdd = parts[left]! - parts[left]! !== 0

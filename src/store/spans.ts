@@ -6,6 +6,7 @@ import { spansIn } from '../otlp/span-blocks.ts'
 import { readSpan, START, END } from '../otlp/span.ts'
 import { ValueNotes } from '../otlp/values.ts'
 import { LEN, tagOf, VARINT, WireReader } from '../otlp/wire.ts'
+import type { Pieces } from './pieces.ts'
 import type { Duration } from './steps.ts'
 import type { SpanRow, SpansPage } from '../web/api.ts'
 
@@ -29,6 +30,13 @@ const MAX_TEXT = 500
 /** Spans whose durations are added up by step: 100,000 take a third of a second. */
 const MAX_DURATIONS = 100_000
 
+/** Spans that are read, that are looked at, and that are known between two chances for others. */
+const ROWS_A_PIECE = 100
+const SPANS_A_PIECE = 1000
+const A_PIECE = 10_000
+/** Blocks of spans that are held in memory. */
+const BLOCKS_AT_ONCE = 100
+
 /** Where each span lies in time, so that a stretch is found without reading the others: 24 bytes a span. */
 export class SpanIndex {
   readonly #rows: Statements
@@ -36,6 +44,7 @@ export class SpanIndex {
   readonly #sequence: number[] = []
   readonly #start: number[] = []
   readonly #end: number[] = []
+  readonly #range = { from: Infinity, to: -Infinity }
   #upTo = 0
   /** The block that was read last. */
   #block: { first: number; spans: Uint8Array[] } = { first: 0, spans: [] }
@@ -46,58 +55,105 @@ export class SpanIndex {
   }
 
   /** The spans that touch a stretch of time, by their start; the longest, where they are too many. */
-  read({ from = -Infinity, to = Infinity, limit, isWhole = false }: SpansQuery): SpansPage {
-    this.#refresh()
+  *read({ from = -Infinity, to = Infinity, limit, isWhole = false }: SpansQuery): Pieces<SpansPage> {
+    yield* this.#refresh()
     if (this.#start.length === 0) return { range: null, total: 0, spans: [] }
-    let found: number[] = []
-    const range = { from: Infinity, to: -Infinity }
-    for (let i = 0; i < this.#start.length; i += 1) {
-      if (this.#start[i]! < range.from) range.from = this.#start[i]!
-      if (this.#end[i]! > range.to) range.to = this.#end[i]!
-      if (this.#end[i]! >= from && this.#start[i]! <= to) found.push(i)
-    }
-    const total = found.length
-    const length = (i: number): number => this.#end[i]! - this.#start[i]!
-    if (total > limit) found = found.sort((a, b) => length(b) - length(a)).slice(0, limit)
-    found.sort((a, b) => this.#start[a]! - this.#start[b]! || length(b) - length(a))
+    const { found, total } = yield* this.#longest(from, to, limit)
+    found.sort((a, b) => this.#start[a]! - this.#start[b]! || this.#length(b) - this.#length(a))
     // In the order of the journal: spans of one block lie together there.
-    const rows = new Map<number, SpanRow | null>()
-    for (const i of found.toSorted((a, b) => a - b))
-      rows.set(i, this.#row(this.#sequence[i]!, isWhole ? Infinity : MAX_TEXT))
-    return { range, total, spans: withInherited(found.map((i) => rows.get(i)!)) }
+    const inOrder = found.toSorted((a, b) => a - b)
+    const read = yield* this.#read(
+      inOrder.map((i) => this.#sequence[i]!),
+      isWhole ? Infinity : MAX_TEXT,
+    )
+    const rowOf = new Map(inOrder.map((i, nth) => [i, read[nth]!]))
+    const rows = found.map((i) => rowOf.get(i)!).filter((row) => row !== null)
+    return { range: { ...this.#range }, total, spans: yield* withInherited(rows) }
   }
 
   /** How long each of the newest spans took but for those inside it, at the step of itself or of one around it. */
-  durations(): { counted: number; total: number; durations: Duration[] } {
-    this.#refresh()
-    const newest = this.#sequence.slice(-MAX_DURATIONS).map((sequence) => this.#row(sequence))
-    const rows = withInherited(newest)
+  *durations(): Pieces<{ counted: number; total: number; durations: Duration[] }> {
+    yield* this.#refresh()
+    const read = yield* this.#read(this.#sequence.slice(-MAX_DURATIONS), MAX_TEXT)
+    const rows = yield* withInherited(read.filter((row) => row !== null))
     const inside = new Map<string, number>()
-    for (const { trace, parent, start, end } of rows)
+    for (const [i, { trace, parent, start, end }] of rows.entries()) {
+      if (i % A_PIECE === A_PIECE - 1) yield
       if (parent !== null) inside.set(trace + parent, (inside.get(trace + parent) ?? 0) + end - start)
-    const durations = rows.flatMap(({ trace, span, name, step, start, end }) =>
-      step === null ? [] : { name, step, ms: Math.max(0, end - start - (inside.get(trace + span) ?? 0)) },
-    )
+    }
+    const durations: Duration[] = []
+    for (const [i, { trace, span, name, step, start, end }] of rows.entries()) {
+      if (i % A_PIECE === A_PIECE - 1) yield
+      const ms = Math.max(0, end - start - (inside.get(trace + span) ?? 0))
+      if (step !== null) durations.push({ name, step, ms })
+    }
     return { counted: rows.length, total: this.#sequence.length, durations }
   }
 
-  #refresh(): void {
-    const rows = spansOf(this.#rows.database)
-    if (rows === null) return
-    const sql = `SELECT first, count, data FROM ${rows} WHERE first > ? ORDER BY first`
-    for (const row of this.#rows.prepare(sql).iterate(this.#upTo)) {
-      const { first, bytes } = blockOfRow(row, '')
-      let sequence = first - 1
-      for (const span of spansIn(bytes)) {
-        sequence += 1
-        const times = timesOf(span)
-        if (times === null) continue
-        this.#sequence.push(sequence)
-        this.#start.push(times.start)
-        this.#end.push(times.end)
-      }
-      this.#upTo = sequence
+  #length(i: number): number {
+    return this.#end[i]! - this.#start[i]!
+  }
+
+  /** Places of spans that touch a stretch of time: all, or the `limit` longest of them. */
+  *#longest(from: number, to: number, limit: number): Pieces<{ found: number[]; total: number }> {
+    let found: number[] = []
+    let total = 0
+    // What is no longer than the shortest of so many others need not be kept.
+    let least = -1
+    const keepLongest = (): void => {
+      if (found.length <= limit) return
+      found = found.sort((a, b) => this.#length(b) - this.#length(a)).slice(0, limit)
+      least = limit === 0 ? Infinity : this.#length(found.at(-1)!)
     }
+    for (let i = 0; i < this.#start.length; i += 1) {
+      if (i % A_PIECE === A_PIECE - 1) yield
+      if (this.#end[i]! < from || this.#start[i]! > to) continue
+      total += 1
+      if (this.#length(i) <= least) continue
+      found.push(i)
+      if (found.length >= 2 * limit + A_PIECE) keepLongest()
+    }
+    keepLongest()
+    return { found, total }
+  }
+
+  *#refresh(): Pieces<void> {
+    const table = spansOf(this.#rows.database)
+    if (table === null) return
+    const sql = `SELECT first, count, data FROM ${table} WHERE first > ? ORDER BY first LIMIT ${BLOCKS_AT_ONCE}`
+    for (let came = 0; ;) {
+      const rows = this.#rows.all(sql, this.#upTo)
+      for (const row of rows) {
+        const { first, bytes } = blockOfRow(row, '')
+        let sequence = first
+        for (const span of spansIn(bytes)) this.#add(sequence++, span)
+        this.#upTo = Math.max(first, sequence - 1)
+        came += sequence - first
+        if (came < SPANS_A_PIECE) continue
+        came = 0
+        yield
+      }
+      if (rows.length < BLOCKS_AT_ONCE) return
+    }
+  }
+
+  #add(sequence: number, bytes: Uint8Array): void {
+    const times = timesOf(bytes)
+    if (times === null) return
+    this.#sequence.push(sequence)
+    this.#start.push(times.start)
+    this.#end.push(times.end)
+    this.#range.from = Math.min(this.#range.from, times.start)
+    this.#range.to = Math.max(this.#range.to, times.end)
+  }
+
+  *#read(sequences: readonly number[], maxText: number): Pieces<(SpanRow | null)[]> {
+    const rows: (SpanRow | null)[] = []
+    for (const [i, sequence] of sequences.entries()) {
+      if (i % ROWS_A_PIECE === ROWS_A_PIECE - 1) yield
+      rows.push(this.#row(sequence, maxText))
+    }
+    return rows
   }
 
   /** A Span message; null: it is not there any more. */
@@ -112,7 +168,7 @@ export class SpanIndex {
     return this.#block.spans[sequence - block.first] ?? null
   }
 
-  #row(sequence: number, maxText = MAX_TEXT): SpanRow | null {
+  #row(sequence: number, maxText: number): SpanRow | null {
     const bytes = this.#spanAt(sequence)
     if (bytes === null) return null
     const group = { resourceHead: new Uint8Array(), scopeHead: new Uint8Array(), resource: {} }
@@ -135,14 +191,17 @@ export class SpanIndex {
 }
 
 /** What a span does not say of itself, it has from the spans around it. */
-function withInherited(rows: readonly (SpanRow | null)[]): SpanRow[] {
-  const spans = rows.filter((row) => row !== null)
-  const byId = new Map(spans.map((row) => [row.trace + row.span, row]))
+function* withInherited(spans: SpanRow[]): Pieces<SpanRow[]> {
+  const byId = new Map<string, SpanRow>()
+  for (const [i, row] of spans.entries()) {
+    byId.set(row.trace + row.span, row)
+    if (i % A_PIECE === A_PIECE - 1) yield
+  }
   const parentOf = (row: SpanRow): SpanRow | undefined =>
     row.parent === null ? undefined : byId.get(row.trace + row.parent)
   // Each span is looked at once: where they nest deeply, a walk from each to its root would never end.
   const done = new Set<SpanRow>()
-  for (const row of spans) {
+  for (const [i, row] of spans.entries()) {
     const path: SpanRow[] = []
     for (let at: SpanRow | undefined = row; at !== undefined && !done.has(at); at = parentOf(at)) {
       done.add(at)
@@ -153,6 +212,7 @@ function withInherited(rows: readonly (SpanRow | null)[]): SpanRow[] {
       inner.step ??= outer?.step ?? null
       if (inner.track === '') inner.track = outer?.track ?? ''
     }
+    if (i % A_PIECE === A_PIECE - 1) yield
   }
   return spans
 }

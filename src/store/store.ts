@@ -1,6 +1,7 @@
 import { readdirSync, rmSync, statSync } from 'node:fs'
 import { basename, dirname, join } from 'node:path'
 import { takeJournal, lockOf } from '../delivery/run.ts'
+import { DamagedJournal } from '../journal/damage.ts'
 import { isThere } from '../journal/directory.ts'
 import { isBusy, isLocked } from '../journal/lock.ts'
 import { filesOf } from '../journal/room.ts'
@@ -40,6 +41,8 @@ interface Known {
   isSettled: boolean
   status: RunStatus
   shown: Shown | null
+  /** Why its numbers could not be read at the last look. `isDamaged`: they will not be at the next one either. */
+  problem: { error: string; isDamaged: boolean } | null
 }
 
 /** What a list shows beside the account. */
@@ -60,6 +63,8 @@ export class Store {
   readonly #known = new Map<string, Known>()
   readonly #runOf = new Map<string, string>()
   readonly #open = new Map<string, RunHistory>()
+  /** What the list needs of runs that are still written and are too many to be held open. */
+  readonly #short = new Map<string, RunHistory>()
   /** A run that nobody looks at, being read for the list. */
   #background: RunHistory | null = null
   #annotated = new Map<string, Annotation>()
@@ -107,7 +112,10 @@ export class Store {
   }
 
   unreadable(): { journal: string; error: string }[] {
-    return this.#unreadable.map(({ journal, error }) => ({ journal, error }))
+    const numbers = [...this.#known.values()].flatMap(({ path, problem }) =>
+      problem === null ? [] : [{ journal: path, error: problem.error }],
+    )
+    return [...this.#unreadable.map(({ journal, error }) => ({ journal, error })), ...numbers]
   }
 
   /** @throws UnknownRun, and DamagedJournal where the file holds what none of ours writes */
@@ -122,7 +130,11 @@ export class Store {
     }
     const history = new RunHistory(run, path, this.#options)
     this.#open.set(run, history)
-    while (this.#open.size > MAX_OPEN) this.#shut([...this.#open.keys()][0]!)
+    while (this.#open.size > MAX_OPEN) {
+      const [oldest, used] = [...this.#open][0]!
+      used.close()
+      this.#open.delete(oldest)
+    }
     return history
   }
 
@@ -155,7 +167,7 @@ export class Store {
   }
 
   close(): void {
-    for (const run of this.#open.keys()) this.#shut(run)
+    for (const run of [...this.#open.keys(), ...this.#short.keys()]) this.#shut(run)
     this.#background?.close()
   }
 
@@ -200,7 +212,8 @@ export class Store {
       const isReplaced = known !== undefined && inodeOf(known.mark) !== inodeOf(mark)
       if (isReplaced) this.#shut(known.status.run)
       const shown = isReplaced ? null : (known?.shown ?? null)
-      this.#known.set(status.run, { path, mark, isSettled: isSame, status, shown })
+      const problem = isReplaced ? null : (known?.problem ?? null)
+      this.#known.set(status.run, { path, mark, isSettled: isSame, status, shown, problem })
       this.#runOf.set(path, status.run)
       return status.run
     } catch (error) {
@@ -225,33 +238,57 @@ export class Store {
     const deadline = performance.now() + BACKGROUND_MS
     const stale = [...this.#known]
       .filter(([, { status, shown }]) => shown === null || shown.upTo < status.journaled.points)
+      .filter(([, { problem }]) => problem?.isDamaged !== true)
       .sort(([, a], [, b]) => b.status.startedAt - a.status.startedAt)
     const done: string[] = []
     for (const [run, known] of stale) {
       const left = deadline - performance.now()
       if (left <= 0) break
       try {
-        const { isHeld } = known.status
-        const history = isHeld || this.#open.has(run) ? this.run(run) : this.#inBackground(run, known.path)
+        const history = this.#listed(run, known)
         const isAll = history.refresh(left)
         // Half of it would be told as the whole.
         if (!isAll) continue
         known.shown = shownOf(history, known.status.journaled.points)
+        known.problem = null
         done.push(run)
       } catch (error) {
-        // The account stands; its numbers are what cannot be read.
-        known.shown = { ...NOTHING_SHOWN, upTo: Infinity }
-        this.#unreadable.push({ journal: known.path, error: (error as Error).message, mark: known.mark })
+        // The account stands. Some of a block may have been taken already: it is read from the beginning the next time.
+        this.#shut(run)
+        known.problem = { error: (error as Error).message, isDamaged: isDamage(error) }
       }
     }
+    this.#letGo()
     return done
+  }
+
+  /** What the list reads a run with. */
+  #listed(run: string, { path, status }: Known): RunHistory {
+    const open = this.#open.get(run)
+    // Whoever is on the list has not been used: the runs that somebody looks at stay open longer.
+    if (open !== undefined) return open
+    if (!status.isHeld) return this.#inBackground(run, path)
+    if (this.#open.size < MAX_OPEN) return this.run(run)
+    const short = this.#short.get(run) ?? new RunHistory(run, path, this.#options, { isShort: true })
+    this.#short.set(run, short)
+    return short
+  }
+
+  /** Of runs on the list alone no more files stay open than of others; what was read of them stays. */
+  #letGo(): void {
+    for (const [run, short] of this.#short) {
+      if (this.#open.has(run) || this.#known.get(run)?.status.isHeld !== true) {
+        short.close()
+        this.#short.delete(run)
+      } else if (this.#short.size > MAX_OPEN) short.close()
+    }
   }
 
   /** One at a time: a long one goes on with the next call. */
   #inBackground(run: string, path: string): RunHistory {
     if (this.#background?.run === run) return this.#background
     this.#background?.close()
-    this.#background = new RunHistory(run, path, this.#options)
+    this.#background = new RunHistory(run, path, this.#options, { isShort: true })
     return this.#background
   }
 
@@ -267,10 +304,18 @@ export class Store {
       this.#background.close()
       this.#background = null
     }
-    this.#open.get(run)?.close()
-    this.#open.delete(run)
+    for (const histories of [this.#open, this.#short]) {
+      histories.get(run)?.close()
+      histories.delete(run)
+    }
   }
 }
+
+/** SQLite's codes for a file that holds nonsense, and for one that is no database. */
+const SQLITE_DAMAGE: ReadonlySet<number | undefined> = new Set([11, 26])
+
+const isDamage = (error: unknown): boolean =>
+  error instanceof DamagedJournal || SQLITE_DAMAGE.has((error as { errcode?: number }).errcode)
 
 function shownOf(history: RunHistory, upTo: number): Shown {
   const series = history.series()

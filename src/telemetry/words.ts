@@ -1,10 +1,7 @@
+import { counted } from './numbers.ts'
 import { escapeControl } from './say.ts'
 
-/** A number as people read it. */
-export const number = (n: number): string => n.toLocaleString('en-US')
-
-/** `1 event`, `2 events`. */
-export const counted = (n: number, what: string): string => `${number(n)} ${what}${n === 1 ? '' : 's'}`
+export { counted, count as number } from './numbers.ts'
 
 export const points = (n: number): string => counted(n, 'point')
 

@@ -1,3 +1,4 @@
+import { drawnLine } from '../chart/drawn.ts'
 import { parseFilter } from '../chart/glob.ts'
 import type { RunHistory } from '../store/history.ts'
 import type { RunSummary, SeriesSummary } from '../web/api.ts'
@@ -125,18 +126,7 @@ export class Session {
     const known = this.#lines.get(id)
     if (known?.mark === mark) return known.drawn
     const line = this.#history?.line(key, { axis, width: columns * 2 }) ?? null
-    const drawn =
-      line === null
-        ? null
-        : {
-            line: {
-              ...line,
-              values: line.values.map(Number),
-              means: line.means?.map(Number) ?? null,
-              odd: line.odd.map((point) => ({ ...point, value: Number(point.value) })),
-            },
-            origin: line.origin,
-          }
+    const drawn = line === null ? null : { line: drawnLine(line), origin: line.origin }
     this.#lines.set(id, { mark, drawn })
     return drawn
   }

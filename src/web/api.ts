@@ -53,6 +53,8 @@ export interface RunDetail {
   /** WARN and ERROR events that are kept. */
   events: { warn: number; error: number }
   spans: number
+  /** Time of the run's earliest point: zero of relative times. Null without one. */
+  origin: number | null
 }
 
 export interface Pair {
@@ -94,7 +96,7 @@ export type Axis = 'step' | 'time' | 'relative'
 
 /**
  * `GET /api/v1/series?run=A&run=B&key=trainer/loss&width=600[&axis=step&from=&to=]`: one key over runs, as a chart draws
- * it. `from` and `to` (inclusive) are in units of the axis: steps, UTC ms, or ms since the run's first point. Never skips a
+ * it. `from` and `to` (inclusive) are in units of the axis: steps, UTC ms, or ms since the run's earliest point. Never skips a
  * spike: where there are more points than two per pixel, each pixel (each two of a whole run) has its minimum and maximum.
  */
 export interface Chart {
@@ -121,7 +123,7 @@ export interface Line {
   infinite: number
   /** The places of up to 200 of those, so that marks are drawn. */
   odd: (Place & { value: Value })[]
-  /** Time of the run's first point, from which relative times are counted. */
+  /** Time of the run's earliest point, from which relative times are counted. */
   origin: number
   /** Sequence number in the run up to which this holds; live points behind it follow. */
   upTo: number
@@ -149,7 +151,15 @@ export interface LivePoints {
   now: number
   /** Sequence number of the last one. */
   upTo: number
-  series: { id: number; key: string; steps: number[]; times: number[]; values: Value[] }[]
+  series: {
+    id: number
+    key: string
+    /** Points of the series up to `upTo`, these included. */
+    count: number
+    steps: number[]
+    times: number[]
+    values: Value[]
+  }[]
   /** Series that are new with these points. */
   added: SeriesSummary[]
 }

@@ -2,6 +2,7 @@ import { setImmediate } from 'node:timers/promises'
 import { lockOf } from '../delivery/run.ts'
 import { isBusy, isLocked } from '../journal/lock.ts'
 import type { LineQuery, RunHistory } from '../store/history.ts'
+import type { Pieces } from '../store/pieces.ts'
 import { UnknownRun, type Store } from '../store/store.ts'
 import type { Chart, RunChange, State } from './api.ts'
 import { readChange } from './change.ts'
@@ -38,6 +39,8 @@ export interface Call {
   isGone: () => boolean
   /** Large answers are made one at a time: many together would take all memory. */
   turns: Turns
+  /** Answers that are made of many spans. */
+  spanTurns: Turns
   /** How many MB of answers wait for somebody to read them, where that is too much; else 0. */
   clogged: () => number
   /** Makes the answer a stream of events. */
@@ -86,6 +89,27 @@ async function caughtUp({ store, isGone }: Call, run: string): Promise<RunHistor
 async function othersTurn(isGone: () => boolean): Promise<void> {
   await setImmediate()
   if (isGone()) throw new PageRefusal(499, 'whoever asked has gone')
+}
+
+/** Work on a run that takes long, a little at a time; two of its kind would only make each other late. */
+function inPieces<T>(call: Call, begin: (history: RunHistory) => Pieces<T>): Promise<T> {
+  const { store, run, isGone, spanTurns } = call
+  store.summary(run)
+  return spanTurns.take(async () => {
+    let history = store.run(run)
+    for (let work = begin(history); ;) {
+      for (const until = performance.now() + READ_MS; performance.now() < until;) {
+        const { done, value } = work.next()
+        if (done === true) return value
+      }
+      await othersTurn(isGone)
+      // It was closed in the meantime, or another file has taken its place.
+      if (store.run(run) !== history) {
+        history = store.run(run)
+        work = begin(history)
+      }
+    }
+  })
 }
 
 function state(call: Call): State {
@@ -156,21 +180,21 @@ async function events(call: Call): Promise<unknown> {
 }
 
 async function spans(call: Call): Promise<unknown> {
-  const { query, store, run } = call
+  const { query } = call
   const range = { ...given('from', query.number('from')), ...given('to', query.number('to')) }
   const limit = query.integer('limit', 1, 20_000) ?? 5000
   checkRange(range)
   asked(call)
-  return store.run(run).spans({ ...range, limit })
+  return inPieces(call, (history) => history.spansInPieces({ ...range, limit }))
 }
 
 async function steps(call: Call): Promise<unknown> {
-  const { query, run } = call
+  const { query } = call
   const range = { ...given('from', query.number('from')), ...given('to', query.number('to')) }
   const buckets = query.integer('buckets', 1, 5000) ?? 200
   checkRange(range)
   asked(call)
-  return (await caughtUp(call, run)).steps({ ...range, buckets })
+  return inPieces(call, (history) => history.stepsInPieces({ ...range, buckets }))
 }
 
 function rejected(call: Call): unknown {

@@ -51,6 +51,7 @@ export class PageServer {
   readonly #sockets = new Set<Socket>()
   readonly #responses = new Set<ServerResponse>()
   readonly #turns = new Turns()
+  readonly #spanTurns = new Turns()
 
   constructor(options: PageServerOptions) {
     this.#options = options
@@ -136,7 +137,7 @@ export class PageServer {
       checkOrigin(request, by)
       return this.#route(request, response, path.slice(API.length), search)
     }
-    if (!isRead) throw new PageRefusal(405, `expected GET, got ${request.method}`, { allow: 'GET, HEAD' })
+    if (!isRead) throw wrongMethod(request, ['GET', 'HEAD'])
     files.send(response, path)
   }
 
@@ -164,14 +165,16 @@ export class PageServer {
   async #route(request: IncomingMessage, response: ServerResponse, path: string, search: string): Promise<void> {
     const { store, serving, now, openapi } = this.#options
     const method = request.method === 'HEAD' ? 'GET' : request.method
-    if (path === '/openapi.json' && method === 'GET')
+    if (path === '/openapi.json') {
+      if (method !== 'GET') throw wrongMethod(request, ['GET', 'HEAD'])
       return sendText(response, 200, 'application/json; charset=utf-8', openapi())
+    }
     const fitting = ROUTES.map((route) => ({ route, run: runIn(route.path, path) })).filter(({ run }) => run !== null)
     if (fitting.length === 0) throw new PageRefusal(404, `there is nothing at '${API}${path}'`)
     const found = fitting.find(({ route }) => route.method === method)
     if (found === undefined) {
       const allow = fitting.flatMap(({ route }) => (route.method === 'GET' ? ['GET', 'HEAD'] : [route.method]))
-      throw new PageRefusal(405, `expected ${allow.join(', ')}, got ${request.method}`, { allow: allow.join(', ') })
+      throw wrongMethod(request, allow)
     }
     const call: Call = {
       store,
@@ -184,6 +187,7 @@ export class PageServer {
       lastEventId: request.headers['last-event-id']?.toString(),
       isGone: () => response.destroyed,
       turns: this.#turns,
+      spanTurns: this.#spanTurns,
       clogged: () => this.#clogged(),
       stream: () => new EventStream(response),
     }
@@ -193,6 +197,9 @@ export class PageServer {
 }
 
 /** Null: nobody expects that. */
+const wrongMethod = ({ method }: IncomingMessage, allow: readonly string[]): PageRefusal =>
+  new PageRefusal(405, `expected ${allow.join(', ')}, got ${method}`, { allow: allow.join(', ') })
+
 function refusalOf(error: unknown): PageRefusal | null {
   if (error instanceof PageRefusal) return error
   if (error instanceof UnknownRun) return new PageRefusal(404, error.message)

@@ -1,6 +1,7 @@
 import { expect, it } from 'vitest'
 import { lineAt, NUMBERS } from '../../bench/load/lines.ts'
 import { countOf } from '../../bench/load/otlp-count.ts'
+import { agesOf, shownLine } from '../../bench/load/page-lines.ts'
 import { POINTS_A_SPAN, SPANS_A_REQUEST, SpanRequests } from '../../bench/load/spans.ts'
 import { readTraces } from '../../src/otlp/traces.ts'
 import { decode, LogsRequest, TraceRequest } from '../otlp/oracle.ts'
@@ -45,4 +46,24 @@ it('the sink counts spans and log records as the SDK decodes them', () => {
         .reduce((sum: number, scope: any) => sum + (scope.spans ?? scope.logRecords).length, 0)
       expect(countOf(body), `${name} ${path}`).toBe(expected)
     }
+})
+
+it('a value that the page passes over is as old as the one behind it is when that is read', () => {
+  expect(
+    agesOf(
+      [
+        [1500, '2'],
+        [1500, '2'],
+        [1900, '1,003'],
+      ],
+      [0, 1000, 1001, ...Array.from({ length: 1001 }, () => 1100)],
+    ),
+  ).toEqual([500, 499, ...Array.from({ length: 1001 }, () => 800)])
+  expect(() => agesOf([[1500, '2']], [0, 1, 2, 3])).toThrow('expected 3 values on the page, got 2')
+})
+
+it('a line for the page gives ten points', async () => {
+  const stateDir = temporaryDirectory()
+  await spanbridge(['--quiet', '--state-dir', stateDir], shownLine(0, 1.7e12) + shownLine(1, 1.7e12))
+  expect((await statusOf(stateDir))[0]).toMatchObject({ points: 20, series: 10 })
 })

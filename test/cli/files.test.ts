@@ -3,6 +3,7 @@ import { once } from 'node:events'
 import { appendFileSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
+import { gzipSync } from 'node:zlib'
 import { describe, expect, it, onTestFinished } from 'vitest'
 import { expectConserved } from '../support/account.ts'
 import { FakeMlflow } from '../support/fake-mlflow.ts'
@@ -46,6 +47,22 @@ async function ended({ child, finished }: Running, signal: NodeJS.Signals): Prom
   expect(code, stderr).toBe(signal === 'SIGKILL' ? null : 0)
   return stderr
 }
+
+it('a file that holds no lines is said to be what it is, on the terminal and in the account, and read when lines come in its place', async () => {
+  const place = new Place()
+  writeFileSync(place.at('train.jsonl'), gzipSync(lines(0, 50)))
+  const running = await place.follow('--file', 'train.jsonl', '--from-start')
+  const words = 'train.jsonl is not read: expected lines of UTF-8, got bytes packed by gzip; to have them: gunzip -c <'
+  await running.seen(words)
+  const account = async () => (await statusOf(place.stateDir))[0]!
+  await expect.poll(account, patience).toMatchObject({ points: 0, received: { lines: 1 }, notEvents: { text: 1 } })
+  expect((await account()).examples['text']).toContain(words)
+  writeFileSync(place.at('train.jsonl'), lines(0, 3))
+  await place.stored(3)
+  // Once when it was found, and once in the account at the end.
+  expect((await ended(running, 'SIGINT')).split(words)).toHaveLength(1 + 2)
+  expect((await account()).notEvents).toMatchObject({ text: 1 })
+})
 
 it('a file is followed into one run, through an orderly end and the next start, and delivered', async () => {
   const place = new Place()

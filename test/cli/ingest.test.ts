@@ -1,5 +1,6 @@
 import { appendFileSync, copyFileSync, renameSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
+import { gzipSync } from 'node:zlib'
 import { expect, it } from 'vitest'
 import { ingestFiles } from '../../src/cli/ingest.ts'
 import { readStateDir } from '../../src/journal/status.ts'
@@ -101,6 +102,26 @@ it('a last line that is torn does not make the same file another one', async () 
   const run = await place.ingest('a.jsonl')
   expect(await place.ingest('a.jsonl')).toBe(run)
   expect(place.runs[0]).toMatchObject({ points: 1, notEvents: { torn: 1 } })
+})
+
+it.each([
+  ['train.jsonl.gz', gzipSync('{}'), 'bytes packed by gzip; to have them: gunzip -k'],
+  ['train', gzipSync('{}'), 'bytes packed by gzip; to have them: gunzip -c <'],
+  ['t.jsonl.zst', Buffer.from('28b52ffd2001', 'hex'), 'bytes packed by zstd; to have them: unzstd -k'],
+  ['t.jsonl', Buffer.from('\u{FEFF}{"step":1}\n', 'utf16le'), 'a text in UTF-16; to have them: iconv -f UTF-16 -t'],
+  ['t.jsonl', Buffer.from('{"step":1}\n', 'utf16le'), 'a text in UTF-16; to have them: iconv -f UTF-16LE'],
+])('%s, where it holds no lines of UTF-8, is refused with what makes lines of it', async (name, bytes, words) => {
+  const place = new Place()
+  writeFileSync(join(place.directory, name), bytes)
+  await expect(place.ingest(name)).rejects.toThrow(`${name} is not read: expected lines of UTF-8, got ${words}`)
+  expect(place.runs).toEqual([])
+})
+
+it('a text that begins with the mark of Windows is read whole', async () => {
+  const place = new Place()
+  place.write('t.jsonl', `\u{FEFF}${lines(0, 3)}`)
+  await place.ingest('t.jsonl')
+  expect(place.steps).toEqual([0, 1, 2])
 })
 
 it('what is no file is refused', async () => {

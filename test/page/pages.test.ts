@@ -1,5 +1,8 @@
 import { execFileSync } from 'node:child_process'
+import { writeFileSync } from 'node:fs'
 import { createRequire } from 'node:module'
+import { join } from 'node:path'
+import { gzipSync } from 'node:zlib'
 import type { Page } from 'playwright-core'
 import { describe, expect, it } from 'vitest'
 import { lineOf, soon, record, startWithPage, visit, type Visit } from '../support/browser.ts'
@@ -109,6 +112,16 @@ describe('a page without a chart', () => {
     execFileSync('sh', ['-c', line])
     await lineOf(page, 'loss').catch(() => lineOf(page, 'misc/loss'))
     expect(errors).toEqual([])
+  })
+
+  it('names a followed file that holds no lines, and says what makes lines of it', async () => {
+    const log = join(temporaryDirectory(), 'train.jsonl.gz')
+    writeFileSync(log, gzipSync('{"step":1,"loss":2}'))
+    const { url } = await startWithPage(['run', '--stdin', 'off', '--otlp-http-listen', 'off', '--file', log])
+    const { page } = await visit(url)
+    const empty = (): Promise<string> => page.locator('.empty').innerText()
+    await soon(empty).toContain(`got bytes packed by gzip; to have them: gunzip -k ${log}`)
+    expect(await empty()).not.toContain('Nothing to do')
   })
 
   it('shows what came without a step, with an example', async () => {

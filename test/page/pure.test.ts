@@ -9,6 +9,8 @@ import { buildScene, type DrawnLine, type SceneOptions } from '../../src/chart/s
 import { smooth } from '../../src/chart/smooth.ts'
 import { linearTicks, logTicks, timeTicks } from '../../src/chart/ticks.ts'
 import { readHash, START, writeHash } from '../../src/page/state/hash.ts'
+import { addToSeries } from '../../src/page/state/series.ts'
+import type { LivePoints, SeriesSummary, Value } from '../../src/web/api.ts'
 
 describe('smoothing', () => {
   it('begins at the first value, not on the way from zero', () => {
@@ -23,6 +25,43 @@ describe('smoothing', () => {
     const [first, gap, last] = smooth([1, Number.NaN, 3], 0.5)
     expect([first, gap]).toEqual([1, Number.NaN])
     expect(last).toBe(smooth([1, 3], 0.5)[1])
+  })
+})
+
+describe('the short account of a series', () => {
+  const account = (count: number, value: number, nan = 0): SeriesSummary =>
+    ({
+      key: 'k',
+      count,
+      nan,
+      infinite: 0,
+      min: value,
+      max: value,
+      last: { step: count, time: 0, value },
+    }) as SeriesSummary
+  const came = (count: number, values: readonly Value[]): Pick<LivePoints, 'series' | 'added'> => {
+    const places = values.map((_, i) => count - values.length + 1 + i)
+    return { added: [], series: [{ id: 0, key: 'k', count, steps: places, times: places, values: [...values] }] }
+  }
+
+  it('counts what came live once, whether it was asked for before that, behind it or in the middle of it', () => {
+    for (const had of [3, 4, 5]) {
+      const known = new Map([['k', account(had, 1, had === 3 ? 0 : 1)]])
+      expect(addToSeries(known, came(5, ['NaN', 9]))).toEqual({ isNew: false, isMissing: false })
+      expect(known.get('k')).toMatchObject({ count: 5, nan: 1, max: had === 5 ? 1 : 9 })
+      addToSeries(known, came(6, [2]))
+      expect(known.get('k')).toMatchObject({ count: 6, nan: 1, last: { step: 6, value: 2 } })
+    }
+  })
+
+  it('is asked for where a series comes that is neither known nor told of', () => {
+    expect(addToSeries(new Map(), came(5, [1]))).toEqual({ isNew: false, isMissing: true })
+    const known = new Map<string, SeriesSummary>()
+    expect(addToSeries(known, { ...came(2, [1, 2]), added: [account(2, 2)] })).toEqual({
+      isNew: true,
+      isMissing: false,
+    })
+    expect(known.get('k')!.count).toBe(2)
   })
 })
 

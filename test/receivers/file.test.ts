@@ -1,4 +1,14 @@
-import { appendFileSync, copyFileSync, mkdirSync, renameSync, rmSync, truncateSync, writeFileSync } from 'node:fs'
+import {
+  appendFileSync,
+  copyFileSync,
+  existsSync,
+  mkdirSync,
+  realpathSync,
+  renameSync,
+  rmSync,
+  truncateSync,
+  writeFileSync,
+} from 'node:fs'
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { join } from 'node:path'
@@ -6,7 +16,10 @@ import { describe, expect, it, onTestFinished } from 'vitest'
 import type { Mark } from '../../src/channel/messages.ts'
 import { Follower } from '../../src/receivers/file/follower.ts'
 import { absolute, identityOf, problemOf } from '../../src/receivers/file/patterns.ts'
+import { openFiles } from '../support/open-files.ts'
 import { temporaryDirectory } from '../support/spanbridge.ts'
+
+const UNREADABLE = '/sys/class/net/lo/speed'
 
 const line = (step: number): string => `{"step":${step},"loss":${step / 8}}\n`
 const lines = (from: number, to: number): string => Array.from({ length: to - from }, (_, i) => line(from + i)).join('')
@@ -62,6 +75,7 @@ class Following {
       },
       ready: () => Promise.resolve(true),
       marks: (marks: readonly Mark[]) => this.#keep(marks),
+      began: () => Promise.resolve(),
       closed: () => Promise.resolve(),
     }
     const patterns = this.#patterns
@@ -136,6 +150,14 @@ describe('a file that is followed', () => {
       expect([...found, ...(await following.steps())]).toEqual([0, 1, 2, 3])
     },
   )
+
+  // A file of Linux that says to have 4 KB, and gives none of them.
+  it.runIf(existsSync(UNREADABLE))('that cannot be read is not held open, and said once', async () => {
+    const following = new Following([UNREADABLE])
+    for (let i = 0; i < 3; i += 1) expect(await following.steps()).toEqual([])
+    expect(openFiles(realpathSync(UNREADABLE))).toEqual([])
+    expect(following.said).toEqual([expect.stringMatching(/speed cannot be read \(EINVAL.*; it is tried again/)])
+  })
 
   it('may not be there yet', async () => {
     const following = new Following(['later/a.jsonl'])

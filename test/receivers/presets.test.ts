@@ -73,6 +73,51 @@ describe('a CSV table', () => {
     expect(lines).toEqual(['Starting', null, { step: 1, loss: 2 }, null, { step: 2, loss: 3, lr: 4 }, 'the end'])
   })
 
+  it('may have semicolons or tabs between its cells, which is said', () => {
+    expect(read('step;loss;note\n1;0.5;"a;b"\n2;.25;')).toEqual({
+      lines: [null, { step: 1, loss: 0.5, note: 'a;b' }, { step: 2, loss: 0.25 }],
+      said: ["a table with ';' between its cells: the step is the column 'step'"],
+    })
+    expect(read('epoch\tval_loss\n1\t2')).toEqual({
+      lines: [null, { timesteps: 1, val_loss: 2 }],
+      said: ["a table with a tab between its cells: the step is the column 'epoch'"],
+    })
+  })
+
+  it('with commas in its numbers says that they are read as texts', () => {
+    const { lines, said } = read('step;loss\n1;0,5\n2;0,25')
+    expect(lines.slice(1)).toEqual([
+      { step: 1, loss: '0,5' },
+      { step: 2, loss: '0,25' },
+    ])
+    expect(said[1]).toMatch(/^expected numbers with a point, got '0,5'/)
+  })
+
+  it('may have lines in a cell in quotes, and goes on behind it', () => {
+    const text = 'step,note,loss\r\n1,"first\r\n{ ""x"": 1 },\r\nlast",0.5\r\n2,plain,0.25\r\n'
+    expect(read(text).lines).toEqual([
+      null,
+      null,
+      null,
+      { step: 1, note: 'first\r\n{ "x": 1 },\r\nlast', loss: 0.5 },
+      { step: 2, note: 'plain', loss: 0.25 },
+    ])
+  })
+
+  it('loses no row, and no event, behind a lone quote', () => {
+    const rows = 'step,note,loss\n1,"open,0.5\n2,b,0.25\n'
+    expect(read(rows).lines).toEqual([null, null, { step: 2, note: 'b', loss: 0.25 }])
+    expect(read('step,note,loss\n0,a,1\n1,"open,0.5\n{"step":7}').lines.at(-1)).toBe('{"step":7}')
+    const prose = Array.from({ length: 1100 }, () => 'prose')
+    const { lines } = read(['step,note,loss', '0,a,1', '1,"open', ...prose, '2,b,0.25'].join('\n'))
+    expect(lines.slice(-2)).toEqual(['prose', { step: 2, note: 'b', loss: 0.25 }])
+    expect(read('epoch,loss\n"the first epoch\nis done').lines).toEqual([null, '"the first epoch', 'is done'])
+  })
+
+  it('may begin with the mark that Windows puts before texts', () => {
+    expect(read('\u{FEFF}step,loss\n1,2').lines).toEqual([null, { step: 1, loss: 2 }])
+  })
+
   it('has no row that is too short or too long', () => {
     expect(read('step,loss\n1,2\n2\n3,4,5').lines).toEqual([null, { step: 1, loss: 2 }, '2', '3,4,5'])
   })

@@ -6,8 +6,9 @@
  * Prints the first seed, and for each violation the seed that replays it: `--seed N --schedules 1 --trace` shows what
  * happened. Exit code 1 when there was one.
  */
-import { fork } from 'node:child_process'
+import { fork, type ChildProcess } from 'node:child_process'
 import { availableParallelism } from 'node:os'
+import { setImmediate as turn } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
 import { parseArgs } from 'node:util'
 import { play, type Result } from './schedule.ts'
@@ -36,10 +37,13 @@ interface Sum {
 const told = ({ seed, violations }: Result): string =>
   [`seed ${seed}`, ...violations.slice(0, SHOWN).map((text) => `  ${text}`)].join('\n')
 
+/** Another process has found a violation, which is enough. */
+const over = new AbortController()
+
 /** Plays every `of`-th schedule. */
 async function playShare(from: number, of: number, tell: (result: Result) => void): Promise<Sum> {
   const sum: Sum = { schedules: 0, failed: 0, kills: 0, points: 0 }
-  for (let i = from; i < SCHEDULES && !(values.bail && sum.failed > 0); i += of) {
+  for (let i = from; i < SCHEDULES && !over.signal.aborted && !(values.bail && sum.failed > 0); i += of) {
     const result = await play(FIRST + i)
     sum.schedules += 1
     sum.kills += result.kills
@@ -49,6 +53,7 @@ async function playShare(from: number, of: number, tell: (result: Result) => voi
       sum.failed += 1
       tell(result)
     }
+    await turn() // for what the others say
   }
   return sum
 }
@@ -63,15 +68,19 @@ async function playAll(): Promise<Sum> {
   return sum
 }
 
+const children: ChildProcess[] = []
+
 /** The same in a process of its own. */
 function playApart(share: number, of: number): Promise<Sum> {
   const args = [...process.argv.slice(2), '--seed', String(FIRST)]
   const env = { ...process.env, SIMULATION_SHARE: `${share}/${of}` }
   const child = fork(fileURLToPath(import.meta.url), args, { env })
+  children.push(child)
   return new Promise((resolve, reject) => {
     child.on('message', (message: Sum | string) => {
-      if (typeof message === 'string') console.log(message)
-      else resolve(message)
+      if (typeof message !== 'string') return resolve(message)
+      console.log(message)
+      if (values.bail) for (const other of children) if (other.connected) other.send('over')
     })
     child.on('exit', (code) => {
       if (code !== 0) reject(new Error(`a process that simulates has ended with ${code}`))
@@ -89,6 +98,7 @@ if (share === undefined) {
   process.exitCode = failed > 0 ? 1 : 0
 } else {
   const [from, of] = share.split('/').map(Number) as [number, number]
+  process.on('message', () => over.abort())
   process.send!(await playShare(from, of, (result) => process.send!(told(result))))
   process.disconnect()
 }

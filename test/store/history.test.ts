@@ -91,6 +91,8 @@ describe('the line of a chart', () => {
       const line = history.line('loss', { axis: 'step', width })!
       expect(line).toMatchObject({ points: 100_000, isRaw: false })
       expect(columnsOf(line)).toContainEqual({ step: 77_777, time: 77_777, value: 5 })
+      const { steps, times, values, means } = line
+      expect(new Set([steps, times, values, means!].map(({ length }) => length)).size, `${width}`).toBe(1)
     }
     const near = history.line('loss', { axis: 'step', width: 430, from: 77_700, to: 77_800 })!
     expect(near).toMatchObject({ points: 101, isRaw: true })
@@ -127,8 +129,8 @@ describe('what is read of a run', () => {
     expect(history.refresh()).toBe(true)
     expect(history.upTo).toBe(4)
     expect(history.since(2, 10)).toEqual([
-      { id: 1, key: 'b', steps: [2], times: [7], values: ['NaN'] },
-      { id: 2, key: 'c', steps: [2], times: [0], values: [4] },
+      { id: 1, key: 'b', count: 2, steps: [2], times: [7], values: ['NaN'] },
+      { id: 2, key: 'c', count: 1, steps: [2], times: [0], values: [4] },
     ])
     expect(history.since(0, 3)).toBe(null)
     expect(history.series().map(({ key, count }) => [key, count])).toEqual([

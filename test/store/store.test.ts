@@ -105,6 +105,52 @@ describe('the runs of a state directory', () => {
     ])
   })
 
+  it('have their numbers read at the next look where that went wrong once, and each point counted once', () => {
+    const stateDir = temporaryDirectory()
+    const filled = journalIn(stateDir, '01A')
+    filled.points([{ step: 1 }, { step: 2 }])
+    filled.points([{ step: 3 }])
+    const store = storeIn(stateDir)
+    const { database } = filled.journal
+    database.exec('ALTER TABLE series RENAME COLUMN key TO other')
+    store.refresh()
+    expect([store.unreadable(), store.summary('01A').lastStep]).toEqual([
+      [{ journal: filled.journal.path, error: 'no such column: key' }],
+      null,
+    ])
+    database.exec('ALTER TABLE series RENAME COLUMN other TO key')
+    expect(store.refresh().changed).toEqual(['01A'])
+    expect([store.unreadable(), store.summary('01A').lastStep]).toEqual([[], 3])
+    expect(store.summary('01A').highlights[0]).toMatchObject({ count: 3 })
+  })
+
+  it('are more than are held open: those that go on are read once, and what somebody looks at stays open', () => {
+    const stateDir = temporaryDirectory()
+    const runs = Array.from({ length: 70 }, (_, i) => `01RUN${String(i).padStart(2, '0')}`)
+    const filled = runs.map((run) => journalIn(stateDir, run, 5))
+    const locks = filled.map(({ journal }) => new JournalLock(lockOf(journal.path)))
+    onTestFinished(() => locks.forEach((lock) => lock.release()))
+    for (const each of filled)
+      for (const from of [0, 1000]) each.points(Array.from({ length: 1000 }, (_, i) => ({ step: from + i, value: i })))
+    const store = storeIn(stateDir)
+    const lastSteps = (): (number | null)[] => store.runs().map(({ lastStep }) => lastStep)
+    const look = (step: number): void => {
+      store.refresh()
+      for (let i = 0; i < 500 && lastSteps().some((last) => last !== step); i += 1) store.refresh()
+      expect(new Set(lastSteps())).toEqual(new Set([step]))
+    }
+    look(1999)
+    const looked = runs.slice(0, 3).map((run) => store.run(run))
+    // From here on no run can be read from its beginning.
+    for (const { journal } of filled) journal.database.exec('DELETE FROM blocks')
+    for (const each of filled) each.points([{ step: 2000, value: 7 }])
+    look(2000)
+    expect(store.unreadable()).toEqual([])
+    expect(new Set(store.runs().map(({ highlights }) => highlights[0]!.count))).toEqual(new Set([2001]))
+    expect(new Set(store.runs().map(({ highlights }) => highlights[0]!.sparkline.length))).toEqual(new Set([32]))
+    expect(runs.slice(0, 3).map((run) => store.run(run))).toEqual(looked)
+  })
+
   it('stand once where a copy lies beside a journal, which takes its place when that goes', () => {
     const stateDir = temporaryDirectory()
     const filled = journalIn(stateDir, '01A')

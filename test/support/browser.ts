@@ -1,45 +1,15 @@
-import { accessSync, constants } from 'node:fs'
-import { delimiter, join } from 'node:path'
-import { chromium, type Browser, type BrowserContextOptions, type Page } from 'playwright-core'
+import type { Browser, BrowserContextOptions, Page } from 'playwright-core'
 import { afterAll, expect, onTestFinished } from 'vitest'
 import type { ExposedChart } from '../../src/page/state/exposed.ts'
+import { launchChromium } from './chromium.ts'
 import { pageOf } from './served.ts'
 import { startBridge, temporaryDirectory, type Running } from './spanbridge.ts'
-
-const NAMES = ['chromium', 'chromium-browser', 'google-chrome', 'google-chrome-stable']
-
-/** @throws in words, where there is none */
-function findChromium(): string {
-  const named = process.env['SPANBRIDGE_CHROMIUM']
-  const candidates = (process.env['PATH'] ?? '')
-    .split(delimiter)
-    .flatMap((part) => NAMES.map((name) => join(part, name)))
-  for (const path of named === undefined ? candidates : [named]) {
-    try {
-      accessSync(path, constants.X_OK)
-      return path
-    } catch {
-      // The next one.
-    }
-  }
-  throw new Error(
-    `the tests of the page drive a real Chromium, and ${named === undefined ? 'none is in PATH' : `there is none at ${named}`}: ` +
-      "install it ('apt-get install chromium' on Debian), or name one in SPANBRIDGE_CHROMIUM",
-  )
-}
 
 let browser: Promise<Browser> | null = null
 afterAll(async () => (await browser)?.close())
 
-/** One browser for the tests of a file, in which no name but this machine's address means anything. */
-const launch = (): Promise<Browser> =>
-  (browser ??= chromium.launch({
-    executablePath: findChromium(),
-    args: [
-      ...(process.getuid?.() === 0 ? ['--no-sandbox'] : []),
-      '--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1',
-    ],
-  }))
+/** One browser for the tests of a file. */
+const launch = (): Promise<Browser> => (browser ??= launchChromium())
 
 export interface Visit {
   page: Page

@@ -5,6 +5,7 @@ import { lockOf } from '../../src/delivery/run.ts'
 import { JournalLock } from '../../src/journal/lock.ts'
 import { ROUTES } from '../../src/web/routes.ts'
 import { FilledJournal } from '../support/filled-journal.ts'
+import type { Line } from '../../src/web/api.ts'
 import { expectFits, openapi } from '../support/openapi.ts'
 import { get, serve, type Answer } from '../support/page.ts'
 import { temporaryDirectory } from '../support/spanbridge.ts'
@@ -50,6 +51,17 @@ describe('the description', () => {
       Object.keys(methods as Schema).map((method) => `${method.toUpperCase()} ${path}`),
     )
     expect(described.toSorted()).toEqual([...ours, 'GET /openapi.json'].toSorted())
+  })
+
+  it('says of each path what comes of a method that it has not', async () => {
+    for (const [path, methods] of Object.entries(openapi['paths'] as Record<string, Schema>)) {
+      const { status, headers } = await api(path.replace('{run}', '01A'), { method: 'PUT' })
+      const allowed = String(headers['allow']).toLowerCase().split(', ')
+      const described = Object.keys(methods)
+      expect([path, status, allowed.toSorted()]).toEqual([path, 405, [...described, 'head'].toSorted()])
+      for (const operation of Object.values(methods) as Schema[])
+        expect((operation['responses'] as Schema)['405'], path).toEqual({ $ref: '#/components/responses/WrongMethod' })
+    }
   })
 
   it('names every part of a query that is taken, with its default and limits', async () => {
@@ -130,6 +142,18 @@ describe('a chart', () => {
     expect(await steps('&from=2&to=3')).toEqual([2, 3])
     expect(await steps('&axis=time&from=3000')).toEqual([3, 4])
     expect(await steps('&axis=relative&to=1000')).toEqual([1, 2])
+  })
+
+  it('begins its relative axis at the earliest point of the run, which need not be the first one', async () => {
+    new FilledJournal({ run: '01C', name: 'back' }, join(stateDir, '01C.sqlite')).points([
+      { key: 'k', step: 1, time: 5000, value: 1 },
+      { key: 'k', step: 2, time: 1000, value: 2 },
+    ])
+    const [line] = (await api('/series?run=01C&key=k&width=300&axis=relative&to=0')).json.lines as Line[]
+    expect(line).toMatchObject({ origin: 1000, steps: [2] })
+    const { json } = await api('/runs/01C')
+    expectFits('RunDetail', json)
+    expect(json.origin).toBe(line!.origin)
   })
 
   it('has no line of a run without the key', async () => {

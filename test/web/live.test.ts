@@ -35,8 +35,8 @@ it('says hello first, then what changes: accounts of all runs, points of those t
     run: '01A',
     upTo: 3,
     series: [
-      { id: 0, key: 'loss', steps: [2], times: [5], values: ['NaN'] },
-      { id: 1, key: 'new', steps: [9], times: [6], values: [2] },
+      { id: 0, key: 'loss', count: 2, steps: [2], times: [5], values: ['NaN'] },
+      { id: 1, key: 'new', count: 1, steps: [9], times: [6], values: [2] },
     ],
   })
   expect(data.added.map(({ key }: { key: string }) => key)).toEqual(['new'])

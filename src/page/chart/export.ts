@@ -1,6 +1,6 @@
 import type { Chart } from '../../web/api.ts'
 import { ask } from '../state/api.ts'
-import { numberOf } from '../state/lines.ts'
+import { numberOf } from '../../chart/drawn.ts'
 import { theme } from '../state/theme.ts'
 import { paint } from '../../chart/paint.ts'
 import { SvgPen } from '../../chart/pen.ts'

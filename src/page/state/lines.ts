@@ -1,4 +1,5 @@
-import type { Axis, Chart, Line, LivePoints, Value } from '../../web/api.ts'
+import type { Axis, Chart, Line, LivePoints } from '../../web/api.ts'
+import { drawnLine, numberOf } from '../../chart/drawn.ts'
 import type { DrawnLine } from '../../chart/scene.ts'
 import { ask, type RequestFailed } from './api.ts'
 import { startOf } from './runs.ts'
@@ -19,17 +20,7 @@ export interface Wanted {
   width: number
 }
 
-export const numberOf = (value: Value): number => (typeof value === 'number' ? value : Number(value))
-
-export function keptLine(line: Line): KeptLine {
-  return {
-    ...line,
-    values: line.values.map(numberOf),
-    means: line.means?.map(numberOf) ?? null,
-    odd: line.odd.map((mark) => ({ ...mark, value: numberOf(mark.value) })),
-    appended: 0,
-  }
-}
+const keptLine = (line: Line): KeptLine => ({ ...drawnLine(line), appended: 0 })
 
 const isWhole = (line: KeptLine): boolean => line.isRaw
 

@@ -3,8 +3,8 @@ import type { Live, LivePoints, SeriesSummary, State } from '../../web/api.ts'
 import { ask, RequestFailed } from './api.ts'
 import { expireRun, takePoints } from './charts.ts'
 import { loadEvents, takeEvents } from './events.ts'
-import { numberOf } from './lines.ts'
 import * as store from './runs.ts'
+import { addToSeries } from './series.ts'
 
 /** How the page and the process that serves it stand. */
 export type Connection =
@@ -142,29 +142,15 @@ function listen(): void {
 }
 
 /** Keeps the short account of each series in step with the points that came. */
-function noteSeries({ run, series, added }: LivePoints): void {
+function noteSeries(message: LivePoints): void {
+  const { run } = message
   const known = store.seriesOf.get(run) ?? new Map<string, SeriesSummary>()
   store.seriesOf.set(run, known)
-  const fresh = added.filter(({ key }) => !known.has(key))
-  for (const one of fresh) known.set(one.key, one)
-  let missing = false
-  for (const { key, steps, times, values } of series) {
-    const summary = known.get(key)
-    if (summary === undefined) missing = true
-    if (summary === undefined || fresh.includes(summary) || values.length === 0) continue
-    summary.count += values.length
-    summary.last = { step: steps.at(-1)!, time: times.at(-1)!, value: values.at(-1)! }
-    for (const value of values.map(numberOf)) {
-      if (Number.isNaN(value)) summary.nan++
-      else if (!Number.isFinite(value)) summary.infinite++
-      else {
-        summary.min = Math.min(summary.min ?? value, value)
-        summary.max = Math.max(summary.max ?? value, value)
-      }
-    }
-  }
-  if (fresh.length > 0) store.seriesVersion.value++
-  if (missing) void load([run]).catch(fail)
+  const { isNew, isMissing } = addToSeries(known, message)
+  const earliest = message.series.reduce((least, { times }) => times.reduce((a, b) => Math.min(a, b), least), Infinity)
+  const isEarlier = store.noteOrigin(run, earliest === Infinity ? null : earliest)
+  if (isNew || isEarlier) store.seriesVersion.value++
+  if (isMissing) void load([run]).catch(fail)
 }
 
 function noteQuiet(): void {

@@ -76,6 +76,7 @@ export async function loadRuns(wanted: readonly string[]): Promise<void> {
 function takeDetail(detail: RunDetail): void {
   const { run } = detail.run
   details.set(run, detail)
+  noteOrigin(run, detail.origin)
   const known = new Map(detail.series.map((series) => [series.key, series]))
   // What has come live in the meantime is newer.
   for (const [key, series] of seriesOf.get(run) ?? [])
@@ -84,11 +85,15 @@ function takeDetail(detail: RunDetail): void {
   seriesVersion.value++
 }
 
-/** When the first point of a run came: zero of its relative axis. */
-export function startOf(run: string): number {
-  let first = Infinity
-  for (const series of seriesOf.get(run)?.values() ?? []) first = Math.min(first, series.first.time)
-  return Number.isFinite(first) ? first : 0
+/** When the earliest point of each run was: zero of its relative axis. */
+const origins = new Map<string, number>()
+export const startOf = (run: string): number => origins.get(run) ?? 0
+
+/** Times go back where clocks do, or where runs are joined. @returns whether the axis of the run begins earlier now */
+export function noteOrigin(run: string, time: number | null): boolean {
+  if (time === null || time >= (origins.get(run) ?? Infinity)) return false
+  origins.set(run, time)
+  return true
 }
 
 /** Told apart by people who see fewer colours too (after Okabe and Ito); the next six are dashed, then dotted. */

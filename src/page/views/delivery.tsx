@@ -235,7 +235,8 @@ function Reasons(props: {
               <b class="number">{count(n)}</b>
               <div>
                 <p>
-                  {reasonOf(reason).text}. <span class="muted">{reasonOf(reason).cure}</span>
+                  {reasonOf(reason, props.run.examples[reason]).text}.{' '}
+                  <span class="muted">{reasonOf(reason, props.run.examples[reason]).cure}</span>
                 </p>
                 {props.run.examples[reason] !== undefined && <pre>{props.run.examples[reason]}</pre>}
               </div>

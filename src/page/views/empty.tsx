@@ -79,7 +79,7 @@ function Came(): JSX.Element | null {
               .filter(([, n]) => n > 0)
               .map(([reason, n]) => (
                 <li key={reason}>
-                  {count(n)}: {reasonOf(reason).text}. {reasonOf(reason).cure}
+                  {count(n)}: {reasonOf(reason, examples[reason]).text}. {reasonOf(reason, examples[reason]).cure}
                   {examples[reason] !== undefined && <pre>{examples[reason]}</pre>}
                 </li>
               ))}

@@ -38,6 +38,11 @@ const REASONS: Readonly<Record<string, Reason>> = {
   torn: { text: 'the last line was cut off', cure: 'The trainer ended in the middle of a line.' },
 }
 
-/** A reason that is new here is shown as it is called. */
-export const reasonOf = (name: string): Reason =>
-  Object.hasOwn(REASONS, name) ? REASONS[name]! : { text: name.replaceAll('_', ' '), cure: '' }
+/** A file that is packed, for one: of plain text there is no example. */
+const FOREIGN: Reason = { text: 'no lines of text, or plain text', cure: 'This came, and what makes lines of it:' }
+
+/** A reason that is new here is shown as it is called. `example`: the first line of it, if one is kept. */
+export function reasonOf(name: string, example?: string): Reason {
+  if (name === 'text' && example !== undefined) return FOREIGN
+  return Object.hasOwn(REASONS, name) ? REASONS[name]! : { text: name.replaceAll('_', ' '), cure: '' }
+}

@@ -42,6 +42,8 @@ export interface FollowerOptions {
   sink: FileSink & {
     /** Is to be kept with what was taken. */
     marks(marks: readonly Mark[]): void
+    /** A file is followed from now on. */
+    began(file: FollowedFile): Promise<void>
     /** A file is let go of: nothing comes of it any more. */
     closed(file: FollowedFile): Promise<void>
     /** Where the rows end in a table written anew that were taken of it before; null: it has other ones. */
@@ -184,10 +186,20 @@ export class Follower {
       try {
         const file = await openRegular(path)
         if (file === null || this.#files.has(file.id)) await file?.handle.close()
-        else await this.#begin(path, file, held.get(path))
+        else await this.#beginOrClose(path, file, held.get(path))
       } catch (error) {
         this.#trouble(path, error)
       }
+    }
+  }
+
+  /** A file that cannot be read is not held open: it is opened again at the next look. */
+  async #beginOrClose(path: string, file: OpenFile, held: HeldCopy | undefined): Promise<void> {
+    try {
+      await this.#begin(path, file, held)
+    } catch (error) {
+      if (!this.#files.has(file.id)) await file.handle.close()
+      throw error
     }
   }
 
@@ -203,6 +215,7 @@ export class Follower {
     followed.table = table
     this.#files.set(file.id, followed)
     if (!this.#isFirst) this.#options.sink.marks([...changed, [file.id, JSON.stringify(followed.mark)]])
+    await this.#options.sink.began(followed)
   }
 
   /** Where the reading of a file begins that nothing is known of. */

@@ -4,6 +4,7 @@ import { parseLine } from '../lines/parse.ts'
 import type { LineFormat, TableState } from '../lines/presets.ts'
 import type { BegunLines, LinesOfRun, Screen } from '../lines/run.ts'
 import { Follower } from './follower.ts'
+import { foreignIn } from './foreign.ts'
 import type { FollowedFile, FileSink, OpenFile } from './followed-file.ts'
 import { endOfRows, replay } from './tables.ts'
 
@@ -21,6 +22,9 @@ const TRAINER_STATE = 'trainer_state.json'
 
 /** Share of the channel's pool above which files are read later. */
 const CROWDED = 0.5
+
+/** What takes the bytes of a file that holds no lines. */
+const NOTHING: LinesOfRun = { format: null, push: () => {}, end: () => {}, release: () => {} }
 
 export interface FileReceiverOptions {
   /** Absolute paths and globs. */
@@ -49,6 +53,8 @@ export interface FileReceiverOptions {
 export class FileReceiver {
   readonly #options: FileReceiverOptions
   readonly #streams = new Map<FollowedFile, LinesOfRun>()
+  /** Files that hold no lines of UTF-8. */
+  readonly #foreign = new WeakSet<FollowedFile>()
   /** How often files were looked at that are being written anew. */
   readonly #looks = new Map<FollowedFile, number>()
   #follower: Follower | null = null
@@ -121,6 +127,7 @@ export class FileReceiver {
       moved: (file: FollowedFile) => this.#endStream(file),
       ready: (file: FollowedFile) => this.#isReady(file),
       marks: (marks: readonly Mark[]) => this.#keep(marks),
+      began: async (file: FollowedFile) => void (await this.#isForeign(file)),
       closed: (file: FollowedFile) => this.#unfinished(file),
       endOfRows: (file: OpenFile, path: string, former: TableState) => this.#endOfRows(file, path, former),
     }
@@ -161,8 +168,24 @@ export class FileReceiver {
     })
   }
 
+  /** Whether a file holds something else than lines of UTF-8, which is said, and counted as a line that is no event. */
+  async #isForeign(file: FollowedFile): Promise<boolean> {
+    const words = foreignIn(file.path, await file.head())
+    if (words === null) this.#foreign.delete(file)
+    else if (!this.#foreign.has(file)) {
+      this.#foreign.add(file)
+      this.#options.say(words)
+      this.#lines?.run.unreadable(words)
+    }
+    return words !== null
+  }
+
   /** The lines of a file that is read from where it is on; what stands before that tells whether they are a table. */
   async #open(file: FollowedFile): Promise<void> {
+    if (await this.#isForeign(file)) {
+      this.#streams.set(file, NOTHING)
+      return
+    }
     const stream = this.#lines!.run.stream(this.#options.screen, file.path)
     if (stream.format !== null) {
       await this.#recall(file)

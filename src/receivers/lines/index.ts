@@ -16,7 +16,7 @@ import {
 } from '../../telemetry/counters.ts'
 import { compileFilter, targetOf, type LineFilter } from './origin.ts'
 import { countBigIntegers, parseLine, withNumbersAsWritten, type ReadLine } from './parse.ts'
-import type { LineFormat, Presets } from './presets.ts'
+import { BYTE_ORDER_MARK, type LineFormat, type Presets } from './presets.ts'
 import { RepeatedLines } from './repeats.ts'
 import { LineShapes } from './shape.ts'
 import type { LineSpans } from './spans.ts'
@@ -105,7 +105,11 @@ export class LineReader {
   stream(now: () => number = Date.now, tap: LineTap | null = null, label: string | null = null): LineStream {
     const format = this.#presets?.stream(label) ?? null
     let receivedAt = now()
-    const read = (text: string, sound: boolean, ifBroken: 'invalid_json' | 'torn'): void => {
+    let isFirst = true
+    const read = (line: string, sound: boolean, ifBroken: 'invalid_json' | 'torn'): void => {
+      // Programs of Windows put a mark before a text.
+      const text = isFirst && line.startsWith(BYTE_ORDER_MARK) ? line.slice(1) : line
+      isFirst = false
       if (!sound) this.#counters.add(INVALID_UTF8, 1)
       this.#counters.add(LINES, 1)
       if (ifBroken === 'torn' && format !== null && format.table !== null) {

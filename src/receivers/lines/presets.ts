@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto'
-import { cellsOf, isHeader, jsonOfCell } from './csv.ts'
+import { cellsOf, DELIMITERS, hasDecimalComma, isHeader, jsonOfCell, readCells, type Delimiter } from './csv.ts'
 import { SB3_STEP, type Preset } from './preset-names.ts'
 import { pythonDictToJson } from './python.ts'
 import { TrainerState } from './trainer-state.ts'
@@ -53,8 +53,16 @@ interface FormatOptions extends Omit<PresetOptions, 'say'> {
   say: (what: string, words: string) => void
 }
 
+/** A row whose last cell has lines in it: most of them, and most characters. */
+const MAX_OPEN_LINES = 1000
+const MAX_OPEN_LENGTH = 1 << 16
+
+/** What some programs of Windows put before a text. */
+export const BYTE_ORDER_MARK = '\u{FEFF}'
+
 interface Table {
   columns: readonly string[]
+  delimiter: Delimiter
   /** Where the step stands, and under which name it is passed on. */
   step: number
   stepName: string
@@ -75,6 +83,8 @@ export class LineFormat {
   #objects = 0
   #rows = 0
   #chain = ''
+  /** The beginning of a row whose last cell goes on. */
+  #open: string[] = []
 
   constructor(options: FormatOptions) {
     this.#options = options
@@ -91,6 +101,7 @@ export class LineFormat {
   /** The line as JSON; null: it is no event of this format; undefined: it is as it stands. */
   read(line: string): string | null | undefined {
     const { preset } = this.#options
+    if (this.#open.length > 0 && this.#table !== null) return this.#goOn(line, this.#table)
     if (preset === 'off' || line === '') return undefined
     if (this.#document !== null) return this.#entry(line, this.#document)
     if (this.#mayBeDocument || TrainerState.mayBegin(line)) return this.#beginDocument(line)
@@ -145,15 +156,19 @@ export class LineFormat {
   }
 
   #header(line: string): null | undefined {
-    const columns = cellsOf(line)
-    const table = columns !== null && isHeader(columns) ? this.#tableOf(columns) : null
-    if (table === null) return undefined
-    this.#table = table
-    this.#isTableNew = true
-    return null
+    const text = line.startsWith(BYTE_ORDER_MARK) ? line.slice(1) : line
+    for (const delimiter of DELIMITERS) {
+      const columns = cellsOf(text, delimiter)
+      const table = columns !== null && isHeader(columns) ? this.#tableOf(columns, delimiter) : null
+      if (table === null) continue
+      this.#table = table
+      this.#isTableNew = true
+      return null
+    }
+    return undefined
   }
 
-  #tableOf(columns: readonly string[]): Table | null {
+  #tableOf(columns: readonly string[], delimiter: Delimiter): Table | null {
     const { preset, stepFields } = this.#options
     const known =
       preset === 'sb3'
@@ -165,25 +180,74 @@ export class LineFormat {
             : [...stepFields, EPOCH]
     const name = known.find((field) => columns.includes(field))
     if (name === undefined) return null
-    return { columns, step: columns.indexOf(name), stepName: stepFields.includes(name) ? name : stepFields[0]! }
+    const stepName = stepFields.includes(name) ? name : stepFields[0]!
+    return { columns, delimiter, step: columns.indexOf(name), stepName }
   }
 
   #row(line: string, table: Table): string | null | undefined {
-    const cells = cellsOf(line)
+    const read = readCells(line, table.delimiter)
+    if (read?.isOpen === true && this.#mayGoOn(read.cells, table)) {
+      this.#open = [line]
+      return null
+    }
+    const cells = read === null || read.isOpen ? null : read.cells
     if (cells !== null && isHeader(cells)) {
       const header = this.#header(line)
       if (header === null) return null
     }
     const isRow = cells !== null && cells.length === table.columns.length
-    if (this.#isTableNew && !(isRow && Number.isInteger(Number(cells[table.step] || Number.NaN)))) {
+    if (this.#isTableNew && !(isRow && hasStep(cells, table))) {
       this.#table = TABLES.has(this.#options.preset) ? table : null
       return undefined
     }
-    if (!isRow) return undefined
-    if (this.#isTableNew)
-      this.#options.say('table', `a CSV table: the step is the column '${table.columns[table.step]!}'`)
+    return isRow ? this.#take(cells, table) : undefined
+  }
+
+  /** Only what is a row so far may go on: a lone quote in other text would take the lines behind it away. */
+  #mayGoOn(cells: readonly string[], table: Table): boolean {
+    return (
+      cells.length < table.columns.length && (table.step >= cells.length ? !this.#isTableNew : hasStep(cells, table))
+    )
+  }
+
+  /** A line of a cell that has several. */
+  #goOn(line: string, table: Table): string | null | undefined {
+    const lines = [...this.#open, line]
+    const text = lines.join('\n')
+    const read = readCells(text, table.delimiter)
+    this.#open = []
+    if (read?.isOpen === true && !this.#isOther(line, table)) {
+      const isLong = lines.length > MAX_OPEN_LINES || text.length > MAX_OPEN_LENGTH
+      if (!isLong) this.#open = lines
+      return isLong ? undefined : null
+    }
+    const isRow = read?.isOpen === false && read.cells.length === table.columns.length && hasStep(read.cells, table)
+    return isRow ? this.#take(read.cells, table) : this.read(line)
+  }
+
+  /** A line that is whole by itself: the quote before it was a stray one. */
+  #isOther(line: string, table: Table): boolean {
+    if (line.startsWith('{"') && this.#options.preset === 'auto') return true
+    const cells = line.includes('"') ? null : cellsOf(line, table.delimiter)
+    return cells !== null && cells.length === table.columns.length && hasStep(cells, table)
+  }
+
+  #take(cells: readonly string[], table: Table): string {
+    const { columns, delimiter, step } = table
+    const { say } = this.#options
+    if (this.#isTableNew) {
+      const kind =
+        delimiter === ',' ? 'a CSV table' : `a table with ${delimiter === ';' ? "';'" : 'a tab'} between its cells`
+      say('table', `${kind}: the step is the column '${columns[step]!}'`)
+    }
     this.#isTableNew = false
-    this.#count(table.columns, cells)
+    const odd = delimiter === ',' ? undefined : cells.find(hasDecimalComma)
+    if (odd !== undefined)
+      say(
+        'comma',
+        `expected numbers with a point, got '${odd}': cells like it are texts; have them written with a point`,
+      )
+    this.#count(columns, cells)
     return jsonOf(table, cells)
   }
 
@@ -200,6 +264,9 @@ const withNumbers = (line: string): string =>
   ALL_TEXTS.test(line) && line.includes("'epoch': '")
     ? line.replaceAll(/: '(-?(?:\d+(?:\.\d+)?(?:e[+-]?\d+)?|inf)|nan)'/g, ': $1')
     : line
+
+const hasStep = (cells: readonly string[], { step }: Table): boolean =>
+  Number.isInteger(Number(cells[step] || Number.NaN))
 
 function jsonOf({ columns, step, stepName }: Table, cells: readonly string[]): string {
   const members: string[] = []

@@ -5,10 +5,18 @@ import { rulesOf } from '../../config/load.ts'
 import type { Settings } from '../../config/settings.ts'
 import { Renderer } from '../../console/render.ts'
 import { ConsoleStream, type ConsoleOptions } from '../../console/stream.ts'
+import { MAX_EXAMPLE } from '../../layer/example.ts'
 import { parseFilter } from '../../layer/filter.ts'
 import type { Layer } from '../../layer/layer.ts'
 import { compileRules } from '../../layer/rules.ts'
-import { CONSOLE_SKIPPED, SPANS, SPANS_CHANNEL_FULL, type Counters } from '../../telemetry/counters.ts'
+import {
+  CONSOLE_SKIPPED,
+  LINES,
+  notAnEvent,
+  SPANS,
+  SPANS_CHANNEL_FULL,
+  type Counters,
+} from '../../telemetry/counters.ts'
 import type { Output } from '../../telemetry/output.ts'
 import { SpanPacker } from '../otlp-http/packer.ts'
 import type { TeeSink } from '../tee.ts'
@@ -139,6 +147,14 @@ export class LineRun {
   /** What reads lines as those of a stream are read, without taking any; null: they are JSON. */
   format(label: string): LineFormat | null {
     return this.#presets?.stream(label) ?? null
+  }
+
+  /** Something has come that holds no lines: it counts as one that is no event, and `words` say what it is. */
+  unreadable(words: string): void {
+    this.counters.add(LINES, 1)
+    this.counters.add(notAnEvent('text'), 1)
+    this.producer.post({ kind: 'example', reason: 'text', line: words.slice(0, MAX_EXAMPLE) })
+    this.producer.touch()
   }
 
   /** Spans that the run cannot take: they are counted as dropped. */
