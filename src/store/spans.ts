@@ -34,8 +34,8 @@ const MAX_DURATIONS = 100_000
 const ROWS_A_PIECE = 100
 const SPANS_A_PIECE = 1000
 const A_PIECE = 10_000
-/** Blocks of spans that are held in memory. */
-const BLOCKS_AT_ONCE = 100
+/** Blocks of spans, of a megabyte each, that are held in memory. */
+const BLOCKS_AT_ONCE = 16
 
 /** Where each span lies in time, so that a stretch is found without reading the others: 24 bytes a span. */
 export class SpanIndex {

@@ -13,9 +13,11 @@ import type { Counts, Trainer } from './trainer.ts'
 /** Most time between two messages of a request: more than a commit is put off. */
 const LONGEST_GAP_MS = 100
 
-/** An exporter that takes fewer points at a time. */
-const inBatchesOf = (points: number, exporter: Exporter): Exporter =>
-  exporter.accepts.points === undefined ? exporter : { ...exporter, accepts: { ...exporter.accepts, points } }
+/** An exporter that takes fewer points, or spans, at a time: batches begin and end within blocks, then. */
+function inBatchesOf(count: number, exporter: Exporter): Exporter {
+  const main = exporter.accepts.points === undefined ? 'spans' : 'points'
+  return { ...exporter, accepts: { ...exporter.accepts, [main]: count } }
+}
 
 /** What processes run in. */
 export interface Surroundings {
@@ -24,7 +26,7 @@ export interface Surroundings {
   disk: Disk
   network: Network
   settings: Settings
-  /** Most points of a request, so that short runs are many of them. */
+  /** Most points, or spans, of a request, so that short runs are many of them. */
   batch: number
   stateDir: string
   trace: (line: string) => void
