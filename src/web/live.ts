@@ -5,6 +5,8 @@ import type { EventStream } from './sse.ts'
 
 /** How often journals are looked at while somebody listens: they are committed each 50 ms. */
 const LOOK_MS = 200
+/** A run that could not be read is tried again after this long. */
+const AGAIN_MS = 1000
 /** Accounts change with each commit; they are told of this often, and so is that charts are to be asked for again. */
 const ACCOUNTS_MS = 500
 const RELOAD_MS = 1000
@@ -25,7 +27,8 @@ interface Watched {
   /** Series that the reader knows. */
   known: Set<number>
   reloadAt: number
-  isBroken: boolean
+  /** When it could not be read last; null: it can. */
+  failedAt: number | null
 }
 
 interface Reader {
@@ -68,7 +71,7 @@ export class LiveHub {
       lastEvent: after[i]?.event ?? null,
       known: new Set<number>(),
       reloadAt: -Infinity,
-      isBroken: false,
+      failedAt: null,
     }))
     const reader = { stream, watched }
     stream.onClose(() => this.#leave(reader))
@@ -119,14 +122,16 @@ export class LiveHub {
     }
   }
 
-  /** One that cannot be read keeps nobody from hearing of the others. */
+  /** One that cannot be read keeps nobody from hearing of the others; it is tried again, and told of once. */
   #tellRun(reader: Reader, watched: Watched): void {
-    if (watched.isBroken) return
+    const { failedAt } = watched
+    if (failedAt !== null && performance.now() - failedAt < AGAIN_MS) return
     try {
       this.#tellPoints(reader, watched)
+      watched.failedAt = null
     } catch (error) {
-      watched.isBroken = true
-      this.#options.onFault(error)
+      watched.failedAt = performance.now()
+      if (failedAt === null) this.#options.onFault(error)
     }
   }
 

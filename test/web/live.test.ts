@@ -1,7 +1,8 @@
 import { rmSync } from 'node:fs'
 import { connect } from 'node:net'
 import { join } from 'node:path'
-import { expect, it } from 'vitest'
+import { DatabaseSync } from 'node:sqlite'
+import { expect, it, onTestFinished } from 'vitest'
 import { FilledJournal } from '../support/filled-journal.ts'
 import { expectFits } from '../support/openapi.ts'
 import { get, listen, serve, TOKEN } from '../support/page.ts'
@@ -214,4 +215,21 @@ it('a reader that reads nothing is let go, and the others hear on', async () => 
   }
   expect(place.server.connections).toBe(1)
   slow.destroy()
+})
+
+it('a run that could not be read once is told of again, and what came meanwhile is not missed', async () => {
+  const { filled, stateDir, faults, ...place } = await withRun()
+  const live = listen(place, '?run=01A&after=1')
+  await until(() => live.of('hello').length)
+  const other = new DatabaseSync(join(stateDir, '01A.sqlite'))
+  onTestFinished(() => other.close())
+  filled.points(times(1))
+  await until(() => live.of('points').length === 1)
+  other.exec('ALTER TABLE blocks RENAME TO elsewhere')
+  await until(() => faults.length > 0)
+  other.exec('ALTER TABLE elsewhere RENAME TO blocks')
+  filled.points(times(2, 'loss', 3))
+  await until(() => live.of('points').length === 2)
+  expect(live.of('points')[1]!.data.series[0].steps).toEqual([3, 4])
+  expect(faults).toHaveLength(1)
 })
