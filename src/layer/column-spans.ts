@@ -4,6 +4,7 @@ import { ROUNDED_INTEGERS } from '../telemetry/counters.ts'
 import { ColumnReader, RunSlots } from './columns.ts'
 import type { Fields, TracingEvent } from './event.ts'
 import { fieldsOf, type KnownSpans, type Told } from './known.ts'
+import { PlannedSpans } from './planned-spans.ts'
 import type { Rules } from './rules.ts'
 import {
   durationPath,
@@ -32,6 +33,7 @@ export class ColumnSpans {
   readonly #known: KnownSpans
   readonly #objects: AsObjects
   readonly #reader: ColumnReader
+  readonly #planned: PlannedSpans
   readonly #slotsOf = new WeakMap<SpanRun, RunSlots>()
 
   #columns!: SpanColumns
@@ -42,17 +44,25 @@ export class ColumnSpans {
   #span = 0
   #event = -1
   #resource!: Fields
+  #isRust = false
   #object: OtlpSpan | null = null
   #around: readonly Fields[] | null = null
   #aroundEvents: readonly Fields[] | null = null
   #isMissing = false
 
-  constructor({ rules, isMeasured, allows }: SpanLayerOptions, known: KnownSpans, objects: AsObjects) {
+  constructor(options: SpanLayerOptions, known: KnownSpans, objects: AsObjects) {
+    const { rules, isMeasured, allows } = options
     this.#rules = rules
     this.#allows = allows
     this.#known = known
     this.#objects = objects
     this.#reader = new ColumnReader(rules, isMeasured)
+    this.#planned = new PlannedSpans(this.#reader, options)
+  }
+
+  /** Whether it matters what the text of an attribute of this name is. */
+  asksText(name: string): boolean {
+    return this.#reader.asksText(name)
   }
 
   /** Spans of a request are taken into a run from now on. */
@@ -68,22 +78,35 @@ export class ColumnSpans {
     this.#now = now
     this.#reader.begin(columns)
     slots.begin(columns.names)
+    this.#planned.begin(columns, slots, now)
+  }
+
+  /** The spans that are learnt and taken from now on have this resource. */
+  under(resource: Fields): void {
+    this.#resource = resource
+    this.#isRust = isRust(resource)
+  }
+
+  /** Adds a span, whose ids are at `at` in `ids`, to those that are known. */
+  learn(span: number, ids: Int32Array, at: number): void {
+    const plan = this.#planned.planOf(span, this.#isRust)
+    if (plan !== null) this.#known.add(ids, at, plan.told, this.#planned.toldNumber(span, plan))
+    else this.#known.add(ids, at, this.#toldBy(span), this.#reader.toldNumber)
   }
 
   /** What a span tells those inside it; null: nothing. */
-  toldBy(span: number): Told | null {
+  #toldBy(span: number): Told | null {
     return this.#reader.told(this.#columns.attributesFrom[span]!, this.#columns.attributesTo[span]!)
   }
 
-  /** The number that goes with `toldBy`. */
-  get toldNumber(): number {
-    return this.#reader.toldNumber
-  }
-
   /** Takes a span and its events. */
-  take(span: number, resource: Fields): void {
+  take(span: number): void {
+    const plan = this.#planned.planOf(span, this.#isRust)
+    if (plan !== null) {
+      if (this.#planned.take(span, plan)) return
+      this.#columns.unfold(span)
+    }
     this.#span = span
-    this.#resource = resource
     this.#object = null
     this.#around = null
     this.#aroundEvents = null
@@ -115,9 +138,9 @@ export class ColumnSpans {
       this.#objects.event({ span: this.#asObject(), part: this.#event, bytes }, this.#run, this.#now)
       return
     }
-    this.#run.layer.countEvent()
+    this.#run.layer.countEvents(1)
     const { target, level } = reader.filtered()
-    if (this.#allows(target, levelOfWord(level), isRust(this.#resource)))
+    if (this.#allows(target, levelOfWord(level), this.#isRust))
       reader.take(this.#slots, eventTimeMs[event]! || this.#time || this.#now, this.#asEvent)
     else this.#run.layer.skip('filtered', reader.count(), this.#asEvent)
   }
@@ -151,9 +174,9 @@ export class ColumnSpans {
   }
 
   #askSpan(from: number, to: number, around: readonly Fields[]): readonly Fields[] {
-    const told = this.toldBy(this.#span)
+    const told = this.#toldBy(this.#span)
     this.#reader.list(from, to)
-    return told === null ? around : [fieldsOf(told, this.toldNumber), ...around]
+    return told === null ? around : [fieldsOf(told, this.#reader.toldNumber), ...around]
   }
 
   #asObject(): OtlpSpan {

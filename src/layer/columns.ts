@@ -21,6 +21,9 @@ const CONFIG = 8
 /** As the name of a span: its duration is no series. */
 const UNMEASURED = 16
 
+/** Texts by which a filter decides. */
+const FILTERED: ReadonlySet<string> = new Set(['target', 'level'])
+
 /** What the rules say of each name, by its number in `Names`. */
 class NameRoles {
   readonly #rules: Rules
@@ -39,6 +42,11 @@ class NameRoles {
     this.#isMeasured = isMeasured
     this.#tellers = new Set([...rules.stepFields.flat(), ...CATEGORY_FIELDS])
     this.stepRanks = rules.prefixes.map(() => new Uint8Array(0))
+  }
+
+  /** Whether a field of this name tells step or category. */
+  tells(text: string): boolean {
+    return this.#tellers.has(text)
   }
 
   /** Most names of one list that tell something. */
@@ -104,6 +112,11 @@ export class ColumnReader {
     this.#lastTexts = new Int32Array(mostTold)
   }
 
+  /** Whether it matters what the text of an attribute of this name is. */
+  asksText(name: string): boolean {
+    return this.#roles.tells(name) || FILTERED.has(name)
+  }
+
   /** Index into `rules.prefixes` of the list. */
   get prefix(): number {
     return this.#prefix
@@ -111,6 +124,11 @@ export class ColumnReader {
 
   get step(): FoundStep {
     return this.#step
+  }
+
+  /** Whether the list names its category itself. */
+  get hasCategory(): boolean {
+    return this.#hasCategory
   }
 
   /** Reads lists of a request from now on. */
@@ -129,7 +147,11 @@ export class ColumnReader {
 
   isMeasured(span: number): boolean {
     const { durationMs, name } = this.#columns
-    return durationMs[span]! >= 0 && (this.#roles.flags[name[span]!]! & UNMEASURED) === 0
+    return durationMs[span]! >= 0 && this.isMeasuredName(name[span]!)
+  }
+
+  isMeasuredName(name: number): boolean {
+    return (this.#roles.flags[name]! & UNMEASURED) === 0
   }
 
   /** Looks at a list; @returns whether it has a category and a step, so that nothing around it is asked */
@@ -252,6 +274,29 @@ export class ColumnReader {
     this.#lastTold = number === null && Object.keys(shared).length === 0 ? null : { shared, number }
   }
 
+  /** The numbers among what the list of `told` tells. */
+  numbersTold(): number[] {
+    const { name, kind } = this.#columns.attributes
+    const { flags } = this.#roles
+    const told = [...this.#told.subarray(0, this.#toldCount)]
+    return told.filter((i) => kind[i] === NUMBER && (flags[name[i]!]! & TELLS) !== 0)
+  }
+
+  /** The number that the step of a list in a category is, if it is an integer; -1: none. */
+  surestStep(from: number, to: number, prefix: number): number {
+    const { name, kind } = this.#columns.attributes
+    const ranks = this.#roles.stepRanks[prefix]!
+    let best = 255
+    let step = -1
+    for (let i = from; i < to; i += 1) {
+      const rank = ranks[name[i]!]!
+      if (rank === 0 || rank >= best || kind[i] !== NUMBER) continue
+      best = rank
+      step = i
+    }
+    return step
+  }
+
   /** Target and level of an event, as far as they are texts. */
   filtered(): { target: string; level: string | null } {
     const { name, kind } = this.#columns.attributes
@@ -268,11 +313,16 @@ export class ColumnReader {
 
   /** How many numbers the list holds. */
   count(): number {
+    return this.numbers().length
+  }
+
+  /** The numbers of the list that may become points. */
+  numbers(): number[] {
     const { name, kind } = this.#columns.attributes
     const { flags } = this.#roles
-    let numbers = 0
+    const numbers: number[] = []
     for (let i = this.#from; i < this.#to; i += 1)
-      if (kind[i] === NUMBER && (flags[name[i]!]! & NO_KEY) === 0) numbers += 1
+      if (kind[i] === NUMBER && (flags[name[i]!]! & NO_KEY) === 0) numbers.push(i)
     return numbers
   }
 
@@ -357,6 +407,18 @@ export class RunSlots {
   /** Looks a name up; negative: why it has no series. */
   find(prefix: number, name: number): number {
     return this.#keep(this.#slots[prefix]!, name, this.layer.slotOf(prefix, this.#names!.texts[name]!))
+  }
+
+  /** The series of a name; negative: why it has none. */
+  series(prefix: number, name: number): number {
+    const slot = this.#slots[prefix]![name]! || this.find(prefix, name)
+    return slot >= FIRST_SLOT ? slot - FIRST_SLOT : slot
+  }
+
+  /** The same of the duration of spans of a name. */
+  durationSeries(prefix: number, name: number): number {
+    const slot = this.duration(prefix, name)
+    return slot >= FIRST_SLOT ? slot - FIRST_SLOT : slot
   }
 
   duration(prefix: number, name: number): number {

@@ -160,8 +160,8 @@ export class Layer {
     this.#counters.add(POINTS, points)
   }
 
-  countEvent(): void {
-    this.#counters.add(EVENTS, 1)
+  countEvents(events: number): void {
+    this.#counters.add(EVENTS, events)
   }
 
   /** Skips numbers; `event` makes what they are of, as an example. */

@@ -95,23 +95,33 @@ export class SpanLayer {
       const end = columns.groupEnd[group]!
       const from = group === 0 ? 0 : columns.groupEnd[group - 1]!
       count += end - from
+      this.#columns.under(columns.groups[group]!.resource)
       for (let span = from; span < end; span += 1) {
         if (this.#learnColumns(columns, span)) fresh.push(span)
       }
     }
     run.counters.add(SPANS, count)
     run.counters.add(DUPLICATE_SPANS, count - fresh.length)
-    let group = 0
+    let group = -1
     for (let i = 0; i < fresh.length; i += 1) {
       const span = fresh[i]!
-      while (span >= columns.groupEnd[group]!) group += 1
+      if (group < 0 || span >= columns.groupEnd[group]!) {
+        do group += 1
+        while (span >= columns.groupEnd[group]!)
+        this.#columns.under(columns.groups[group]!.resource)
+      }
       if (columns.isOdd[span] === 1) this.#span(columns.span(span), run, now)
-      else this.#columns.take(span, columns.groups[group]!.resource)
+      else this.#columns.take(span)
     }
     // Whoever waited for one of them knows more now.
     if (!this.#waiting.isEmpty) for (const span of fresh) this.#wake(this.#idIn(columns, span))
     this.#tell()
     return fresh
+  }
+
+  /** Whether it matters what the text of an attribute of this name is. */
+  asksText(name: string): boolean {
+    return this.#columns.asksText(name)
   }
 
   /** Takes the spans of one request; children may stand before their parents. Returns those that are new. */
@@ -254,7 +264,7 @@ export class SpanLayer {
       putDigest(ids, columns.spanBytes(span))
     }
     if (this.#known.has(ids, at)) return false
-    this.#known.add(ids, at, this.#columns.toldBy(span), this.#columns.toldNumber)
+    this.#columns.learn(span, ids, at)
     return true
   }
 

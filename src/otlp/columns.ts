@@ -20,6 +20,8 @@ import {
   TRACE_ID,
   type OtlpSpan,
 } from './span.ts'
+import type { SpanTemplate } from './span-template.ts'
+import { SpanTemplates } from './span-templates.ts'
 import { msOf } from './times.ts'
 import { isOfTracing } from './traces.ts'
 import { ValueNotes } from './values.ts'
@@ -53,6 +55,8 @@ export class SpanColumns {
   to = new Int32Array(512)
   ids = new Int32Array(512 * ID_WORDS)
   isOdd = new Uint8Array(512)
+  /** What it is known by; null: its attributes and events are in the columns below, as `unfold` puts them there. */
+  template: (SpanTemplate | null)[] = []
   /** The number of its name, -1 when it has none. */
   name = new Int32Array(512)
   startMs = new Float64Array(512)
@@ -82,8 +86,14 @@ export class SpanColumns {
   #endHigh = 0
   #endLow = 0
 
-  constructor(names = new Names()) {
+  readonly #templates: SpanTemplates
+  /** Reads spans of which the template was known. */
+  #again: WireReader | null = null
+
+  /** `templates` are those of `names`. */
+  constructor(names = new Names(), templates = new SpanTemplates()) {
     this.attributes = new AttributeTable(names)
+    this.#templates = templates
   }
 
   get names(): Names {
@@ -92,6 +102,10 @@ export class SpanColumns {
 
   get body(): Buffer {
     return this.#reader.bytes
+  }
+
+  get view(): DataView {
+    return this.#reader.view
   }
 
   /** Whether it may wait for another request: it has not grown large. */
@@ -127,6 +141,7 @@ export class SpanColumns {
 
   #clear(r: WireReader): void {
     this.#reader = r
+    this.#again = null
     this.groups = []
     this.groupEnd = []
     this.#integerText = []
@@ -159,6 +174,16 @@ export class SpanColumns {
     return readSpan(r, group, new ValueNotes({ integerText }))
   }
 
+  /** Puts the attributes and events of a span that is known by its template into the columns. */
+  unfold(span: number): void {
+    const group = this.#groupOf(span)
+    const r = (this.#again ??= new WireReader(this.body))
+    r.pos = this.from[span]!
+    r.end = this.to[span]!
+    this.template[span] = null
+    this.#readSpan(r, span, new ValueNotes({ integerText: this.#integerText[group]! }))
+  }
+
   /** Whether an attribute that is a text is that of a number of `names`. */
   isText(attribute: number, text: number): boolean {
     return this.attributes.isText(this.#reader, attribute, text)
@@ -188,13 +213,52 @@ export class SpanColumns {
       if (span === this.from.length) this.#growSpans()
       this.from[span] = r.pos
       this.to[span] = r.end
-      this.#readSpan(r, span, notes)
-      this.bigIntegers[span] = notes.bigIntegers
-      if (this.isOdd[span] === 1 && !integerText && !this.#isOfTracing)
-        this.#isOfTracing = isOfTracing(this.#spanIn({ ...group, items }, items[i]!, items[i + 1]!, integerText))
+      const template = this.#templates.find(r.view, r.pos, r.end - r.pos, integerText)
+      this.template[span] = template
+      if (template !== null) {
+        this.#takeAs(template, r, span)
+      } else {
+        const { objects } = r
+        const wasOfTracing: boolean = this.#isOfTracing
+        this.#isOfTracing = false
+        this.#readSpan(r, span, notes)
+        this.bigIntegers[span] = notes.bigIntegers
+        if (this.isOdd[span] === 0)
+          this.#templates.learn(this, span, {
+            integerText,
+            objects: r.objects - objects,
+            isOfTracing: this.#isOfTracing,
+          })
+        else if (!integerText && !wasOfTracing && !this.#isOfTracing)
+          this.#isOfTracing = isOfTracing(this.#spanIn({ ...group, items }, items[i]!, items[i + 1]!, integerText))
+        this.#isOfTracing ||= wasOfTracing
+      }
       this.count = span + 1
     }
     this.groupEnd.push(this.count)
+  }
+
+  /** Reads ids and times where the template has them. */
+  #takeAs({ head, name, objects, isOfTracing }: SpanTemplate, r: WireReader, span: number): void {
+    r.object(objects)
+    const { view, pos } = r
+    this.isOdd[span] = 0
+    this.name[span] = name
+    this.bigIntegers[span] = 0
+    const at = span * ID_WORDS
+    this.#takeId(view, pos, head.traceId, at, SPAN_WORD)
+    this.#takeId(view, pos, head.spanId, at + SPAN_WORD, PARENT_WORD - SPAN_WORD)
+    this.#takeId(view, pos, head.parentId, at + PARENT_WORD, ID_WORDS - PARENT_WORD)
+    this.#startHigh = head.start < 0 ? 0 : view.getUint32(pos + head.start + 4, true)
+    this.#startLow = head.start < 0 ? 0 : view.getUint32(pos + head.start, true)
+    this.#endHigh = head.end < 0 ? 0 : view.getUint32(pos + head.end + 4, true)
+    this.#endLow = head.end < 0 ? 0 : view.getUint32(pos + head.end, true)
+    this.#isOfTracing ||= isOfTracing
+    this.#endSpan(span)
+  }
+
+  #takeId(view: DataView, pos: number, place: number, at: number, words: number): void {
+    for (let i = 0; i < words; i += 1) this.ids[at + i] = place < 0 ? 0 : view.getInt32(pos + place + i * 4, true)
   }
 
   /** Long, for it is one switch over the fields of a Span: the same as in `readSpan`. */
@@ -371,16 +435,25 @@ const MAX_IDLE = 2
 /** Gives out columns for one request at a time; those under way keep theirs. */
 export class ColumnsPool {
   readonly #idle: SpanColumns[] = []
+  readonly #isAsked: (name: string) => boolean
   #names = new Names()
+  #templates: SpanTemplates
+
+  /** `isAsked`: whether the text of an attribute of that name is ever asked for. */
+  constructor(isAsked: (name: string) => boolean) {
+    this.#isAsked = isAsked
+    this.#templates = new SpanTemplates(isAsked)
+  }
 
   /** Columns for a request, to be given back. */
   take(): SpanColumns {
     // Names that never come again have filled it.
     if (this.#names.isFull) {
       this.#names = new Names()
+      this.#templates = new SpanTemplates(this.#isAsked)
       this.#idle.length = 0
     }
-    return this.#idle.pop() ?? new SpanColumns(this.#names)
+    return this.#idle.pop() ?? new SpanColumns(this.#names, this.#templates)
   }
 
   giveBack(columns: SpanColumns): void {

@@ -150,6 +150,11 @@ export class WireReader {
     return new Uint8Array(this.bytes.buffer, this.bytes.byteOffset + from, to - from)
   }
 
+  /** How many objects have been counted. */
+  get objects(): number {
+    return this.#objects
+  }
+
   /** Counts one more object, or several, that this body makes us build. */
   object(count = 1): void {
     this.#objects += count

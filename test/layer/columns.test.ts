@@ -7,7 +7,7 @@ import { mutateWire } from '../fuzz/mutate-wire.ts'
 import { mutate } from '../fuzz/mutate.ts'
 import { anyTraces } from '../otlp/arbitrary.ts'
 import { hostile, hostileBytes, recorded } from '../otlp/bodies.ts'
-import { encode, TraceRequest, type Json } from '../otlp/oracle.ts'
+import { decode, encode, TraceRequest, type Json } from '../otlp/oracle.ts'
 import { reversed } from '../otlp/reversed.ts'
 import { Random } from '../simulation/random.ts'
 import { otlpRun, type OtlpRunOptions } from '../support/otlp.ts'
@@ -97,6 +97,30 @@ describe('spans in columns become what they become as objects', () => {
     )
   })
 
+  it('when they come again and again with other ids, times and numbers, and some with another text or kind of number', () => {
+    const random = new Random(12)
+    for (const [i, { body }] of traces.entries()) {
+      if (body.length > 20_000) continue
+      const bodies = Array.from({ length: 6 }, () => again(body, random))
+      expectTheSame([body, ...bodies], OPTIONS[i % OPTIONS.length]!)
+      expectTheSame(
+        bodies.map((each) => reversed(each, 'traces')),
+        OPTIONS[i % OPTIONS.length]!,
+      )
+    }
+  })
+
+  it('when they are of few names and values, and come again and again', () => {
+    const random = new Random(13)
+    fc.assert(
+      fc.property(fewTraces, fc.constantFrom(...OPTIONS), (request, options) => {
+        const body = encode(TraceRequest, request)
+        expectTheSame([body, ...Array.from({ length: 4 }, () => again(body, random))], options)
+      }),
+      { numRuns: 300 },
+    )
+  })
+
   it('in requests with bytes changed', () => {
     const random = new Random(11)
     for (let i = 0; i < 1_500; i += 1) {
@@ -107,6 +131,50 @@ describe('spans in columns become what they become as objects', () => {
     }
   })
 })
+
+/** A request with other ids, times and numbers. */
+function again(body: Uint8Array, random: Random): Uint8Array {
+  const request = decode(TraceRequest, body)
+  const bytes = (count: number): number[] => Array.from({ length: count }, () => random.whole(0, 255))
+  const ids = new Map<string, number[]>()
+  const idFor = (id: number[] | undefined): number[] => {
+    const known = String(id ?? [])
+    if (!ids.has(known)) ids.set(known, bytes(id?.length ?? 0))
+    return ids.get(known)!
+  }
+  const time = (): string => String(1772366400000000000n + BigInt(random.whole(0, 2 ** 31)) * 1000n)
+  const numbers = (attributes: Json[] | undefined): void => {
+    for (const { value } of attributes ?? []) {
+      if (value?.doubleValue !== undefined)
+        value.doubleValue = random.of([random.next(), random.whole(0, 99), NaN, 1e300])
+      if (value?.intValue !== undefined && random.chance(0.7))
+        value.intValue = random.chance(0.9) ? likewise(value.intValue, random) : String(random.whole(-9, 99))
+      if (/^\d+$/.test(value?.stringValue)) value.stringValue = String(random.whole(10, 99))
+      else if (value?.stringValue !== undefined && random.chance(0.05)) value.stringValue = random.of(TEXTS)
+    }
+  }
+  for (const { scopeSpans = [] } of request['resourceSpans'] ?? [])
+    for (const { spans = [] } of scopeSpans)
+      for (const span of spans) {
+        for (const id of ['traceId', 'spanId', 'parentSpanId']) if (id in span) span[id] = idFor(span[id])
+        if (random.chance(0.9)) [span.startTimeUnixNano, span.endTimeUnixNano] = [time(), time()]
+        numbers(span.attributes)
+        for (const event of span.events ?? []) {
+          if (random.chance(0.8)) event.timeUnixNano = time()
+          numbers(event.attributes)
+        }
+      }
+  return encode(TraceRequest, request)
+}
+
+/** An integer of as many bytes in protobuf. */
+function likewise(integer: string, random: Random): string {
+  if (BigInt(integer) < 0n || BigInt(integer) >= 128n ** 7n) return integer
+  const least = 128 ** Math.max(0, Math.ceil(Number(integer).toString(2).length / 7) - 1)
+  return String(random.whole(least === 1 ? 0 : least, least * 127))
+}
+
+const TEXTS = ['TRAINER', 'ACTOR', 'actor', 'TRACE', 'ERROR', 'INFO', '12', 'ppo']
 
 const value = fc.oneof(
   fc.double().map((doubleValue): Json => ({ doubleValue })),
@@ -213,6 +281,27 @@ describe('columns of spans', () => {
     for (let i = 0; i < columns.count; i += 1) columns.span(i)
     expect(columns.count).toBe(300_000)
     expect(performance.now() - from).toBeLessThan(2500)
+  })
+
+  it('know spans of what clients send by their templates when they come again', () => {
+    const known: Record<string, string> = {}
+    for (const { name, body } of traces.filter(({ name }) => name.endsWith('proto/01.json'))) {
+      const columns = new SpanColumns()
+      columns.read(body)
+      columns.read(body)
+      const spans = columns.template.slice(0, columns.count)
+      known[name] = `${spans.filter((template) => template !== null).length} of ${spans.length}`
+    }
+    // The recordings are full of what is rare: links, integers of 50 bits and more, names that come twice.
+    expect(known).toMatchInlineSnapshot(`
+      {
+        "go-traces-proto/01.json": "20 of 40",
+        "javascript-traces-proto/01.json": "40 of 48",
+        "python-traces-proto/01.json": "20 of 40",
+        "rust-traces-api-proto/01.json": "0 of 30",
+        "rust-traces-tracing-proto/01.json": "13 of 25",
+      }
+    `)
   })
 
   it('are odd only where a span is: what clients send has its numbers taken without objects', () => {

@@ -35,10 +35,11 @@ interface Share {
 /** Takes OTLP requests into their runs: whole or not at all, and answers when all of it is in the journals. */
 export class OtlpIntake {
   readonly #options: IntakeOptions
-  readonly #columns = new ColumnsPool()
+  readonly #columns: ColumnsPool
 
   constructor(options: IntakeOptions) {
     this.#options = options
+    this.#columns = new ColumnsPool((name) => options.layer.asksText(name))
   }
 
   /** Takes a body, which is given away. @returns what was refused, for ever; null: nothing. @throws Refusal 400 (no OTLP), 503 (full, or the disk cannot take it) */
