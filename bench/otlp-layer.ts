@@ -1,7 +1,7 @@
 import { readFlags } from '../src/config/flags.ts'
 import { loadSettings, rulesOf } from '../src/config/load.ts'
 import { globs } from '../src/layer/globs.ts'
-import { Layer } from '../src/layer/layer.ts'
+import { Layer, type LayerOutput } from '../src/layer/layer.ts'
 import { compileRules } from '../src/layer/rules.ts'
 import { SpanLayer } from '../src/layer/spans.ts'
 import { WaitingLedger } from '../src/layer/waiting.ts'
@@ -22,7 +22,7 @@ export function layerOf(): { take: (columns: SpanColumns) => number } {
     value: new Float64Array(POINTS_A_CHUNK),
   }
   let at = 0
-  const out = {
+  const out: LayerOutput = {
     series: () => {},
     params: () => {},
     firstSkipped: () => {},
@@ -32,6 +32,19 @@ export function layerOf(): { take: (columns: SpanColumns) => number } {
       chunk.time[at] = time
       chunk.value[at] = value
       at = at + 1 === POINTS_A_CHUNK ? 0 : at + 1
+    },
+    points: (count, series, step, time, values): void => {
+      if (at + count > POINTS_A_CHUNK) {
+        for (let i = 0; i < count; i += 1) out.point(series[i]!, step, time, values[i]!)
+        return
+      }
+      for (let i = 0; i < count; i += 1, at += 1) {
+        chunk.series[at] = series[i]!
+        chunk.step[at] = step
+        chunk.time[at] = time
+        chunk.value[at] = values[i]!
+      }
+      if (at === POINTS_A_CHUNK) at = 0
     },
   }
   const run = {

@@ -14,6 +14,8 @@ export interface LayerOutput {
   series(id: number, key: string): void
   /** One point; `step` is a safe integer, `time` in UTC milliseconds. */
   point(series: number, step: number, time: number, value: number): void
+  /** The first `count` of some points of one step and time; absent: they come by `point`, one by one. */
+  points?(count: number, series: Int32Array, step: number, time: number, values: Float64Array): void
   params(params: readonly (readonly [name: string, text: string])[]): void
   /** Numbers of the event under way are skipped for a reason that no event before it had. */
   firstSkipped(reason: SkipReason, event: TracingEvent): void
@@ -42,6 +44,7 @@ type Source = 'wrapped' | 'line'
 export class Layer {
   readonly #rules: Rules
   readonly #out: LayerOutput
+  readonly #points: NonNullable<LayerOutput['points']>
   readonly #counters: Counters
   readonly #series: SeriesTable
   /** Name of a top-level field -> series id or the reason for none; per category, apart for wrapped and line. */
@@ -55,6 +58,7 @@ export class Layer {
     this.#rules = rules
     this.#out = out
     this.#counters = counters
+    this.#points = (out.points ?? oneByOne).bind(out)
     this.#series = new SeriesTable((id, key) => out.series(id, key))
     this.#slots = rules.prefixes.map(() => ({ wrapped: new Map(), line: new Map() }))
   }
@@ -153,6 +157,11 @@ export class Layer {
   /** A point, to be counted by `countPoints`. */
   point(slot: number, step: number, time: number, value: number): void {
     this.#out.point(slot, step, time, value)
+  }
+
+  /** Several points of one step and time, to be counted by `countPoints`. */
+  points(count: number, series: Int32Array, step: number, time: number, values: Float64Array): void {
+    this.#points(count, series, step, time, values)
   }
 
   countPoints(points: number): void {
@@ -305,6 +314,18 @@ export class Layer {
     }
     if (params.length > 0) this.#out.params(params)
   }
+}
+
+/** What stands in for an output's `points`. */
+function oneByOne(
+  this: LayerOutput,
+  count: number,
+  series: Int32Array,
+  step: number,
+  time: number,
+  values: Float64Array,
+): void {
+  for (let i = 0; i < count; i += 1) this.point(series[i]!, step, time, values[i]!)
 }
 
 /** Numbers at any depth of an object; lists hold none. */

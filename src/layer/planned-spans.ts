@@ -23,6 +23,7 @@ export class PlannedSpans {
   #slots!: RunSlots
   #seriesOf!: Map<SpanPlan, PlanSeries>
   #now = 0
+  #values = new Float64Array(64)
   #lastTemplate: SpanTemplate | null = null
   #lastPlan: SpanPlan | null = null
   #lastSeriesOf: SpanPlan | null = null
@@ -111,12 +112,13 @@ export class PlannedSpans {
 
   #takeList(from: number, { at, sizes }: ListPlan, series: Int32Array, step: number, time: number): number {
     const { view } = this.#columns
-    const { layer } = this.#slots
+    if (at.length > this.#values.length) this.#values = new Float64Array(at.length * 2)
+    const values = this.#values
     for (let i = 0; i < at.length; i += 1) {
       const place = from + at[i]!
-      const value = sizes[i] === DOUBLE_BYTES ? view.getFloat64(place, true) : numberAt(view, place, sizes[i]!)
-      layer.point(series[i]!, step, time, value)
+      values[i] = sizes[i] === DOUBLE_BYTES ? view.getFloat64(place, true) : numberAt(view, place, sizes[i]!)
     }
+    this.#slots.layer.points(at.length, series, step, time, values)
     return at.length
   }
 

@@ -258,7 +258,9 @@ export class SpanColumns {
   }
 
   #takeId(view: DataView, pos: number, place: number, at: number, words: number): void {
-    for (let i = 0; i < words; i += 1) this.ids[at + i] = place < 0 ? 0 : view.getInt32(pos + place + i * 4, true)
+    const { ids } = this
+    if (place < 0) ids.fill(0, at, at + words)
+    else for (let i = 0; i < words; i += 1) ids[at + i] = view.getInt32(pos + place + i * 4, true)
   }
 
   /** Long, for it is one switch over the fields of a Span: the same as in `readSpan`. */

@@ -89,9 +89,13 @@ export class LineReader {
       if (reason === 'config') return
       out.example(reason, this.#current === null ? exampleOfEvent(event) : exampleOf(this.#current))
     }
-    const { series, point, params } = out
+    const { series, point, points, params } = out
     this.#rules = rules
-    this.layer = new Layer(rules, { series, point, params, firstSkipped }, counters)
+    this.layer = new Layer(
+      rules,
+      { series, point, params, firstSkipped, ...(points === undefined ? {} : { points }) },
+      counters,
+    )
     this.#shapes = new LineShapes(rules, wrappers)
     this.#repeats = new RepeatedLines(point, counters)
     this.#filter = filter === undefined ? null : compileFilter(filter)

@@ -94,6 +94,8 @@ export class LineRun {
       series: (id: number, key: string): void => producer.define(id, key),
       point: (series: number, step: number, time: number, value: number): void =>
         void producer.offer(series, step, time, value),
+      points: (count: number, series: Int32Array, step: number, time: number, values: Float64Array): void =>
+        producer.offerAll(count, series, step, time, values),
       params: (params: readonly (readonly [string, string])[]): void => producer.post({ kind: 'params', params }),
       example: (reason: string, line: string): void => producer.post({ kind: 'example', reason, line }),
       event: (level: EventLevel, make: () => EventRow): void => producer.event(level, make),

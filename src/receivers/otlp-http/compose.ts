@@ -116,6 +116,7 @@ export class OtlpReceiving {
       {
         series: (id, key) => producer.define(id, key),
         point: (series, step, time, value) => void producer.offer(series, step, time, value),
+        points: (count, series, step, time, values) => producer.offerAll(count, series, step, time, values),
         params: (params) => producer.post({ kind: 'params', params }),
         firstSkipped: (reason, event) => {
           if (reason !== 'config') producer.post({ kind: 'example', reason, line: exampleOfEvent(event) })
