@@ -43,7 +43,9 @@ const producer = channel.producer(0, counters)
 const nothing = (): void => {}
 const point = (series: number, step: number, time: number, value: number): void =>
   void producer.offer(series, step, time, value)
-const layer = new Layer(rules, { series: nothing, point, params: nothing, firstSkipped: nothing }, counters)
+const points = (count: number, series: Int32Array, step: number, time: number, values: Float64Array): void =>
+  producer.offerAll(count, series, step, time, values)
+const layer = new Layer(rules, { series: nothing, point, points, params: nothing, firstSkipped: nothing }, counters)
 const shapes = new LineShapes(rules, settings['layer.wrappers'])
 const lines = Array.from({ length: EVENTS }, (_, i) => JSON.parse(eventLine(i, 28)) as Fields)
 const events = lines.map((line) => shapes.read(line))
@@ -75,8 +77,8 @@ for (let round = 0; round < roundsOr(15) + WARM_UP; round += 1) {
   if (round >= WARM_UP) rounds.push(took)
 }
 const passes = 2 * PASSES * (roundsOr(15) + WARM_UP)
-const points = counters.values[POINTS]! + taken
-if (points !== passes * EVENTS * POINTS_PER_LINE) throw new Error(`got ${points} points`)
+const count = counters.values[POINTS]! + taken
+if (count !== passes * EVENTS * POINTS_PER_LINE) throw new Error(`got ${count} points`)
 const ratioOf = (name: keyof typeof works): number[] => rounds.map((took) => took[name] / took.stringify)
 report(
   { extraction: ratioOf('extraction'), 'extraction-line': ratioOf('extraction-line') },

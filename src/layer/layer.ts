@@ -1,6 +1,7 @@
 import type { Counters } from '../telemetry/counters.ts'
 import { EVENTS, NUMBERS, POINTS, skipped, type SkipReason } from '../telemetry/counters.ts'
 import { isFields, type AsWritten, type Fields, type TracingEvent } from './event.ts'
+import { EventPlans, type EventPlan } from './event-plans.ts'
 import { isShadowed, placeOfNumber, prefixOf, stepOf } from './fields.ts'
 import { dependsOnLine, isClientNoise, isLineNoise, isNoParam } from './noise.ts'
 import type { Outline, Place } from './outline.ts'
@@ -50,6 +51,8 @@ export class Layer {
   /** Name of a top-level field -> series id or the reason for none; per category, apart for wrapped and line. */
   readonly #slots: readonly Record<Source, Map<string, number>>[]
   readonly #seenReasons = new Set<SkipReason>()
+  readonly #plans = new EventPlans()
+  readonly #values = new Float64Array(this.#plans.numbers.length)
   /** The event that numbers are taken of. */
   #underWay: TracingEvent | null = null
   #big = false
@@ -84,6 +87,9 @@ export class Layer {
   numbers(event: TracingEvent, receivedAt: number): boolean {
     this.#big = false
     this.#underWay = event
+    const isAlone = event.spans.length === 0
+    const plan = isAlone ? this.#plans.find(event) : null
+    if (plan !== null && this.#takeAs(plan, event.time ?? receivedAt)) return this.#big
     const prefix = prefixOf(event, this.#rules)
     const step = stepOf(event, this.#rules, prefix)
     if (typeof step !== 'number') {
@@ -93,7 +99,24 @@ export class Layer {
     const time = event.time ?? receivedAt
     for (const fields of event.wrapped) this.#take(event, fields, 'wrapped', prefix, step, time)
     if (event.line !== null) this.#take(event, event.line, 'line', prefix, step, time)
+    if (isAlone && this.#plans.isCurious) this.#plans.learn(event, this.outline(event))
     return this.#big
+  }
+
+  /** Takes the numbers of an event as those of an earlier one; false: its step is none. */
+  #takeAs({ step: stepPlace, places, series }: EventPlan, time: number): boolean {
+    const { numbers } = this.#plans
+    const step = numbers[stepPlace]! + 0
+    if (!Number.isSafeInteger(step)) return false
+    const values = this.#values
+    for (let i = 0; i < places.length; i += 1) {
+      const value = numbers[places[i]!]!
+      if (value >= BIG || value <= -BIG) this.#big = true
+      values[i] = value
+    }
+    this.#points(places.length, series, step, time, values)
+    this.countPoints(places.length)
+    return true
   }
 
   /**
