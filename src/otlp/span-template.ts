@@ -41,7 +41,8 @@ interface Head {
 
 /**
  * The bytes of a Span message but for its ids, times and numbers, and texts that nobody asks for. One that has the same at the same
- * places needs no reading: what it is was found when the template was made, and its numbers are read where they stand.
+ * places needs no reading: what it is was found when the template was made, and its numbers are read where they stand. So it is read and
+ * taken in half the time (`bench/otlp.ts`).
  */
 export class SpanTemplate {
   readonly size: number

@@ -14,7 +14,7 @@ const BURST = 64
 /** The templates of spans that have come, by their size. */
 export class SpanTemplates {
   readonly #isAsked: (name: string) => boolean
-  #bySize: SpanTemplate[][] = []
+  readonly #bySize = new Map<number, SpanTemplate[]>()
   #count = 0
   #last: SpanTemplate | null = null
   /** What may be spent on new ones. */
@@ -29,7 +29,7 @@ export class SpanTemplates {
   find(view: DataView, from: number, size: number, integerText: boolean): SpanTemplate | null {
     const last = this.#last
     if (last !== null && last.size === size && last.integerText === integerText && last.isIn(view, from)) return last
-    const templates = size > LARGEST ? undefined : this.#bySize[size]
+    const templates = this.#bySize.get(size)
     if (templates === undefined) return null
     for (const template of templates) {
       if (template === last || template.integerText !== integerText || !template.isIn(view, from)) continue
@@ -50,13 +50,13 @@ export class SpanTemplates {
     const template = templateOf(columns, span, { ...read, isAsked: this.#isAsked })
     if (template === null) return
     if (this.#count === MOST) {
-      this.#bySize = []
+      this.#bySize.clear()
       this.#count = 0
     }
-    const others = this.#bySize[size] ?? []
+    const others = this.#bySize.get(size) ?? []
     if (others.length === MOST_OF_A_SIZE) others.pop()
     else this.#count += 1
-    this.#bySize[size] = [template, ...others]
+    this.#bySize.set(size, [template, ...others])
     this.#last = template
   }
 }

@@ -11,6 +11,8 @@ import { Layer } from '../../src/layer/layer.ts'
 import { SpanColumns } from '../../src/otlp/columns.ts'
 import { logsFromJson, tracesFromJson } from '../../src/otlp/json.ts'
 import { readLogs } from '../../src/otlp/logs.ts'
+import { Names } from '../../src/otlp/names.ts'
+import { SpanTemplates } from '../../src/otlp/span-templates.ts'
 import { readTraces, type OtlpSpan, type ReadOptions } from '../../src/otlp/traces.ts'
 import { COUNTERS, Counters } from '../../src/telemetry/counters.ts'
 import { defaultLayer, RECEIVED_AT } from './extract.ts'
@@ -103,7 +105,7 @@ export function otlpRun({
   const spans = new SpanLayer({ rules, isMeasured, allows })
   const putEvent: PutEvent = (_level, make) => void taken.events.push(make())
   const run = { layer, counters, ledger: new WaitingLedger(keeper), names: new Set<string>(), putEvent }
-  const columns = new SpanColumns()
+  const columns = new SpanColumns(new Names(), new SpanTemplates((name) => spans.asksText(name)))
   const inColumns = (body: Uint8Array, now: number): OtlpSpan[] => {
     columns.read(body, reading)
     const groups = [...columns.groups.keys()]
