@@ -67,9 +67,9 @@ export class SpanPlanner {
     const told = reader.told(from, to)
     const tellers = reader.numbersTold()
     if (tellers.length > 1) return null
-    const own = this.#list(unfolded, from, to, template.lists[0]!)
     const isMeasured = reader.isMeasuredName(columns.name[span]!)
-    if (own === null || (own === 'nothing' && isMeasured)) return null
+    const own = this.#list(unfolded, from, to, template.lists[0]!, isMeasured)
+    if (own === null) return null
     const events: ListPlan[] = []
     const first = columns.eventsFrom[span]!
     for (let event = first; event < columns.eventsTo[span]!; event += 1) {
@@ -100,17 +100,18 @@ export class SpanPlanner {
     return this.#allows(target, levelOfWord(level), unfolded.isRust) ? plan : null
   }
 
-  /** 'nothing': it has no numbers, so that a step is not asked for. */
+  /** 'nothing': it has no numbers, so that a step is not asked for, unless the span `isMeasured`. */
   #list(
     { columns, span, template }: Unfolded,
     from: number,
     to: number,
     list: TemplateList,
+    isMeasured = false,
   ): ListPlan | 'nothing' | null {
     const reader = this.#reader
     const isOwn = reader.list(from, to)
     const numbers = reader.numbers()
-    if (numbers.length === 0) return 'nothing'
+    if (numbers.length === 0 && !isMeasured) return 'nothing'
     let prefix = reader.hasCategory || !this.#inherits ? reader.prefix : -1
     let outer = -1
     if (!isOwn) {

@@ -132,6 +132,84 @@ describe('spans in columns become what they become as objects', () => {
   })
 })
 
+describe('a span that looks like the one before it', () => {
+  let spans = 0
+  const idOf = (n: number, bytes: number): number[] => Array.from({ length: bytes }, (_, i) => (i === 0 ? n : 9))
+  /** A request with one span. */
+  const one = (fields: Record<string, number | string>, more: Json = {}, language = 'python'): Uint8Array => {
+    const resource = {
+      attributes: [{ key: 'telemetry.sdk.language', value: { stringValue: language } }],
+    }
+    const span = {
+      traceId: idOf(1, 16),
+      spanId: idOf((spans += 1), 8),
+      name: 'train',
+      attributes: listOf(fields),
+      ...more,
+    }
+    return encode(TraceRequest, { resourceSpans: [{ resource, scopeSpans: [{ spans: [span] }] }] })
+  }
+  const listOf = (fields: Record<string, number | string>): Json[] =>
+    Object.entries(fields).map(([key, value]) => ({
+      key,
+      value:
+        typeof value === 'string'
+          ? { stringValue: value }
+          : Number.isInteger(value)
+            ? { intValue: String(value) }
+            : { doubleValue: value },
+    }))
+  const eventOf = (name: string, fields: Record<string, number | string>): Json => ({
+    events: [{ name, attributes: listOf(fields) }],
+  })
+
+  it('is refused where a number of it does not end', () => {
+    const bodies = [300, 301, 302].map((x) => one({ category: 'ACTOR', step: 1, x }))
+    const broken = Buffer.from(one({ category: 'ACTOR', step: 1, x: 300 }))
+    broken[broken.lastIndexOf(Buffer.of(0xac, 0x02)) + 1]! |= 0x80
+    expectTheSame([...bodies, broken], {})
+  })
+
+  it('has another text where the one before had digits', () => {
+    const texts = ['12', '34', 'ab', '01', '7:', '56']
+    expectTheSame(
+      texts.map((x) => one({ category: 'ACTOR', step: 1, x, y: 0.5 }, {}, 'rust')),
+      {},
+    )
+  })
+
+  it('comes from a program of another language, for which a filter is', () => {
+    const options = {
+      reading: { integerText: 'never' as const },
+      allows: (_target: string, _level: number | null, isRust: boolean): boolean => !isRust,
+    }
+    const event = { category: 'ACTOR', step: 1, x: 0.5 }
+    const languages = ['ruby', 'ruby', 'rust', 'rust', 'ruby']
+    expectTheSame(
+      languages.map((language) => one({ category: 'ACTOR', step: 1 }, eventOf('done', event), language)),
+      options,
+    )
+  })
+
+  it('has an event that is configuration', () => {
+    const event = { category: 'ACTOR', step: 1, lr: 0.5 }
+    expectTheSame(
+      [1, 2, 3].map(() => one({ category: 'ACTOR', step: 1 }, eventOf('startup', event))),
+      {},
+    )
+  })
+
+  it('tells those inside it two numbers', () => {
+    const options = { settings: { stepFieldsByCategory: { misc: ['step'], trainer: ['update'] } } }
+    const bodies = [1, 2, 3].flatMap((n) => {
+      const parent = one({ category: 'TRAINER', update: 10 + n, step: 20 + n, loss: 0.5 })
+      const parentSpanId = idOf(spans, 8)
+      return [parent, one({ category: 'none', x: 0.5 }, { parentSpanId })]
+    })
+    expectTheSame(bodies, options)
+  })
+})
+
 /** A request with other ids, times and numbers. */
 function again(body: Uint8Array, random: Random): Uint8Array {
   const request = decode(TraceRequest, body)
