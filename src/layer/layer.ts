@@ -45,7 +45,6 @@ type Source = 'wrapped' | 'line'
 export class Layer {
   readonly #rules: Rules
   readonly #out: LayerOutput
-  readonly #points: NonNullable<LayerOutput['points']>
   readonly #counters: Counters
   readonly #series: SeriesTable
   /** Name of a top-level field -> series id or the reason for none; per category, apart for wrapped and line. */
@@ -61,7 +60,6 @@ export class Layer {
     this.#rules = rules
     this.#out = out
     this.#counters = counters
-    this.#points = (out.points ?? oneByOne).bind(out)
     this.#series = new SeriesTable((id, key) => out.series(id, key))
     this.#slots = rules.prefixes.map(() => ({ wrapped: new Map(), line: new Map() }))
   }
@@ -114,7 +112,7 @@ export class Layer {
       if (value >= BIG || value <= -BIG) this.#big = true
       values[i] = value
     }
-    this.#points(places.length, series, step, time, values)
+    this.points(places.length, series, step, time, values)
     this.countPoints(places.length)
     return true
   }
@@ -184,7 +182,9 @@ export class Layer {
 
   /** Several points of one step and time, to be counted by `countPoints`. */
   points(count: number, series: Int32Array, step: number, time: number, values: Float64Array): void {
-    this.#points(count, series, step, time, values)
+    const out = this.#out
+    if (out.points !== undefined) out.points(count, series, step, time, values)
+    else for (let i = 0; i < count; i += 1) out.point(series[i]!, step, time, values[i]!)
   }
 
   countPoints(points: number): void {
@@ -337,18 +337,6 @@ export class Layer {
     }
     if (params.length > 0) this.#out.params(params)
   }
-}
-
-/** What stands in for an output's `points`. */
-function oneByOne(
-  this: LayerOutput,
-  count: number,
-  series: Int32Array,
-  step: number,
-  time: number,
-  values: Float64Array,
-): void {
-  for (let i = 0; i < count; i += 1) this.point(series[i]!, step, time, values[i]!)
 }
 
 /** Numbers at any depth of an object; lists hold none. */
