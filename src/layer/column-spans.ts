@@ -21,6 +21,8 @@ import {
 export interface AsObjects {
   span(light: OtlpSpan, run: SpanRun, now: number): void
   event(event: EventOf, run: SpanRun, now: number): void
+  /** An event that the journal keeps, beside its numbers. */
+  keep(event: EventOf, run: SpanRun, now: number): void
 }
 
 /**
@@ -134,10 +136,10 @@ export class ColumnSpans {
     const { eventFrom, eventTo, eventTimeMs } = this.#columns
     this.#event = event - this.#columns.eventsFrom[this.#span]!
     if (reader.isConfig(event) || !this.#isClear(eventFrom[event]!, eventTo[event]!)) {
-      const bytes = this.#columns.spanBytes(this.#span)
-      this.#objects.event({ span: this.#asObject(), part: this.#event, bytes }, this.#run, this.#now)
+      this.#objects.event(this.#eventAsObject(), this.#run, this.#now)
       return
     }
+    if (reader.isKept(event)) this.#objects.keep(this.#eventAsObject(), this.#run, this.#now)
     this.#run.layer.countEvents(1)
     const { target, level } = reader.filtered()
     if (this.#allows(target, levelOfWord(level), this.#isRust))
@@ -177,6 +179,10 @@ export class ColumnSpans {
     const told = this.#toldBy(this.#span)
     this.#reader.list(from, to)
     return told === null ? around : [fieldsOf(told, this.#reader.toldNumber), ...around]
+  }
+
+  #eventAsObject(): EventOf {
+    return { span: this.#asObject(), part: this.#event, bytes: this.#columns.spanBytes(this.#span) }
   }
 
   #asObject(): OtlpSpan {

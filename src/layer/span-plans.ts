@@ -47,7 +47,7 @@ interface Unfolded {
 
 /**
  * Finds what becomes of all spans of a template; null where that is not known from their names, kinds and texts alone: where a step
- * or a category comes from the spans around, an event is configuration or kept out by a filter.
+ * or a category comes from the spans around, an event is configuration, kept out by a filter or kept in the journal.
  */
 export class SpanPlanner {
   readonly #reader: ColumnReader
@@ -93,10 +93,11 @@ export class SpanPlanner {
     const reader = this.#reader
     if (reader.isConfig(event)) return null
     const [from, to] = [columns.eventFrom[event]!, columns.eventTo[event]!]
+    reader.list(from, to)
+    if (reader.isKept(event)) return null
+    const { target, level } = reader.filtered()
     const plan = this.#list(unfolded, from, to, list)
     if (plan === null || plan === 'nothing') return plan
-    reader.list(from, to)
-    const { target, level } = reader.filtered()
     return this.#allows(target, levelOfWord(level), unfolded.isRust) ? plan : null
   }
 

@@ -1,8 +1,10 @@
+import type { EventLevel } from '../channel/messages.ts'
 import type { OtlpSpan } from '../otlp/traces.ts'
 import type { Counters } from '../telemetry/counters.ts'
-import type { PutEvent } from './event-row.ts'
+import { keptLevel, type PutEvent } from './event-row.ts'
 import type { Fields, TracingEvent } from './event.ts'
 import type { Layer } from './layer.ts'
+import { levelOfText } from './level.ts'
 import type { Rules } from './rules.ts'
 import type { WaitingLedger } from './waiting.ts'
 
@@ -16,7 +18,7 @@ export interface SpanRun {
   ledger: WaitingLedger
   /** Names of spans whose duration is a series of the run. */
   names: Set<string>
-  /** Takes log records of level WARN and above. */
+  /** Takes log records and events of level WARN and above. */
   putEvent: PutEvent
 }
 
@@ -71,6 +73,13 @@ const LEVEL_OF_WORD: Readonly<Record<string, number>> = { ERROR: 1, WARN: 2, INF
 /** 1 ERROR to 5 TRACE; null: it is no level. */
 export const levelOfWord = (word: unknown): number | null =>
   typeof word === 'string' ? (LEVEL_OF_WORD[word.toUpperCase()] ?? null) : null
+
+/** The name that the SDKs of OpenTelemetry give an exception (its conventions, "Recording exceptions on spans"). */
+export const EXCEPTION = 'exception'
+
+/** The level at which the journal keeps an event of a span; null: it does not. */
+export const levelOfSpanEvent = (name: string, level: unknown): EventLevel | null =>
+  typeof level === 'string' ? keptLevel(levelOfText(level)) : name === EXCEPTION ? 'ERROR' : null
 
 export const NO_BYTES = new Uint8Array()
 

@@ -1,4 +1,4 @@
-import type { WaitingRow } from '../channel/messages.ts'
+import type { EventRow, WaitingRow } from '../channel/messages.ts'
 import { ID_WORDS, SPAN_WORD, type SpanColumns } from '../otlp/columns.ts'
 import { scopeNameOf } from '../otlp/envelope.ts'
 import { logAsWritten, readLogs, type OtlpLog } from '../otlp/logs.ts'
@@ -7,7 +7,7 @@ import { spanAsWritten, type OtlpEvent, type OtlpSpan, type ReadOptions } from '
 import { DUPLICATE_SPANS, NUMBERS, ROUNDED_INTEGERS, SPANS, WAITING } from '../telemetry/counters.ts'
 import { ColumnSpans } from './column-spans.ts'
 import type { AsWritten, Fields, TracingEvent } from './event.ts'
-import { eventRow, keptLevel, stepOfEvent } from './event-row.ts'
+import { eventRow, keptLevel, stepOfEvent, type RowOptions } from './event-row.ts'
 import { hasStep } from './fields.ts'
 import { hasIds, idText, KnownSpans, putDigest, putIds } from './known.ts'
 import { levelOfText } from './level.ts'
@@ -16,7 +16,9 @@ import { CATEGORY_FIELDS, CONFIG_MESSAGES } from './rules.ts'
 import {
   durationPath,
   eventOf,
+  EXCEPTION,
   isRust,
+  levelOfSpanEvent,
   levelOfWord,
   lightOf,
   NO_BYTES,
@@ -79,6 +81,7 @@ export class SpanLayer {
     this.#columns = new ColumnSpans(options, this.#known, {
       span: (span, run, now) => this.#putSpan(span, run, now),
       event: (event, run, now) => this.#putEvent(event, run, now),
+      keep: (event, run, now) => this.#keepEvent(event, run, now),
     })
     this.#stepFields = [...new Set(options.rules.stepFields.flat()), ...CATEGORY_FIELDS]
   }
@@ -155,17 +158,33 @@ export class SpanLayer {
     if (level === null || !this.#options.allows('', number, isRust(log.resource))) return
     run.putEvent(level, () => {
       const item = make()
-      const step = this.#isClear(item) ? stepOfEvent(item.event, this.#options.rules) : null
       const message = item.event.message ?? (log.body === null ? null : jsonText('', log.body))
-      const options = {
-        level,
-        target: scopeNameOf(log.scopeHead),
-        step,
-        receivedAt: now,
-        written: logWritten(log.bytes)(),
-      }
-      return eventRow({ ...item.event, message }, options)
+      const written = logWritten(log.bytes)()
+      return this.#rowOf(item, { level, target: scopeNameOf(log.scopeHead), message, receivedAt: now, written })
     })
+  }
+
+  /** The same of an event of a span: one that says its level, or an exception. */
+  #keepEvent({ span, part, bytes }: EventOf, run: SpanRun, now: number): void {
+    const event = span.events[part]!
+    const { level: word, target, 'exception.type': type, 'exception.message': text } = event.attributes
+    const level = levelOfSpanEvent(event.name, word)
+    if (level === null || !this.#isAllowed(event, isRust(span.resource))) return
+    run.putEvent(level, () => {
+      const own: OtlpEvent = { ...event, attributes: { ...event.attributes } }
+      for (const name of ['level', 'target']) delete own.attributes[name]
+      const item = this.#eventMaker(span, own, undefined, run, now)()
+      const said = [type, text].filter((part) => typeof part === 'string' && part !== '').join(': ')
+      const message = event.name === EXCEPTION && said !== '' ? said : event.name
+      const written = eventWritten(bytes, part)()
+      const from = typeof target === 'string' ? target : ''
+      return this.#rowOf(item, { level, target: from, message, receivedAt: now, written })
+    })
+  }
+
+  #rowOf(item: Item, { message, ...options }: Omit<RowOptions, 'step'> & { message: string | null }): EventRow {
+    const step = this.#isClear(item) ? stepOfEvent(item.event, this.#options.rules) : null
+    return eventRow({ ...item.event, message }, { ...options, step })
   }
 
   /** Gives up on ancestors that have not come in time. */
@@ -284,6 +303,7 @@ export class SpanLayer {
     const id = span.traceId + span.spanId
     const event = span.events[part]!
     const written = isConfigMessage(event.name) ? eventWritten(bytes, part) : undefined
+    this.#keepEvent({ span, part, bytes }, run, now)
     this.#put(this.#eventMaker(span, event, written, run, now), run, now, () => ({ span: id, part, body: null }))
   }
 

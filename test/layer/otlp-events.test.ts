@@ -46,7 +46,18 @@ const logs = (records: readonly Log[], scope?: unknown, resource: Attributes = {
     }),
   )
 
-const span = (id: number, parent: number | null, attributes: Attributes): Uint8Array =>
+interface SpanEvent {
+  name: string
+  timeUnixNano?: string
+  attributes?: Attributes
+}
+
+const span = (
+  id: number,
+  parent: number | null,
+  attributes: Attributes,
+  events: readonly SpanEvent[] = [],
+): Uint8Array =>
   tracesFromJson(
     JSON.stringify({
       resourceSpans: [
@@ -60,6 +71,7 @@ const span = (id: number, parent: number | null, attributes: Attributes): Uint8A
                   ...(parent === null ? {} : { parentSpanId: idOf(parent) }),
                   name: 's',
                   attributes: list(attributes),
+                  events: events.map(({ attributes = {}, ...rest }) => ({ ...rest, attributes: list(attributes) })),
                 },
               ],
             },
@@ -164,5 +176,59 @@ describe('a log record of level WARN or above', () => {
     const run = otlpRun({ allows: (_target, level) => level === 1 })
     run.logs(logs([{ severityNumber: 13 }, { severityNumber: 17 }]))
     expect(run.taken.events.map(({ level }) => level)).toEqual(['ERROR'])
+  })
+})
+
+describe.each([{ asObjects: false }, { asObjects: true }])('an event of a span, $asObjects', (how) => {
+  const warning = (step: number): SpanEvent => ({
+    name: 'gradients are large',
+    timeUnixNano: '1700000000250000000',
+    attributes: { level: 'WARN', target: 'ppo::train', norm: step / 2 },
+  })
+
+  it('that says it is a warning is kept as a line would be, and its numbers become points', () => {
+    const run = otlpRun(how)
+    for (const step of [7, 8, 9]) run.traces(span(step, null, { step }, [warning(step)]))
+    expect(run.taken.events).toEqual(
+      [7, 8, 9].map((step) => ({
+        time: 1_700_000_000_250,
+        level: 'WARN',
+        target: 'ppo::train',
+        message: 'gradients are large',
+        step,
+        fields: JSON.stringify({ norm: step / 2 }),
+      })),
+    )
+    expect(run.taken.points.filter(({ key }) => key.endsWith('norm')).map(({ value }) => value)).toEqual([3.5, 4, 4.5])
+  })
+
+  it('that is an exception is an error with its type and words', () => {
+    const run = otlpRun(how)
+    const attributes = { 'exception.type': 'ValueError', 'exception.message': 'no', 'exception.stacktrace': 'at a' }
+    run.traces(span(1, null, { step: 3 }, [{ name: 'exception', attributes }, { name: 'exception' }]))
+    expect(run.taken.events.map(({ level, message, step }) => ({ level, message, step }))).toEqual([
+      { level: 'ERROR', message: 'ValueError: no', step: 3 },
+      { level: 'ERROR', message: 'exception', step: 3 },
+    ])
+    expect(run.taken.events[0]!.fields).toContain('"exception.stacktrace":"at a"')
+  })
+
+  it('of a lower level, or without one, is not kept, nor what the filter keeps out', () => {
+    const run = otlpRun({ ...how, allows: (target) => target !== 'noisy' })
+    const event = (level: string, target: string): SpanEvent => ({ name: 'e', attributes: { level, target } })
+    run.traces(
+      span(1, null, { step: 3 }, [event('INFO', 'a'), event('ERROR', 'noisy'), { name: 'e' }, event('ERROR', 'a')]),
+    )
+    expect(run.taken.events.map(({ target, level }) => ({ target, level }))).toEqual([{ target: 'a', level: 'ERROR' }])
+  })
+
+  it('is kept once, at once and without a step, where the span that tells it has not come', () => {
+    const run = otlpRun(how)
+    run.traces(span(2, 1, {}, [warning(1)]))
+    expect(run.taken.events.map(({ step }) => step)).toEqual([null])
+    run.traces(span(1, null, { step: 5 }))
+    run.end()
+    expect(run.taken.events).toHaveLength(1)
+    expect(run.taken.points.filter(({ key }) => key.endsWith('norm')).map(({ step }) => step)).toEqual([5])
   })
 })
