@@ -2,7 +2,7 @@ import { computed, effect, signal } from '@preact/signals'
 import type { JSX } from 'preact'
 import { Notice } from './parts/notice.tsx'
 import { connection } from './state/live.ts'
-import { failure, server, shown } from './state/runs.ts'
+import { failure, seriesOf, seriesVersion, server, shown } from './state/runs.ts'
 import { view } from './state/view.ts'
 import { Charts } from './views/charts.tsx'
 import { Delivery } from './views/delivery.tsx'
@@ -51,7 +51,9 @@ function Part(): JSX.Element {
     if (failure.value === null) return <p class="nothing">Asking Spanbridge what it has …</p>
     return <p class="nothing">{failure.value}. The page tries again each second.</p>
   }
-  const hasCharts = shown.value.some(({ series }) => series > 0)
+  void seriesVersion.value
+  // Points may come before the account that counts them.
+  const hasCharts = shown.value.some(({ run, series }) => series > 0 || (seriesOf.get(run)?.size ?? 0) > 0)
   switch (view.value.tab) {
     case 'runs':
       return <Runs />

@@ -3,7 +3,7 @@ import { basename, dirname, join } from 'node:path'
 import { takeJournal, lockOf } from '../delivery/run.ts'
 import { DamagedJournal } from '../journal/damage.ts'
 import { isThere } from '../journal/directory.ts'
-import { isBusy, isLocked } from '../journal/lock.ts'
+import { isBusy } from '../journal/lock.ts'
 import { filesOf } from '../journal/room.ts'
 import { isEmpty, readJournal, type RunStatus } from '../journal/status.ts'
 import type { RunChange, RunSummary, SeriesSummary } from '../web/api.ts'
@@ -14,8 +14,13 @@ import { RunHistory, type ReadSettings } from './history.ts'
 /** Histories whose files stay open; those that were used longest ago are closed. */
 const MAX_OPEN = 64
 
-/** Processes that die leave no mark in the file: their locks are looked at this often. */
-const LOCKS_MS = 1000
+/** Processes that die leave no mark in the file: journals that are held are read anew this often, whatever it shows. */
+const HELD_MS = 1000
+/**
+ * A commit is in the log before it counts, for as long as the disk takes, and two within one tick of the file system's clock
+ * leave the same mark: what was read so soon after a change may be of before it.
+ */
+const SETTLED_MS = 500
 
 /** Time that one `refresh` may spend on numbers of runs that nobody looks at, for the list. */
 const BACKGROUND_MS = 20
@@ -35,10 +40,9 @@ export class UnknownRun extends Error {
 
 interface Known {
   path: string
-  /** Size and time of file and log when it was read. */
+  /** Size and time of file and log when it was read, and since when they have been so (`performance.now()`). */
   mark: string
-  /** Read once more with the same mark: two commits within one tick of the file system's clock have the same. */
-  isSettled: boolean
+  since: number
   status: RunStatus
   shown: Shown | null
   /** Why its numbers could not be read at the last look. `isDamaged`: they will not be at the next one either. */
@@ -69,7 +73,7 @@ export class Store {
   #background: RunHistory | null = null
   #annotated = new Map<string, Annotation>()
   #unreadable: { journal: string; error: string; mark: string; copyOf?: string }[] = []
-  #locksAt = -Infinity
+  #heldAt = -Infinity
 
   constructor(options: StoreOptions) {
     this.#options = options
@@ -80,10 +84,10 @@ export class Store {
   refresh(): { changed: string[]; gone: string[] } {
     const changed = new Set<string>()
     const paths = this.#paths()
-    const looksAtLocks = performance.now() - this.#locksAt >= LOCKS_MS
-    if (looksAtLocks) this.#locksAt = performance.now()
+    const readsHeld = performance.now() - this.#heldAt >= HELD_MS
+    if (readsHeld) this.#heldAt = performance.now()
     for (const path of paths) {
-      const run = this.#look(path, looksAtLocks)
+      const run = this.#look(path, readsHeld)
       if (run !== null) changed.add(run)
     }
     for (const run of this.#annotate()) changed.add(run)
@@ -189,13 +193,12 @@ export class Store {
     }
   }
 
-  /** Reads a journal anew where it has changed. @returns its run, if so */
-  #look(path: string, looksAtLock: boolean): string | null {
+  /** Reads a journal anew where it may have changed. @returns its run, if it has */
+  #look(path: string, readsHeld: boolean): string | null {
     const mark = markOf(path)
     const known = this.#known.get(this.#runOf.get(path) ?? '')
     const isSame = known?.mark === mark
-    const isSettled = isSame && (known.isSettled || !known.status.isHeld)
-    if (isSettled && !(looksAtLock && known.status.isHeld && !isLocked(lockOf(path)))) return null
+    if (isSame && performance.now() - known.since >= SETTLED_MS && !(readsHeld && known.status.isHeld)) return null
     const bad = this.#unreadable.findIndex(({ journal }) => journal === path)
     const { mark: badMark, copyOf } = this.#unreadable[bad] ?? {}
     if (badMark === mark && (copyOf === undefined || isThere(copyOf))) return null
@@ -213,9 +216,13 @@ export class Store {
       if (isReplaced) this.#shut(known.status.run)
       const shown = isReplaced ? null : (known?.shown ?? null)
       const problem = isReplaced ? null : (known?.problem ?? null)
-      this.#known.set(status.run, { path, mark, isSettled: isSame, status, shown, problem })
+      // One that nobody writes when it is met will not be changing.
+      const isAtRest = known === undefined && !status.isHeld
+      const since = isAtRest ? -Infinity : isSame ? known.since : performance.now()
+      this.#known.set(status.run, { path, mark, since, status, shown, problem })
       this.#runOf.set(path, status.run)
-      return status.run
+      const isNews = known === undefined || isReplaced || JSON.stringify(status) !== JSON.stringify(known.status)
+      return isNews ? status.run : null
     } catch (error) {
       if (!isEmpty(path)) this.#unreadable.push({ journal: path, error: (error as Error).message, mark })
       return null

@@ -110,7 +110,7 @@ describe('a page without a chart', () => {
     await soon(() => page.locator('.empty').innerText()).toContain('127.0.0.1:')
     const line = await page.locator('.command pre').first().innerText()
     execFileSync('sh', ['-c', line])
-    await lineOf(page, 'loss').catch(() => lineOf(page, 'misc/loss'))
+    await lineOf(page, 'misc/loss')
     expect(errors).toEqual([])
   })
 

@@ -1,4 +1,4 @@
-import { copyFileSync, existsSync, renameSync, rmSync, writeFileSync } from 'node:fs'
+import { copyFileSync, existsSync, renameSync, rmSync, statSync, utimesSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, expect, it, onTestFinished } from 'vitest'
 import { lockOf } from '../../src/delivery/run.ts'
@@ -186,6 +186,27 @@ describe('the runs of a state directory', () => {
     renameSync(join(stateDir, 'partial'), join(stateDir, '01A.sqlite'))
     store.refresh()
     expect(store.runs().map(({ run }) => run)).toEqual(['01B'])
+  })
+
+  it('are read anew before long while they are written, whatever size and time of their files show', async () => {
+    const stateDir = temporaryDirectory()
+    const filled = journalIn(stateDir, '01A')
+    const lock = new JournalLock(lockOf(filled.journal.path))
+    onTestFinished(() => lock.release())
+    filled.points([{ step: 1, value: 1 }])
+    // What comes next goes where the log has been written already: it does not grow.
+    filled.journal.database.exec('PRAGMA wal_checkpoint(RESTART)')
+    const log = `${filled.journal.path}-wal`
+    const { size } = statSync(log)
+    utimesSync(log, 1, 1)
+    const store = storeIn(stateDir)
+    for (let i = 0; i < 3; i += 1) store.refresh()
+    filled.points([{ step: 2, value: 1 }])
+    utimesSync(log, 1, 1)
+    expect(statSync(log).size).toBe(size)
+    await expect.poll(() => store.refresh().changed, { timeout: 10_000 }).toEqual(['01A'])
+    expect(store.summary('01A').lastStep).toBe(2)
+    await expect.poll(() => store.refresh().changed).toEqual([])
   })
 
   it('may be one file alone', () => {
