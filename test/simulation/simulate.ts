@@ -26,6 +26,8 @@ const SCHEDULES = Number(values.schedules)
 const FIRST = values.seed === undefined ? Math.floor(Math.random() * 2 ** 40) : Number(values.seed)
 /** Violations of one seed that are printed. */
 const SHOWN = 10
+/** How far it is, is told after so many. */
+const TOLD_EACH = 5000
 
 interface Sum {
   schedules: number
@@ -53,6 +55,8 @@ async function playShare(from: number, of: number, tell: (result: Result) => voi
       sum.failed += 1
       tell(result)
     }
+    if (sum.schedules % TOLD_EACH === 0)
+      console.log(`${sum.schedules} of share ${from + 1} of ${of}: ${sum.failed} with violations`)
     await turn() // for what the others say
   }
   return sum
