@@ -148,8 +148,13 @@ describe('the documentation', () => {
 const OTHERS: ReadonlySet<string> = new Set([
   '--allowed-hosts',
   '--api-key',
+  '--invocation-count-for-maglev',
+  '--invocation-count-for-turbofan',
   '--journal-mb',
   '--kills',
+  '--no-maglev',
+  '--no-parallel-scavenge',
+  '--no-turbofan',
   '--optimize-for-size',
   '--quick',
   '--seed',
