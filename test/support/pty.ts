@@ -33,9 +33,12 @@ export class Pty {
     })
     this.#running.child.stdout.on('data', (bytes: Buffer) => {
       this.sent += bytes.toString()
-      // A frame may come in pieces; nobody sees half of one.
-      this.#isWhole = this.sent.lastIndexOf('\x1b[?2026h') <= this.sent.lastIndexOf('\x1b[?2026l')
-      this.#terminal.write(bytes, () => this.#looks.forEach((look) => look()))
+      // A frame may come in pieces; nobody sees half of one. The terminal is told of it when it has taken this piece, behind which more may have come.
+      const isWhole = this.sent.lastIndexOf('\x1b[?2026h') <= this.sent.lastIndexOf('\x1b[?2026l')
+      this.#terminal.write(bytes, () => {
+        this.#isWhole = isWhole
+        this.#looks.forEach((look) => look())
+      })
     })
   }
 

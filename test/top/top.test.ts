@@ -44,7 +44,7 @@ const charts = (screen: string): number =>
 describe('top in a terminal', () => {
   it('shows nine charts in a small window with round ticks and last values, and all of them in a large one', async () => {
     const pty = open(stateDirWith(runs))
-    const small = await pty.shows(/all 13 .*page 1\/2[^]*Policy Loss ─+ 0\.0025/)
+    const small = await pty.shows(/all 13 .*page 1\/2[^]*Policy Loss ─+ 0\.0025[^]*\? keys/)
     expect(charts(small)).toBe(9)
     expect(small).toMatch(/Approx\. KL ─+ 0\.2 !!/)
     expect(small).toMatch(/Value Loss ─* ×1 NaN 400/)
