@@ -117,13 +117,15 @@ export class AuditedJournal {
   }
 
   countSpans(): number {
-    const rows = spansOf(this.#database) ?? 'spans'
+    const rows = spansOf(this.#database)
+    if (rows === null) return 0
     return Number(this.#all(`SELECT coalesce(sum(max(count, 1)), 0) AS n FROM ${rows}`)[0]!['n'])
   }
 
   /** All spans that are there. */
   *spans(): Generator<{ sequence: number; bytes: Uint8Array }> {
-    const rows = spansOf(this.#database) ?? 'spans'
+    const rows = spansOf(this.#database)
+    if (rows === null) return
     for (const row of this.#database.prepare(`SELECT first, count, data FROM ${rows} ORDER BY first`).iterate()) {
       const { first, bytes: data } = blockOfRow(row, this.#path)
       let sequence = first

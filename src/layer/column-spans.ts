@@ -139,9 +139,9 @@ export class ColumnSpans {
       this.#objects.event(this.#eventAsObject(), this.#run, this.#now)
       return
     }
-    if (reader.isKept(event)) this.#objects.keep(this.#eventAsObject(), this.#run, this.#now)
     this.#run.layer.countEvents(1)
     const { target, level } = reader.filtered()
+    if (reader.isKept(event, level)) this.#objects.keep(this.#eventAsObject(), this.#run, this.#now)
     if (this.#allows(target, levelOfWord(level), this.#isRust))
       reader.take(this.#slots, eventTimeMs[event]! || this.#time || this.#now, this.#asEvent)
     else this.#run.layer.skip('filtered', reader.count(), this.#asEvent)

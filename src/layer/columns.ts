@@ -8,7 +8,7 @@ import type { Layer } from './layer.ts'
 import { isClientNoise } from './noise.ts'
 import { CATEGORY_FIELDS, CONFIG_MESSAGES, type Rules } from './rules.ts'
 import { NOT_A_KEY } from './series.ts'
-import { EXCEPTION, levelOfSpanEvent, toldOf } from './span-rules.ts'
+import { levelOfSpanEvent, toldOf } from './span-rules.ts'
 
 /** A name makes no key. */
 const NO_KEY = 1
@@ -20,8 +20,6 @@ const FILTERS = 4
 const CONFIG = 8
 /** As the name of a span: its duration is no series. */
 const UNMEASURED = 16
-/** As the name of an event: it is an exception. */
-const RAISED = 32
 
 /** Texts by which a filter decides. */
 const FILTERED: ReadonlySet<string> = new Set(['target', 'level'])
@@ -75,7 +73,6 @@ class NameRoles {
       (this.#tellers.has(text) ? TELLS : 0) |
       (name === TARGET || name === LEVEL ? FILTERS : 0) |
       (CONFIG_MESSAGES.has(text) ? CONFIG : 0) |
-      (text === EXCEPTION ? RAISED : 0) |
       (this.#isMeasured(text) ? 0 : UNMEASURED)
     this.categoryRanks[name] = CATEGORY_FIELDS.indexOf(text as (typeof CATEGORY_FIELDS)[number]) + 1
     for (const [i, fields] of this.#rules.stepFields.entries()) this.stepRanks[i]![name] = fields.indexOf(text) + 1
@@ -148,10 +145,10 @@ export class ColumnReader {
     return (this.#roles.flags[this.#columns.eventName[event]!]! & CONFIG) !== 0
   }
 
-  /** Whether an event, whose list has been read, is one that the journal keeps. */
-  isKept(event: number): boolean {
-    const isException = (this.#roles.flags[this.#columns.eventName[event]!]! & RAISED) !== 0
-    return isException || levelOfSpanEvent('', this.filtered().level) !== null
+  /** Whether the journal keeps an event, by its name and the level that it says. */
+  isKept(event: number, level: string | null): boolean {
+    const { names, eventName } = this.#columns
+    return levelOfSpanEvent(names.texts[eventName[event]!]!, level) !== null
   }
 
   isMeasured(span: number): boolean {

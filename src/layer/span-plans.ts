@@ -94,8 +94,8 @@ export class SpanPlanner {
     if (reader.isConfig(event)) return null
     const [from, to] = [columns.eventFrom[event]!, columns.eventTo[event]!]
     reader.list(from, to)
-    if (reader.isKept(event)) return null
     const { target, level } = reader.filtered()
+    if (reader.isKept(event, level)) return null
     const plan = this.#list(unfolded, from, to, list)
     if (plan === null || plan === 'nothing') return plan
     return this.#allows(target, levelOfWord(level), unfolded.isRust) ? plan : null

@@ -221,8 +221,7 @@ export class Store {
       const since = isAtRest ? -Infinity : isSame ? known.since : performance.now()
       this.#known.set(status.run, { path, mark, since, status, shown, problem })
       this.#runOf.set(path, status.run)
-      const isNews = known === undefined || isReplaced || JSON.stringify(status) !== JSON.stringify(known.status)
-      return isNews ? status.run : null
+      return isSame && JSON.stringify(status) === JSON.stringify(known.status) ? null : status.run
     } catch (error) {
       if (!isEmpty(path)) this.#unreadable.push({ journal: path, error: (error as Error).message, mark })
       return null
