@@ -10,11 +10,18 @@ import { spanbridge, startBridge, statusOf, temporaryDirectory } from '../suppor
 const line = (step: number): string => `{"category":"TRAINER","step":${step},"loss":${step / 8}}\n`
 const lines = (from: number, to: number): string => Array.from({ length: to - from }, (_, i) => line(from + i)).join('')
 
-/** Starts a bridge, feeds it, and kills it when all of it is in the journal. */
-async function killed(args: readonly string[], stateDir: string, input: string, points: number): Promise<void> {
+/** Starts a bridge, feeds it, and kills it when all of it is in the journal, and `also` holds. */
+async function killed(
+  args: readonly string[],
+  stateDir: string,
+  input: string,
+  points: number,
+  also: () => boolean = () => true,
+): Promise<void> {
   const running = startBridge(['--quiet', '--state-dir', stateDir, ...args])
   running.child.stdin.write(input)
   await expect.poll(async () => (await statusOf(stateDir)).at(-1)?.journaled.points, { timeout: 20_000 }).toBe(points)
+  await expect.poll(also, { timeout: 20_000 }).toBe(true)
   running.child.kill('SIGKILL')
   await running.finished
 }
@@ -152,13 +159,15 @@ describe('a run whose daemon was killed', () => {
     const fake = await FakeMlflow.start()
     const stateDir = temporaryDirectory()
     const args = ['--mlflow-tracking-uri', fake.url]
-    const old = new Set<unknown>()
-    fake.fault = ({ path, body }, response) =>
-      path === 'runs/log-batch' && (old.add(body.run_id), response.writeHead(503).end(), true)
-    await killed(args, stateDir, lines(0, 60), 60)
-    // It may have been killed before it had made its run: then the next process does, and sends 60 points first.
-    fake.fault = ({ path, body }) =>
-      path === 'runs/log-batch' && (old.has(body.run_id) || (body.metrics?.length === 60 && !!old.add(body.run_id)))
+    let old: unknown = null
+    fake.fault = ({ path, body }, response) => {
+      if (path !== 'runs/log-batch') return false
+      old = body.run_id
+      response.writeHead(503).end()
+      return true
+    }
+    await killed(args, stateDir, lines(0, 60), 60, () => old !== null)
+    fake.fault = ({ body }) => body.run_id === old
     const running = startBridge(['--quiet', '--state-dir', stateDir, ...args])
     await running.seen('taking up the run')
     const from = performance.now()
