@@ -88,6 +88,8 @@ export async function exec(context: Context): Promise<number> {
   }
   child.stdout.attach(bridge.stream(screenOf(context, 1)), fault)
   child.stderr.attach(bridge.stream(screenOf(context, 2)), fault)
+  child.stdout.startResting()
+  child.stderr.startResting()
   const listeners = listenersOf(receiver)
   const { run, startedAt } = start
   // Not while the command and we both start.

@@ -1,4 +1,5 @@
 import { fstatSync } from 'node:fs'
+import { PipeInput } from '../receivers/pipe-input.ts'
 import { Tee } from '../receivers/tee.ts'
 import { Output } from '../telemetry/output.ts'
 import { escapeControl } from '../telemetry/say.ts'
@@ -31,7 +32,7 @@ const asksOnly = argv.some((word) => ['--help', '-h', '--version', '-V'].include
 // A word that is no verb may be a mistake in one: what is piped in passes through all the same.
 const isOther = argv[0] !== READS_TRAINER && Object.hasOwn(VERBS, argv[0] ?? '')
 const kind = isOther || asksOnly ? null : inputKind()
-const tee = kind === null ? null : new Tee(process.stdin)
+const tee = kind === null ? null : new Tee(kind === 'stream' ? new PipeInput(0) : process.stdin)
 
 if (tee !== null) {
   // Nothing that can be caught ends the reading; what a signal means is decided later.

@@ -91,6 +91,7 @@ export async function run(context: Context): Promise<number> {
     await setImmediate() // what has come so far is read
     receiver = await openReceiver(context, via, false)
   }
+  input?.tee.startResting()
   // From a signal on nothing is received from the network, also by one that came before this was open.
   void signalled.then(() => receiver.server?.close())
   receiver.to(bridge)

@@ -1,4 +1,3 @@
-import type { Readable } from 'node:stream'
 import type { Output } from '../telemetry/output.ts'
 
 /** Above this much unread output of our own, the input is read no faster than that is. */
@@ -6,6 +5,16 @@ const MAX_UNREAD_OUTPUT = 4 << 20
 
 /** What is kept of the input until it is known what to do with it. */
 const MAX_KEPT = 64 << 20
+
+/** What a tee reads: a stream, or a pipe. */
+export interface TeeInput {
+  on(event: 'data', listener: (chunk: Buffer) => void): unknown
+  on(event: 'end' | 'close' | 'error', listener: () => void): unknown
+  pause(): unknown
+  resume(): unknown
+  /** It may rest from now on, so that a writer need not wake it with each line. */
+  startResting?(): void
+}
 
 /** Takes the bytes of an input; a throw is a fault of ours and must not end the reading. */
 export interface TeeSink {
@@ -23,7 +32,7 @@ export interface TeeSink {
  * the sink. It begins before the rest is loaded: until `passTo` and `attach` say where to, chunks are kept.
  */
 export class Tee {
-  readonly #input: Readable
+  readonly #input: TeeInput
   #output: Output | null | undefined
   /** The sink writes what is to be seen; the bytes themselves are not passed on. */
   #isRendered = false
@@ -37,11 +46,11 @@ export class Tee {
   readonly #end = Promise.withResolvers<void>()
   readonly #onRoom = (): void => this.#balance()
 
-  constructor(input: Readable) {
+  constructor(input: TeeInput) {
     this.#input = input
     input.on('data', (chunk: Buffer) => this.#take(chunk))
     // A read error (EIO of a terminal that has gone) is the end of what can be read.
-    for (const event of ['end', 'close', 'error']) input.on(event, () => this.#finish())
+    for (const event of ['end', 'close', 'error'] as const) input.on(event, () => this.#finish())
   }
 
   /** Resolves when the input has ended (or is destroyed) and the sink has all of it. */
@@ -63,6 +72,11 @@ export class Tee {
     this.#isRendered = true
     this.#output = output
     this.#paceBy(output)
+  }
+
+  /** All is loaded: an input that can rest between reads may do so. */
+  startResting(): void {
+    this.#input.startResting?.()
   }
 
   #paceBy(output: Output | null): void {

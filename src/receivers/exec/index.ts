@@ -1,12 +1,11 @@
 import { spawn, type ChildProcess } from 'node:child_process'
 import { closeSync } from 'node:fs'
-import { Socket } from 'node:net'
 import { constants } from 'node:os'
-import type { Readable } from 'node:stream'
 import type { EndStatus } from '../../channel/messages.ts'
 import { withoutSecretWords } from '../../layer/command.ts'
+import { PipeInput } from '../pipe-input.ts'
 import { Tee } from '../tee.ts'
-import { openPipes, type Pipe } from './pipes.ts'
+import { openPipes } from './pipes.ts'
 
 /** How a shell reports a command that is not there, or may not be run. */
 const NOT_FOUND = 127
@@ -63,23 +62,20 @@ export function startChild({ command, env, onError }: ChildOptions): Child {
     notStarted = failed(error as NodeJS.ErrnoException)
   }
   for (const pipe of pipes ?? []) closeSync(pipe.write)
-  const inputs = [inputOf(pipes?.[0], child?.stdout), inputOf(pipes?.[1], child?.stderr)]
+  const inputs = pipes?.map(({ read }) => new PipeInput(read)) ?? []
   return {
-    stdout: new Tee(inputs[0]!),
-    stderr: new Tee(inputs[1]!),
+    stdout: new Tee(inputs[0] ?? child!.stdout!),
+    stderr: new Tee(inputs[1] ?? child!.stderr!),
     isStarted: child?.pid !== undefined,
     ended: child === null ? Promise.resolve(notStarted!) : endOf(child, failed),
     kill: (signal) => void child?.kill(signal),
     leaveToCat: async (isQuiet, drained) => {
-      for (const input of inputs) {
-        input.pause()
-        // What Node.js has read already goes to our output, before `cat` writes there.
-        while (input.read() !== null);
-      }
+      for (const input of inputs) input.pause()
+      // What we have read goes to our output before `cat` writes there.
       await drained()
       for (const [i, pipe] of (pipes ?? []).entries()) {
         const input = inputs[i]!
-        if (input.readableEnded) continue
+        if (input.hasEnded) continue
         const cat = spawn('cat', [], { stdio: [pipe.read, isQuiet ? 'ignore' : i + 1, 'ignore'], detached: true })
         cat.on('error', () => {}) // no cat: the pipe closes with us, as it would have without a word
         cat.unref()
@@ -99,6 +95,3 @@ const endOf = (child: ChildProcess, failed: (error: NodeJS.ErrnoException) => Ch
       else resolve({ code: code ?? 0, status: code === 0 ? 'FINISHED' : 'FAILED' })
     })
   })
-
-const inputOf = (pipe: Pipe | undefined, stream: Readable | null | undefined): Readable =>
-  pipe === undefined ? stream! : new Socket({ fd: pipe.read, readable: true, writable: false })
