@@ -16,6 +16,9 @@ export interface Duration {
   ms: number
 }
 
+/** Names with bars of their own; those that took less are one, however many a trainer makes up. */
+const MOST_NAMES = 100
+
 /** Spans that are added up between two chances for others. */
 const A_PIECE = 10_000
 
@@ -31,7 +34,7 @@ export function* readSteps(
   { from = -Infinity, to = Infinity, buckets }: StepsQuery,
 ): Pieces<Omit<StepsPage, 'counted' | 'total'>> {
   const { byName, steps: all } = yield* sumsOf(durations, from, to)
-  if (all.size === 0) return { steps: [], width: 1, names: [] }
+  if (all.size === 0) return { steps: [], width: 1, names: [], others: null }
   const steps = [...all].sort((a, b) => a - b)
   yield
   // As many steps that have spans in each bar: steps may lie thousands apart.
@@ -39,20 +42,27 @@ export function* readSteps(
   const bars = Math.ceil(steps.length / perBar)
   const barOf = new Map(steps.map((step, i) => [step, Math.floor(i / perBar)]))
   const sizes = Array.from({ length: bars }, (_, bar) => Math.min(perBar, steps.length - bar * perBar))
-  const names: { name: string; ms: number[]; total: number }[] = []
+  const ranked: { name: string; bySteps: ReadonlyMap<number, number>; total: number }[] = []
   for (const [name, bySteps] of byName) {
     yield
+    let total = 0
+    for (const [step, sum] of bySteps) total += sum / sizes[barOf.get(step)!]!
+    ranked.push({ name, bySteps, total })
+  }
+  ranked.sort((a, b) => b.total - a.total)
+  const meansOf = function* (of: typeof ranked): Pieces<number[]> {
     const sums = Array.from({ length: bars }, () => 0)
-    for (const [step, sum] of bySteps) sums[barOf.get(step)!]! += sum
-    const ms = sums.map((sum, bar) => sum / sizes[bar]!)
-    names.push({ name, ms, total: ms.reduce((a, b) => a + b, 0) })
+    for (const { bySteps } of of) {
+      yield
+      for (const [step, sum] of bySteps) sums[barOf.get(step)!]! += sum
+    }
+    return sums.map((sum, bar) => sum / sizes[bar]!)
   }
-  names.sort((a, b) => b.total - a.total)
-  return {
-    steps: sizes.map((_, bar) => steps[bar * perBar]!),
-    width: perBar,
-    names: names.map(({ name, ms }) => ({ name, ms })),
-  }
+  const names: StepsPage['names'] = []
+  for (const one of ranked.slice(0, MOST_NAMES)) names.push({ name: one.name, ms: yield* meansOf([one]) })
+  const rest = ranked.slice(MOST_NAMES)
+  const others = rest.length === 0 ? null : { count: rest.length, ms: yield* meansOf(rest) }
+  return { steps: sizes.map((_, bar) => steps[bar * perBar]!), width: perBar, names, others }
 }
 
 function* sumsOf(durations: readonly Duration[], from: number, to: number): Pieces<Sums> {

@@ -214,9 +214,11 @@ export interface StepsPage {
   width: number
   /**
    * Milliseconds in each bucket, mean per step that has spans, without the spans inside: they add up. Same length as
-   * `steps`; what took longest comes first.
+   * `steps`; what took longest comes first, 100 names at most.
    */
   names: { name: string; ms: number[] }[]
+  /** All further names together; null: there are none. */
+  others: { count: number; ms: number[] } | null
   /** Spans that were added up, the newest, of all that there are. */
   counted: number
   total: number

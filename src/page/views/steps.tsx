@@ -21,11 +21,12 @@ const NAMES = 8
 const hovered = signal<number | null>(null)
 
 /** The names that take most, and the rest as one. */
-export function strongest({ names, steps }: StepsPage): StepsPage['names'] {
-  if (names.length <= NAMES) return names
+export function strongest({ names, others, steps }: StepsPage): StepsPage['names'] {
+  if (names.length <= NAMES && others === null) return names
   const rest = names.slice(NAMES - 1)
-  const ms = steps.map((_, i) => rest.reduce((sum, one) => sum + (one.ms[i] ?? 0), 0))
-  return [...names.slice(0, NAMES - 1), { name: `${count(rest.length)} others`, ms }]
+  const all = others === null ? rest : [...rest, others]
+  const ms = steps.map((_, i) => all.reduce((sum, one) => sum + (one.ms[i] ?? 0), 0))
+  return [...names.slice(0, NAMES - 1), { name: `${count(rest.length + (others?.count ?? 0))} others`, ms }]
 }
 
 /** Time per step, stacked by the names of spans. `total`: of spans, so that it is asked for again when more have come. */
