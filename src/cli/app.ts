@@ -28,6 +28,8 @@ export interface Context {
   command: string
   /** Mask of the signals that were ignored when we began. */
   ignoredSignals: string
+  /** Signals that have come since; the list grows. */
+  earlySignals: readonly NodeJS.Signals[]
   stdout: Output
   stderr: Output
   voice: Voice
@@ -42,7 +44,11 @@ const TELLS_PROBLEMS: ReadonlySet<string> = new Set(['check', 'doctor'])
 const PASS_THROUGH: ReadonlySet<string> = new Set(['run', 'exec'])
 
 /** Runs one command line. @returns the exit code */
-export async function main(argv: readonly string[], input: Input | null, ignoredSignals: string): Promise<number> {
+export async function main(
+  argv: readonly string[],
+  input: Input | null,
+  signals: Pick<Context, 'ignoredSignals' | 'earlySignals'>,
+): Promise<number> {
   const stdout = new Output(1)
   const stderr = new Output(2)
   const voice = new Voice(stderr)
@@ -57,20 +63,27 @@ export async function main(argv: readonly string[], input: Input | null, ignored
     env: process.env,
     directory: currentDirectory(process.env),
     command: commandName(process.env),
-    ignoredSignals,
+    ...signals,
     stdout,
     stderr,
     voice,
     input,
   }
   const code = await dispatch(name, context)
-  await stdout.drained()
+  const interrupted = nextSignal()
+  await Promise.race([stdout.drained(), interrupted])
   if (stdout.failure !== null) voice.say(`standard output: ${stdout.failure}: what should stand there is not whole`)
   voice.flush()
-  await stderr.drained()
+  await Promise.race([stderr.drained(), interrupted])
   // What passes through is the trainer's; where it is the answer, half of it is none.
   return stdout.failure !== null && !PASS_THROUGH.has(name) && code === EXIT.ok ? EXIT.incomplete : code
 }
+
+/** Resolves with the next signal after which people want an end: what nobody reads must not keep us. */
+const nextSignal = (): Promise<void> =>
+  new Promise((resolve) => {
+    for (const signal of ['SIGHUP', 'SIGINT', 'SIGTERM'] as const) process.once(signal, () => resolve())
+  })
 
 /** The working directory, also when it has been deleted. */
 function currentDirectory(env: Env): string {

@@ -43,7 +43,7 @@ export async function exec(context: Context): Promise<number> {
     return EXIT.usage
   }
   const ignored = ignoredSignals(context.ignoredSignals)
-  const signals = forwardSignals(ignored)
+  const signals = forwardSignals(ignored, context.earlySignals)
   const via = new Via(ulid(Date.now()))
   const receiver = await openReceiver(context, via, true)
   if (receiver.problem !== null) {
@@ -147,7 +147,7 @@ interface Signals {
 }
 
 /** Takes signals from now on, and hands them to the command once it is there, unless it has had them itself. */
-function forwardSignals(ignored: readonly string[]): Signals {
+function forwardSignals(ignored: readonly string[], early: readonly NodeJS.Signals[]): Signals {
   const watch = new GroupWatch()
   const child = Promise.withResolvers<Child>()
   let isOver = false
@@ -157,15 +157,15 @@ function forwardSignals(ignored: readonly string[]): Signals {
     const hadIt = await watch.reachedGroup(signal)
     if (!isOver && !hadIt) (await child.promise).kill(signal)
   }
-  for (const signal of FORWARDED) {
-    process.on(signal, () => {
-      if (ignored.includes(signal)) return
-      void forward(signal)
-      if (!ENDING.has(signal)) return
-      isEnding = true
-      onEnding?.()
-    })
+  const take = (signal: NodeJS.Signals): void => {
+    if (ignored.includes(signal)) return
+    void forward(signal)
+    if (!ENDING.has(signal)) return
+    isEnding = true
+    onEnding?.()
   }
+  for (const signal of early) take(signal)
+  for (const signal of FORWARDED) process.on(signal, () => take(signal))
   return {
     to: (started) => child.resolve(started),
     onEnding: (then) => {

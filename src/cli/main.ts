@@ -1,9 +1,10 @@
-import { fstatSync } from 'node:fs'
+import { existsSync, fstatSync } from 'node:fs'
 import { PipeInput } from '../receivers/pipe-input.ts'
 import { Tee } from '../receivers/tee.ts'
 import { Output } from '../telemetry/output.ts'
 import { escapeControl } from '../telemetry/say.ts'
 import { emergency } from './emergency.ts'
+import { hideOutputs } from './hidden-outputs.ts'
 import { READS_TRAINER, VERBS } from './verbs.ts'
 
 /*
@@ -25,6 +26,9 @@ function inputKind(): 'stream' | 'file' | null {
   }
 }
 
+/** What is run to end with an exit code. */
+const SHELL = '/bin/sh'
+
 const argv = process.argv.slice(2)
 const ignoredSignals = process.env[IGNORED] ?? '0'
 delete process.env[IGNORED]
@@ -32,9 +36,14 @@ const asksOnly = argv.some((word) => ['--help', '-h', '--version', '-V'].include
 // A word that is no verb may be a mistake in one: what is piped in passes through all the same.
 const isOther = argv[0] !== READS_TRAINER && Object.hasOwn(VERBS, argv[0] ?? '')
 const kind = isOther || asksOnly ? null : inputKind()
+/** Whether outputs are the trainer's as well. */
+const passesThrough = argv[0] === 'exec' || !isOther
+if (passesThrough) hideOutputs()
 const tee = kind === null ? null : new Tee(kind === 'stream' ? new PipeInput(0) : process.stdin)
 
-if (tee !== null) {
+/** Those that came before a verb takes them: they are its command's, or of no account. */
+const earlySignals: NodeJS.Signals[] = []
+if (tee !== null || argv[0] === 'exec') {
   // Nothing that can be caught ends the reading; what a signal means is decided later.
   for (const signal of [
     'SIGINT',
@@ -46,8 +55,10 @@ if (tee !== null) {
     'SIGALRM',
     'SIGXCPU',
   ] as const) {
-    process.on(signal, () => {})
+    process.on(signal, () => earlySignals.push(signal))
   }
+}
+if (tee !== null) {
   emergency.beCat = async () => {
     const output = new Output(1)
     tee.passTo(output)
@@ -58,28 +69,37 @@ if (tee !== null) {
   }
 }
 
+/**
+ * Ends with an exit code. Where a trainer's outputs pass through, not by `process.exit`, which waits for all threads: for
+ * one that writes to a terminal that nobody reads, and now and then for ever (github.com/nodejs/node/issues/54918).
+ */
+function end(code: number): void {
+  if (passesThrough && existsSync(SHELL)) process.execve?.(SHELL, ['sh', '-c', `exit ${code}`], {})
+  process.exit(code)
+}
+
 let faulty = false
 
 /** A fault that stops the bridge leaves `cat` behind, once, and a non-zero exit code at the end (under exec the command's). */
 async function fault(error: unknown): Promise<void> {
   const text = error instanceof Error ? (error.stack ?? error.message) : String(error)
-  process.stderr.write(
-    `spanbridge: a fault of ours, output is only passed on from here: ${escapeControl(text.replaceAll('\n', '\\n'))}\n`,
-  )
+  const line = escapeControl(text.replaceAll('\n', '\\n'))
+  const stderr = new Output(2)
+  stderr.write(Buffer.from(`spanbridge: a fault of ours, output is only passed on from here: ${line}\n`))
   if (faulty) return
   faulty = true
-  process.exit(emergency.beCat === null ? 1 : await emergency.beCat())
+  const code = emergency.beCat === null ? 1 : await emergency.beCat()
+  await stderr.drained()
+  end(code)
 }
 
-// Nobody listens to what we say any more: no reason to stop.
-process.stderr.on('error', () => {})
 process.on('uncaughtException', (error) => void fault(error))
 
 try {
   const { main } = await import('./app.ts')
-  const code = await main(argv, kind !== null && tee !== null ? { kind, tee } : null, ignoredSignals)
+  const code = await main(argv, kind !== null && tee !== null ? { kind, tee } : null, { ignoredSignals, earlySignals })
   // While `cat` is left behind, the end of what it replaced ends nothing.
-  if (!faulty) process.exit(code)
+  if (!faulty) end(code)
 } catch (error) {
   await fault(error)
 }

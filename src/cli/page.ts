@@ -1,4 +1,5 @@
 import { spawn } from 'node:child_process'
+import { isatty } from 'node:tty'
 import { readSettingsOf } from '../config/load.ts'
 import { isLoopback } from '../config/loopback.ts'
 import { listenForPage, type WebListener } from '../web/listen.ts'
@@ -98,7 +99,7 @@ export async function openPage(
     close: async () => {
       listener.close()
       await thread.close(LAST_LOOK_MS)
-      const isLooked = isUsed || process.stderr.isTTY
+      const isLooked = isUsed || isatty(2)
       if (what.kind === 'daemon' && isLooked) voice.say(`see it again with: ${viewCommand(context)}`)
     },
     unref: () => listener.unref(),

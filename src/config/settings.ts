@@ -88,7 +88,11 @@ export const SETTINGS = {
     null,
     'Go on with an earlier run: the newest of the same name, or command and directory, that has no end; or one that is named.',
   ),
-  quiet: setting(bool, false, 'Do not pass the input on to standard output.'),
+  quiet: setting(
+    bool,
+    false,
+    'Do not pass the input on to standard output; under exec, neither of the outputs of the command.',
+  ),
   console: setting(
     bool,
     false,

@@ -114,6 +114,9 @@ function exampleLines({ examples, skipped, notEvents, received }: RunStatus, set
     const count = number(skipped[reason] ?? notEvents[reason] ?? 0)
     return `  ${count} ${reason}${reason === 'filtered' ? ` by ${by}` : ''}, the first in: ${line}`
   })
+  // Of some lines nothing can be shown: they are too long, or may hold a secret.
+  for (const [reason, count] of Object.entries({ ...skipped, ...notEvents }))
+    if (count > 0 && reason !== 'text' && !Object.hasOwn(examples, reason)) lines.push(`  ${number(count)} ${reason}`)
   // The likeliest mistake of somebody who is new.
   if (received.events === 0 && received.lines > 0 && received.spans === 0)
     lines.push('  no line was an event: expected one JSON object per line, with a step and numbers beside it')

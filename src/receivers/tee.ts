@@ -42,6 +42,7 @@ export class Tee {
   #kept = 0
   #ended = false
   #paused = false
+  #isStopped = false
   #onFault: (error: Error) => void = () => {}
   readonly #end = Promise.withResolvers<void>()
   readonly #onRoom = (): void => this.#balance()
@@ -77,6 +78,12 @@ export class Tee {
   /** All is loaded: an input that can rest between reads may do so. */
   startResting(): void {
     this.#input.startResting?.()
+  }
+
+  /** Reads no more, for good: somebody else does. What has been read is given first. */
+  stop(): void {
+    this.#isStopped = true
+    this.#input.pause()
   }
 
   #paceBy(output: Output | null): void {
@@ -136,7 +143,7 @@ export class Tee {
     const sinkFull = this.#sink?.isFull() ?? false
     const wait = (this.#output?.unread ?? 0) > MAX_UNREAD_OUTPUT || this.#kept > MAX_KEPT || sinkFull
     if (sinkFull) this.#sink?.whenRoom(this.#onRoom)
-    if (wait === this.#paused || this.#ended) return
+    if (wait === this.#paused || this.#ended || this.#isStopped) return
     this.#paused = wait
     if (wait) this.#input.pause()
     else this.#input.resume()

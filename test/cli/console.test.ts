@@ -107,6 +107,15 @@ describe('the account at the end', () => {
     expect(Object.keys(run!.examples).sort()).toEqual(['invalid_json', 'no_step', 'step_out_of_range'])
   })
 
+  it('counts the lines of which it can show nothing', async () => {
+    const { stderr } = await spanbridge(
+      ['--quiet', '--state-dir', temporaryDirectory()],
+      `{"step":1,"tokens":5,"loss":nan}\n{"step":2,"loss":0.5,"note":"${'x'.repeat(1_100_000)}"}\n${EVENT}`,
+    )
+    expect(stderr).toMatch(/: {3}1 invalid_json\n/)
+    expect(stderr).toMatch(/: {3}1 too_long\n/)
+  })
+
   it('shows nothing of a broken line with a secret in it, and of a list what its name allows', async () => {
     const stateDir = temporaryDirectory()
     const { stderr } = await spanbridge(

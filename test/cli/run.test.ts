@@ -159,6 +159,33 @@ describe('a pipe', () => {
     expect(run!.journaled.points).toBeGreaterThanOrEqual(due * 2)
   })
 
+  it('is left blocking, as are our outputs, which others write to as well', async () => {
+    const stateDir = temporaryDirectory()
+    const trainer = `import glob, os, time
+while not glob.glob('${stateDir}/daemons/*.json'): time.sleep(0.02)
+open('${stateDir}/blocking', 'w').write(f'{os.get_blocking(1)} {os.get_blocking(2)} {os.get_blocking(3)}')`
+    // Both of our outputs are the errors and a further output of the trainer.
+    await start('sh', ['-c', '{ python3 -c "$1" | "$0"; } 3>&1 2>&1 | cat', SPANBRIDGE, trainer], {
+      env: { SPANBRIDGE_STATE_DIR: stateDir, SPANBRIDGE_WEB_LISTEN: '127.0.0.1:0' },
+    }).finished
+    expect(readFileSync(join(stateDir, 'blocking'), 'utf8')).toBe('True True True')
+  })
+
+  it('ends at a signal when its input has and nobody reads what is left of it', async () => {
+    const command = ['python3', '-c', 'print("x" * 1000000)']
+    const child = spawn(SPANBRIDGE, ['exec', '--state-dir', temporaryDirectory(), '--', ...command], {
+      stdio: ['ignore', 'pipe', 'pipe'],
+      env: cleanEnv(),
+    })
+    const exit = new Promise<number | null>((resolve) => child.once('exit', resolve))
+    let said = ''
+    for await (const chunk of child.stderr) if ((said += String(chunk)).includes('journal ')) break
+    // The first may still be one for the command.
+    const again = setInterval(() => child.kill('SIGTERM'), 100)
+    expect(await exit).toBe(0)
+    clearInterval(again)
+  })
+
   it('is read on after SIGINT and SIGTERM, to its end', async () => {
     const stateDir = temporaryDirectory()
     const running = startBridge(['--state-dir', stateDir])

@@ -5,7 +5,7 @@ import { afterEach, beforeEach, expect, it, vi } from 'vitest'
 import { openPipes } from '../../src/receivers/exec/pipes.ts'
 import { PipeInput } from '../../src/receivers/pipe-input.ts'
 
-beforeEach(() => void vi.useFakeTimers({ toFake: ['setTimeout'] }))
+beforeEach(() => void vi.useFakeTimers({ toFake: ['setTimeout', 'performance'] }))
 afterEach(() => void vi.useRealTimers())
 
 /** A pipe that is read, and what it has given so far. */
@@ -42,6 +42,38 @@ it('is woken by the first of many lines, and takes the others at once', async ()
   await until(isResting)
   vi.advanceTimersByTime(1)
   expect(given).toEqual(['first\n', 'second\nthird\nfourth\n'])
+  closeSync(write)
+})
+
+it('gives the lines of a writer that is slower than rests at once, but for the first', async () => {
+  const { write, given } = open()
+  for (const [i, line] of ['first\n', 'second\n', 'third\n'].entries()) {
+    vi.advanceTimersByTime(5)
+    writeSync(write, line)
+    await until(() => (i === 0 ? isResting() : given.length > i))
+    expect(isResting()).toBe(i === 0)
+    vi.advanceTimersByTime(1)
+  }
+  expect(given).toEqual(['first\n', 'second\n', 'third\n'])
+  closeSync(write)
+})
+
+it('rests between the reads of a writer that has been faster than rests for a while', async () => {
+  const { write, given } = open()
+  vi.advanceTimersByTime(5)
+  writeSync(write, 'first\n')
+  await until(isResting)
+  vi.advanceTimersByTime(6)
+  writeSync(write, 'slow\n')
+  await until(() => given.length > 1)
+  for (let quick = 0; quick < 32; quick += 1) {
+    writeSync(write, 'quick\n')
+    await until(() => given.length > quick + 2)
+  }
+  expect(isResting()).toBe(false)
+  writeSync(write, 'held\n')
+  await until(isResting)
+  expect(given.at(-1)).toBe('quick\n')
   closeSync(write)
 })
 

@@ -58,3 +58,19 @@ it('shows what is held back when the one that renders is let go', async () => {
   await tee.ended
   expect(out.join('')).toBe('ab')
 })
+
+it('that has been stopped reads nothing more, although its output gets on', async () => {
+  const { tee, input, out, output } = await teeWith([])
+  tee.passTo(output)
+  tee.attach(null)
+  const progress = output as { unread: number; onProgress: () => void }
+  progress.unread = 5 << 20
+  input.write('a')
+  await new Promise((resolve) => setImmediate(resolve))
+  tee.stop()
+  progress.unread = 0
+  progress.onProgress()
+  input.write('b')
+  await new Promise((resolve) => setImmediate(resolve))
+  expect(out.join('')).toBe('a')
+})

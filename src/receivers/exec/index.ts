@@ -63,14 +63,15 @@ export function startChild({ command, env, onError }: ChildOptions): Child {
   }
   for (const pipe of pipes ?? []) closeSync(pipe.write)
   const inputs = pipes?.map(({ read }) => new PipeInput(read)) ?? []
+  const [stdout, stderr] = [new Tee(inputs[0] ?? child!.stdout!), new Tee(inputs[1] ?? child!.stderr!)]
   return {
-    stdout: new Tee(inputs[0] ?? child!.stdout!),
-    stderr: new Tee(inputs[1] ?? child!.stderr!),
+    stdout,
+    stderr,
     isStarted: child?.pid !== undefined,
     ended: child === null ? Promise.resolve(notStarted!) : endOf(child, failed),
     kill: (signal) => void child?.kill(signal),
     leaveToCat: async (isQuiet, drained) => {
-      for (const input of inputs) input.pause()
+      for (const tee of [stdout, stderr]) tee.stop()
       // What we have read goes to our output before `cat` writes there.
       await drained()
       for (const [i, pipe] of (pipes ?? []).entries()) {
