@@ -152,6 +152,7 @@ const OTHERS: ReadonlySet<string> = new Set([
   '--invocation-count-for-turbofan',
   '--journal-mb',
   '--kills',
+  '--no-incremental-marking',
   '--no-maglev',
   '--no-parallel-scavenge',
   '--no-turbofan',

@@ -93,7 +93,8 @@ it('what an earlier run left goes to the server that is set now, and nothing to 
   expect(first.code).toBe(1)
   await before.listen()
   const env = { MLFLOW_TRACKING_URI: now.url, MLFLOW_TRACKING_TOKEN: 'b' }
-  expect((await spanbridge(['sync', ...flags], '', { env })).code).toBe(0)
+  const { code, stderr } = await spanbridge(['sync', ...flags], '', { env })
+  expect(code, stderr).toBe(0)
   expect([before.seen, now.points.size]).toEqual([[], 1])
 })
 
