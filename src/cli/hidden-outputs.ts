@@ -11,12 +11,17 @@ export function hideOutputs(): void {
     ['stdout', 1],
     ['stderr', 2],
   ] as const) {
-    const output = new Output(fd)
-    const write = (chunk: Buffer, _encoding: string, done: () => void): void => {
-      output.write(chunk)
-      done()
-    }
-    const stream = Object.assign(new Writable({ write }), { fd, isTTY: isatty(fd) })
-    Object.defineProperty(process, name, { configurable: true, enumerable: true, get: () => stream })
+    let stream: Writable | null = null
+    const get = (): Writable => (stream ??= standIn(fd))
+    Object.defineProperty(process, name, { configurable: true, enumerable: true, get })
   }
+}
+
+function standIn(fd: number): Writable {
+  const output = new Output(fd)
+  const write = (chunk: Buffer, _encoding: string, done: () => void): void => {
+    output.write(chunk)
+    done()
+  }
+  return Object.assign(new Writable({ write }), { fd, isTTY: isatty(fd) })
 }
