@@ -12,7 +12,6 @@ import { findResumable } from './resume.ts'
 import { listenersOf, openReceiver, otlpEnv } from './otlp.ts'
 import { LatePage } from './late-page.ts'
 import { newRun, ulid } from './start.ts'
-import { started } from './started.ts'
 
 /** When the command has ended and its outputs have not (a process that it left behind), they are read this much longer. */
 const OUTPUT_PATIENCE_MS = 8000
@@ -89,7 +88,8 @@ export async function exec(context: Context): Promise<number> {
   }
   child.stdout.attach(bridge.stream(screenOf(context, 1)), fault)
   child.stderr.attach(bridge.stream(screenOf(context, 2)), fault)
-  started(child.stdout, child.stderr)
+  child.stdout.startResting()
+  child.stderr.startResting()
   const listeners = listenersOf(receiver)
   const { run, startedAt } = start
   // Not while the command and we both start.

@@ -11,7 +11,6 @@ import { listenersOf, mayLeadBack, noReceiver, openReceiver, type OtlpReceiver }
 import { LatePage } from './late-page.ts'
 import type { ServedPage } from './page.ts'
 import { newRun } from './start.ts'
-import { started } from './started.ts'
 
 const NOTHING_TO_READ =
   'there is nothing to read: put it behind a trainer (trainer | spanbridge), before one (spanbridge exec -- trainer), feed it a file (spanbridge < log.jsonl), follow files (--file train.jsonl), or let it receive OTLP (--otlp-http-listen)'
@@ -92,7 +91,7 @@ export async function run(context: Context): Promise<number> {
     await setImmediate() // what has come so far is read
     receiver = await openReceiver(context, via, false)
   }
-  started(...(input === null ? [] : [input.tee]))
+  input?.tee.startResting()
   // From a signal on nothing is received from the network, also by one that came before this was open.
   void signalled.then(() => receiver.server?.close())
   receiver.to(bridge)
