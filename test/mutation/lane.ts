@@ -24,7 +24,8 @@ export interface Verdict {
 /** A task that needs more than this many times its time does not end. */
 const PATIENCE = 5
 const LEAST_MS = 10_000
-/** Schedules that come before the tests. */
+/** Schedules that come before all tests, and before the slow ones. */
+const FIRST = 4
 const FEW = 15
 const FAST_MS = 2_500
 
@@ -42,20 +43,21 @@ export class Lane {
     this.#tests = new Worker(copy, 'tests.ts')
   }
 
-  /** What is cheap or likely comes first: the part's own tests, a few schedules, the fast tests, the rest of both. */
+  /** What is cheap or likely comes first: a few schedules, the part's own tests, more schedules, the fast tests, the rest of both. */
   async judge({ id, file }: Mutant): Promise<Verdict> {
     const schedules = this.#coverage.schedules.get(id) ?? []
     const covering = this.#coverage.tests.get(id) ?? []
     const own = covering.filter((test) => basename(test).startsWith(basename(file, '.ts')))
     const tests = covering.filter((test) => !own.includes(test))
+    const mustBeOnFromStart = this.#coverage.loading.has(id)
     const isFast = (test: string): boolean => this.#coverage.ms.get(test)! < FAST_MS
     const rounds = [
-      { seeds: [], files: own.filter(isFast) },
-      { seeds: schedules.slice(0, FEW), files: tests.filter(isFast) },
+      { seeds: mustBeOnFromStart ? [] : schedules.slice(0, FIRST), files: own.filter(isFast) },
+      { seeds: schedules.slice(mustBeOnFromStart ? 0 : FIRST, FEW), files: tests.filter(isFast) },
       { seeds: schedules.slice(FEW), files: covering.filter((test) => !isFast(test)) },
     ]
     for (const { seeds, files } of rounds) {
-      const bySchedule = await (this.#coverage.loading.has(id) ? this.#playApart(id, seeds) : this.#play(id, seeds))
+      const bySchedule = await (mustBeOnFromStart ? this.#playApart(id, seeds) : this.#play(id, seeds))
       if (bySchedule !== null) return { caught: 'simulation', isCovered: true, noticed: bySchedule }
       const byTest = await this.#test(id, files)
       if (byTest !== null) return { caught: 'tests', isCovered: true, noticed: byTest }

@@ -14,7 +14,7 @@ import { Random } from '../simulation/random.ts'
 import { copyWith, instrument, ROOT, stateOf, type Mutant } from './copy.ts'
 import { cover } from './coverage.ts'
 import { Lane } from './lane.ts'
-import { report, shareOf, told, type Judged } from './report.ts'
+import { reasonOf, report, shareOf, told, type Judged } from './report.ts'
 import { Results } from './results.ts'
 
 const { values } = parseArgs({
@@ -44,7 +44,9 @@ const byPlace = (mutants: readonly Mutant[]): Mutant[] =>
 
 /** Judges those that have no verdict, some at the same time. */
 async function judgeAll(copy: string, mutants: readonly Mutant[], results: Results): Promise<void> {
-  const left = mutants.filter((mutant) => results.of(mutant) === undefined)
+  const unknown = mutants.filter((mutant) => results.of(mutant) === undefined)
+  // Taken from the end: those that are thought to survive come last, since they take a hundred times as long.
+  const left = unknown.toSorted((a, b) => Number(reasonOf(a) === undefined) - Number(reasonOf(b) === undefined))
   console.log(`${mutants.length - left.length} of ${mutants.length} are known from earlier`)
   if (left.length === 0) return
   const coverage = await cover(copy, Number(values.schedules))

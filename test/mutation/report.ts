@@ -33,11 +33,13 @@ function row(name: string, judged: readonly Judged[]): string {
 export const shareOf = (judged: readonly Judged[]): number =>
   judged.filter(({ caught }) => caught !== null).length / judged.length
 
+/** Why nothing need notice it, for those that have been looked at. */
+export const reasonOf = ({ file, source, replacement }: Mutant): string | undefined =>
+  ACCEPTED.find((one) => one.file === file && one.line === source && one.replacement === replacement)?.reason
+
 /** Counts by file, and what nothing has noticed. */
 export function report(judged: readonly Judged[]): string {
   const files = [...new Set(judged.map(({ file }) => file))].sort()
-  const reasonOf = ({ file, source, replacement }: Mutant): string | undefined =>
-    ACCEPTED.find((one) => one.file === file && one.line === source && one.replacement === replacement)?.reason
   const survived = judged.filter(({ caught, isCovered }) => caught === null && isCovered)
   const list = (title: string, mutants: readonly Mutant[]): string[] =>
     mutants.length === 0 ? [] : ['', `${title}:`, ...mutants.map(told)]
