@@ -165,6 +165,12 @@ describe('what was skipped', () => {
     expect(details(filled, { flags: ['--filter', 'warn'], env: { RUST_LOG: 'info' } })).toEqual(lines("filter 'warn'"))
   })
 
+  it('is told without a line where none can be shown, and not of text that is no event', () => {
+    const filled = inMemory()
+    filled.count({ 'skipped.filtered': 0, 'not_events.too_long': 2, 'not_events.text': 5, 'received.events': 1 })
+    expect(details(filled)).toEqual(['  2 too_long'])
+  })
+
   it('is everything where no line was an event, which is told, unless nothing or spans came', () => {
     const words = '  no line was an event: expected one JSON object per line, with a step and numbers beside it'
     for (const [counts, told] of [

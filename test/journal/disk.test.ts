@@ -1,3 +1,4 @@
+import { statSync } from 'node:fs'
 import { describe, expect, it } from 'vitest'
 import { CHUNK_POINTS } from '../../src/channel/chunk.ts'
 import { addPoints, addSpans, createJournal, steps, stepsIn } from '../support/journal.ts'
@@ -23,6 +24,7 @@ describe('a journal on disk', () => {
     expect(free).toBeGreaterThan(50)
     expect(journal.vacuum(10)).toBe(free - 10)
     expect(journal.vacuum(free)).toBe(0)
+    expect(statSync(`${journal.path}-wal`).size).toBe(0)
     expect(journal.usedBytes).toBeLessThan(before - 500_000)
     journal.drop(1)
     expect(journal.firstKept.points).toBe(20_001)

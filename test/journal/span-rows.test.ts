@@ -11,7 +11,7 @@ import { readJournal } from '../../src/journal/status.ts'
 import { wrapBlocks, wrapTraces } from '../../src/otlp/rewrap.ts'
 import { rowsIn } from '../../src/otlp/span-blocks.ts'
 import { RunHistory } from '../../src/store/history.ts'
-import { addSpans, createJournal, spansIn, type HeldSpan } from '../support/journal.ts'
+import { addSpans, createJournal, openAgain, spansIn, type HeldSpan } from '../support/journal.ts'
 import { runStart } from '../support/run-start.ts'
 import { temporaryDirectory } from '../support/spanbridge.ts'
 
@@ -88,6 +88,24 @@ describe('spans', () => {
       }),
       { numRuns: 30 },
     )
+  })
+
+  it('are read from the first block that is there, in as many as hold the spans that are asked for, or their bytes', () => {
+    const journal = createJournal()
+    journal.addHead(0, Uint8Array.of(0), Uint8Array.of(0))
+    for (let i = 0; i < 4; i += 1) {
+      addSpans(journal, [MB / 4, MB / 4])
+      journal.commit()
+    }
+    journal.drop(1)
+    const again = openAgain(journal)
+    const read = (...[after, limit, bytes]: Parameters<RunJournal['readSpans']>): number[][] =>
+      again.readSpans(after, limit, bytes).map(({ first, count }) => [first, count])
+    expect(read(0, 10)).toEqual([3, 5, 7].map((first) => [first, 2]))
+    expect(read(2, 2)).toEqual([[3, 2]])
+    expect(read(3, 2)).toEqual([4, 5].map((first) => [first, 1]))
+    expect(read(2, 10, MB / 2)).toEqual([[3, 2]])
+    expect([read(2, 0), read(8, 10)]).toEqual([[], []])
   })
 
   it('go on as they stand in the journal: what is wrapped by blocks is what is wrapped one by one', () => {
