@@ -198,6 +198,8 @@ describe('progress', () => {
     const row = { sequence: 12, name: 'loss', value: 1, reason: 'no' }
     it.settle(batch(10, 9), cursor(), { end: 20, aside: [row] })
     expect(kept()).toMatchObject({ position: 20, rejected: 2 })
+    it.reject(batch(21, 1), refusal('too large'), cursor(), { end: 22, aside: [{ ...row, sequence: 21 }] })
+    expect(kept()).toMatchObject({ position: 22, rejected: 4 })
   })
 
   it('stays where it was when the disk is full', () => {

@@ -79,6 +79,13 @@ describe('a journal whose disk cannot take any more', () => {
     expect(full.all('SELECT first FROM blocks')).toEqual([])
   })
 
+  it('has of rows that only grow those of disk and memory, and those of memory where the disk cannot be read', () => {
+    const journal = overflowing()
+    expect(journal.allStored('SELECT first FROM blocks')).toEqual([{ first: 1 }, { first: 11 }])
+    journal.database.exec('ALTER TABLE blocks RENAME COLUMN first TO start')
+    expect(journal.allStored('SELECT start FROM blocks')).toEqual([{ start: 11 }])
+  })
+
   it('brings everything back to disk when it can, and has no limit any more', () => {
     const journal = overflowing(10 * POINT_BYTES + 9)
     journal.drainOverflow()

@@ -32,6 +32,14 @@ const openIn = (directory: string): string[] =>
   })
 
 describe('the account of a journal', () => {
+  it('has of what is not kept what its process knows', () => {
+    const { journal } = inMemory()
+    expect(readStatus(journal.database, journal.path, true, { points: 3, spans: 2 }).notKept).toEqual({
+      points: 2,
+      spans: 1,
+    })
+  })
+
   it('has everything that is known of the run, each count in its place', () => {
     const filled = inMemory({
       run: '01X',
