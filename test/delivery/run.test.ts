@@ -245,16 +245,17 @@ describe('a journal whose process has died before anything was in it', () => {
   }
 
   it('is removed, unless a process is making it, and nothing else is', () => {
-    const [made, unmade, held, text] = pathsOf('01A', '01B', '01C', '01D')
+    const [made, unmade, held, text, bare] = pathsOf('01A', '01B', '01C', '01D', '01E')
+    writeFileSync(bare!, '')
     RunJournal.create(made!, runStart()).close()
     for (const path of [unmade!, held!]) makeEmpty(path)
     for (const suffix of ['-wal', '-shm']) writeFileSync(`${unmade}${suffix}`, '')
     writeFileSync(text!, 'no database, and somebody may want it')
     const lock = new JournalLock(lockOf(held!))
     onTestFinished(() => lock.release())
-    for (const path of [made, unmade, held, text]) removeEmpty(path!)
+    for (const path of [made, unmade, held, text, bare]) removeEmpty(path!)
     expect([made, unmade, held, text].map((path) => existsSync(path!))).toEqual([true, false, true, true])
-    expect(readdirSync(join(made!, '..')).filter((name) => name.startsWith('01B'))).toEqual([])
+    expect(readdirSync(join(made!, '..')).filter((name) => /^01[BE]/.test(name))).toEqual([])
     expect([made, text].map((path) => isLocked(lockOf(path!)))).toEqual([false, false])
   })
 
