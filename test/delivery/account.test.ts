@@ -246,6 +246,16 @@ describe('a cursor', () => {
     ])
   })
 
+  it('moves within its bounds with the steps that are there now, which the disk has with the next commit', () => {
+    const journal = newJournal()
+    const account = known(journal)
+    const cursor = { ...account.cursor('points'), position: 4, delivered: 4 }
+    account.movedWithin('points', cursor, new Map([['loss', 60]]))
+    expect([account.heightOf('loss'), known(journal).heightOf('loss')]).toEqual([60, Number.NEGATIVE_INFINITY])
+    journal.writeLate()
+    expect(known(journal).heightOf('loss')).toBe(60)
+  })
+
   it('and all that moves with it stays where it was when the disk is full, in memory too', () => {
     const journal = newJournal()
     const account = known(journal)

@@ -82,6 +82,14 @@ describe('rows that are dropped', () => {
     database.close()
   })
 
+  it('are spans alone where there are no points', () => {
+    const spans = Array.from({ length: 8 }, () => 100)
+    const database = journalOf([], spans, { points: 0, spans: 8 })
+    dropOldest(database, 700)
+    expect(bytesOf(database)).toEqual({ blocks: [], spans: [100] })
+    database.close()
+  })
+
   it('are as many as are wanted and hardly more, and none that somebody lacks while others do', () => {
     const sizes = fc.array(fc.integer({ min: 1, max: 50 }), { maxLength: 12 })
     const position = fc.option(fc.integer({ min: 0, max: 150 }))
