@@ -81,7 +81,7 @@ describe('a run that is left while others go on', () => {
   it('is kept for as long as its delivery gets on', async () => {
     const exporter = new MemoryExporter()
     exporter.accepts = { points: 50, params: 100, tags: 100 }
-    const { begin, add, end, tell, stateDir } = startThread({ exporters: () => [exporter] })
+    const { begin, add, end, tell, said, stateDir } = startThread({ exporters: () => [exporter] })
     // A batch in 15 s.
     let passedAt = performance.now() + 15_000
     exporter.onSend = (batch) => {
@@ -99,6 +99,7 @@ describe('a run that is left while others go on', () => {
     expect([readJournal(path).isHeld, exporter.taken.length]).toEqual([true, 100])
     await turn(15_000)
     expect([readJournal(path).isHeld, exporter.taken.length]).toEqual([false, 150])
+    expect(said().some((text) => text.includes('to deliver them later'))).toBe(false)
   })
 
   it('goes on in the same journal when its senders come again before it is let go', async () => {
