@@ -6,7 +6,7 @@ import { lockOf } from '../../src/delivery/run.ts'
 import { RunJournal } from '../../src/journal/journal.ts'
 import { JournalLock } from '../../src/journal/lock.ts'
 import { readJournal } from '../../src/journal/status.ts'
-import { AwayExporter, NotingExporter, startThread } from '../support/delivery-thread.ts'
+import { AwayExporter, NotingExporter, leaveBehind, startThread } from '../support/delivery-thread.ts'
 import { MemoryExporter } from '../support/memory-exporter.ts'
 import { chunkOf, countsOf, pointsFrom } from '../support/points.ts'
 import { runStart } from '../support/run-start.ts'
@@ -100,6 +100,22 @@ describe('a journal that is taken up to be delivered', () => {
       [false],
     ])
     expect(readJournal(path)).toMatchObject({ status: status.toLowerCase(), closedBy, endedAt, isHeld: false })
+  })
+
+  it('is the only one: what others have left beside it stays there', async () => {
+    const stateDir = temporaryDirectory()
+    const [path, other] = ['01OLD', '01OTHER'].map((run) => leaveBehind(stateDir, runStart({ run }), 3, 9))
+    const exporters: NotingExporter[] = []
+    const { thread, finish } = startThread({
+      stateDir,
+      exporters: () => [(exporters.push(new NotingExporter()), exporters.at(-1)!)],
+    })
+    await thread.open(path!)
+    await turn(60_000)
+    finish()
+    await turn(100)
+    expect(exporters.map(({ taken }) => taken.length)).toEqual([3])
+    expect(readJournal(other!)).toMatchObject({ destinations: [], isHeld: false })
   })
 
   it('is refused, and nobody holds it, where it is none or cannot be read', async () => {
