@@ -108,7 +108,7 @@ describe('a journal that is taken up to be delivered', () => {
     const exporters: NotingExporter[] = []
     const { thread, finish } = startThread({
       stateDir,
-      exporters: () => [(exporters.push(new NotingExporter()), exporters.at(-1)!)],
+      exporters: () => (exporters.push(new NotingExporter()), exporters.slice(-1)),
     })
     await thread.open(path!)
     await turn(60_000)

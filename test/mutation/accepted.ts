@@ -859,12 +859,6 @@ export const ACCEPTED: readonly Accepted[] = [
     reason: 'a run that has no writer has not been opened either',
   },
   {
-    file: 'src/delivery/run.ts',
-    line: 'for (const file of files) rmSync(file, { force: true })',
-    replacement: '{}',
-    reason: 'what is not there ends the removal of the rest, which the next look does',
-  },
-  {
     file: 'src/delivery/retention.ts',
     line: 'if (!this.#stopped) journal.forgetEvents()',
     replacement: 'true',
@@ -886,7 +880,8 @@ export const ACCEPTED: readonly Accepted[] = [
     file: 'src/delivery/delivery.ts',
     line: 'const here: UnderWay = { end: half === right ? way.end : lastOf(half), aside: way.aside, isPart: true }',
     replacement: 'false',
-    reason: 'rows that were set aside behind the last one are passed with the next step',
+    reason:
+      'of its end: rows that were set aside behind it are passed with the next step; of isPart: the bounds of what follows are noted a step earlier',
   },
   {
     file: 'src/journal/reader.ts',

@@ -50,10 +50,11 @@ export class Lane {
     const own = covering.filter((test) => basename(test).startsWith(basename(file, '.ts')))
     const tests = covering.filter((test) => !own.includes(test))
     const mustBeOnFromStart = this.#coverage.loading.has(id)
+    const first = mustBeOnFromStart ? 0 : FIRST
     const isFast = (test: string): boolean => this.#coverage.ms.get(test)! < FAST_MS
     const rounds = [
-      { seeds: mustBeOnFromStart ? [] : schedules.slice(0, FIRST), files: own.filter(isFast) },
-      { seeds: schedules.slice(mustBeOnFromStart ? 0 : FIRST, FEW), files: tests.filter(isFast) },
+      { seeds: schedules.slice(0, first), files: own.filter(isFast) },
+      { seeds: schedules.slice(first, FEW), files: tests.filter(isFast) },
       { seeds: schedules.slice(FEW), files: covering.filter((test) => !isFast(test)) },
     ]
     for (const { seeds, files } of rounds) {
