@@ -94,7 +94,7 @@ export class StandIn {
 
   #storeSpans(body: Buffer): ModelAnswer {
     for (const { scopeSpans } of decode(TraceRequest, body)['resourceSpans'] ?? [])
-      for (const { spans } of scopeSpans)
+      for (const { spans } of scopeSpans ?? [])
         for (const { spanId } of spans) this.spans.add(Buffer.from(spanId).toString('hex'))
     return { status: 200, json: {} }
   }
