@@ -5,7 +5,7 @@ import type { TableState } from '../lines/presets.ts'
 import { hashOf, readAt, TAIL_BYTES, tailAt, tailOf, type FileMark } from './mark.ts'
 
 /** Read at a time, and committed together. */
-const PIECE_BYTES = 1 << 18
+const PIECE_BYTES = 1 << 16
 
 const NEWLINE = 10
 const NOTHING = Buffer.alloc(0)

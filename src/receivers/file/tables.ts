@@ -3,7 +3,7 @@ import type { LineFormat, TableState } from '../lines/presets.ts'
 import { MAX_LINE_BYTES } from '../lines/split.ts'
 import { readAt } from './mark.ts'
 
-const PIECE_BYTES = 1 << 18
+const PIECE_BYTES = 1 << 16
 const NEWLINE = 10
 
 /**

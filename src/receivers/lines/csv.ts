@@ -57,10 +57,11 @@ export const hasDecimalComma = (cell: string): boolean => /^[+-]?\d+,\d+(?:[eE][
 /** Whether cells are the names of columns: words, each once. The first may be empty (an index of pandas). */
 export function isHeader(cells: readonly string[]): boolean {
   const names = cells.filter((cell, i) => i > 0 || cell !== '')
+  // Asked of every row, most of which begin with a number.
   return (
     names.length >= 2 &&
-    new Set(names).size === names.length &&
-    names.every((name) => name.length <= MAX_NAME && NAME.test(name) && !NAN.test(name) && !INFINITY.test(name))
+    names.every((name) => name.length <= MAX_NAME && NAME.test(name) && !NAN.test(name) && !INFINITY.test(name)) &&
+    new Set(names).size === names.length
   )
 }
 

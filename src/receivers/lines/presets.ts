@@ -1,4 +1,4 @@
-import { createHash } from 'node:crypto'
+import { hash } from 'node:crypto'
 import { cellsOf, DELIMITERS, hasDecimalComma, isHeader, jsonOfCell, readCells, type Delimiter } from './csv.ts'
 import { SB3_STEP, type Preset } from './preset-names.ts'
 import { pythonDictToJson } from './python.ts'
@@ -60,12 +60,27 @@ const MAX_OPEN_LENGTH = 1 << 16
 /** What some programs of Windows put before a text. */
 export const BYTE_ORDER_MARK = '\u{FEFF}'
 
+/** A column by its place, with its name as JSON. */
+interface ColumnName {
+  at: number
+  json: string
+}
+
+/** Columns in the order of their names: one that joins them later changes nothing of the rows that were there before. */
+const namesOf = (columns: readonly string[]): ColumnName[] =>
+  columns.map((name, at) => ({ name, at, json: JSON.stringify(name) })).sort((a, b) => (a.name < b.name ? -1 : 1))
+
+/** What an entry of a document is counted under. */
+const ENTRY = namesOf(['entry'])
+
 interface Table {
   columns: readonly string[]
+  names: readonly ColumnName[]
+  /** What stands before each cell in the event of a row; null: its column has no name. */
+  keys: readonly (string | null)[]
   delimiter: Delimiter
-  /** Where the step stands, and under which name it is passed on. */
+  /** Where the step stands. */
   step: number
-  stepName: string
 }
 
 /** One stream of lines: what it is shows in its first line, or anywhere where a format was named. */
@@ -130,7 +145,7 @@ export class LineFormat {
     const found = document.read(line)
     if (found === null) return null
     this.#rows += 1
-    this.#chain = nextChain(this.#chain, ['entry'], [found.entry])
+    this.#chain = nextChain(this.#chain, ENTRY, [found.entry])
     const { stepFields } = this.#options
     if (!found.isNew) return null
     return stepFields.includes('step')
@@ -180,8 +195,11 @@ export class LineFormat {
             : [...stepFields, EPOCH]
     const name = known.find((field) => columns.includes(field))
     if (name === undefined) return null
-    const stepName = stepFields.includes(name) ? name : stepFields[0]!
-    return { columns, delimiter, step: columns.indexOf(name), stepName }
+    const step = columns.indexOf(name)
+    const keyOf = (column: string, i: number): string =>
+      `${JSON.stringify(i === step && !stepFields.includes(name) ? stepFields[0] : column)}:`
+    const keys = columns.map((column, i) => (column === '' ? null : keyOf(column, i)))
+    return { columns, names: namesOf(columns), keys, delimiter, step }
   }
 
   #row(line: string, table: Table): string | null | undefined {
@@ -247,14 +265,10 @@ export class LineFormat {
         'comma',
         `expected numbers with a point, got '${odd}': cells like it are texts; have them written with a point`,
       )
-    this.#count(columns, cells)
-    return jsonOf(table, cells)
-  }
-
-  /** A table that is written anew with more columns holds the same in its old rows. */
-  #count(columns: readonly string[], cells: readonly string[]): void {
     this.#rows += 1
-    this.#chain = nextChain(this.#chain, columns, cells)
+    // A table that is written anew with more columns holds the same in its old rows.
+    this.#chain = nextChain(this.#chain, table.names, cells)
+    return jsonOf(table, cells)
   }
 }
 
@@ -268,20 +282,22 @@ const withNumbers = (line: string): string =>
 const hasStep = (cells: readonly string[], { step }: Table): boolean =>
   Number.isInteger(Number(cells[step] || Number.NaN))
 
-function jsonOf({ columns, step, stepName }: Table, cells: readonly string[]): string {
+function jsonOf({ keys }: Table, cells: readonly string[]): string {
   const members: string[] = []
   for (const [i, cell] of cells.entries()) {
-    const json = columns[i] === '' ? undefined : jsonOfCell(cell)
-    if (json !== undefined) members.push(`${JSON.stringify(i === step ? stepName : columns[i])}:${json}`)
+    const json = keys[i] == null ? undefined : jsonOfCell(cell)
+    if (json !== undefined) members.push(keys[i]! + json)
   }
   return `{${members.join(',')}}`
 }
 
 /** A hash of all rows so far: of their cells that hold something, by the names of their columns. */
-export function nextChain(chain: string, columns: readonly string[], cells: readonly string[]): string {
-  const row = columns
-    .map((name, i): [string, string] => [name, cells[i] ?? ''])
-    .filter(([, cell]) => cell !== '')
-    .sort(([a], [b]) => (a < b ? -1 : 1))
-  return createHash('sha256').update(chain).update(JSON.stringify(row)).digest('base64url').slice(0, 22)
+function nextChain(chain: string, names: readonly ColumnName[], cells: readonly string[]): string {
+  let row = ''
+  for (const { at, json } of names) {
+    const cell = cells[at] ?? ''
+    if (cell !== '') row += `${row === '' ? '' : ','}[${json},${JSON.stringify(cell)}]`
+  }
+  // In one go, without an object that is fed: with it a row takes 1.3 times as long.
+  return hash('sha256', `${chain}[${row}]`, 'base64url').slice(0, 22)
 }
