@@ -32,7 +32,7 @@ const spanLines = recordedLines.filter((line) => line.includes('"span'))
 
 const NEWLINE = Buffer.from('\n')
 
-/** Some 10 MB a second are read, and each input twice. */
+/** Some 10 MB a second are read, and of what is nested deeply two. */
 const MAX_INPUT_BYTES = 150_000
 /** Rows of tables take longer: what a pipe or a file gives at a time. */
 const MAX_ROWS_BYTES = 65_536
@@ -87,6 +87,7 @@ function checkExtracted(found: Extracted): void {
 const lines: Target = {
   name: 'lines',
   share: 1000,
+  readings: 2,
   make: (random) => someLines(random, recordedLines),
   read: (input) => {
     const whole = extract(input)
@@ -137,6 +138,7 @@ const ODD_NUMBERS = [
 const repeats: Target = {
   name: 'repeated-lines',
   share: 250,
+  readings: 3,
   make: repeatedLines,
   read: (input) => {
     const whole = extract(input)
@@ -160,6 +162,7 @@ const PRESETS = ['auto', 'csv', 'hf'] as const
 const presets: Target = {
   name: 'presets',
   share: 500,
+  readings: 2,
   make: (random) => {
     const file = random.of(PRESET_FILES)
     const joined = random.chance(0.3) ? Buffer.concat([file, random.of(PRESET_FILES)]) : file

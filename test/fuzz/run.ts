@@ -5,7 +5,7 @@ import { Random } from '../simulation/random.ts'
 import type { Target } from './target.ts'
 import type { Watch } from './watch.ts'
 
-/** Longest that an input may take, in milliseconds of our thread. */
+/** Longest that one reading of an input may take, in milliseconds of our thread. */
 export const LONGEST_MS = 100
 
 /** Most memory that all of it may take, looked at behind each target. */
@@ -68,7 +68,7 @@ export async function runInput(target: Target, input: Buffer, tally: Tally, how:
     const from = performance.now()
     const outcome = target.read(input)
     if ((typeof outcome === 'string' ? outcome : await outcome) === 'refused') tally.refused += 1
-    let ms = performance.now() - from
+    let ms = (performance.now() - from) / (target.readings ?? 1)
     // Others run here, too: again, and by the time that our own thread needs.
     if (ms > LONGEST_MS) ms = Math.min(await threadMs(target, input), await threadMs(target, input))
     tally.slowestMs = Math.max(tally.slowestMs, ms)
@@ -84,7 +84,7 @@ async function threadMs(target: Target, input: Buffer): Promise<number> {
   const before = process.threadCpuUsage()
   await target.read(input)
   const { user, system } = process.threadCpuUsage(before)
-  return (user + system) / 1000
+  return (user + system) / 1000 / (target.readings ?? 1)
 }
 
 /** The input where it can be read again, by `--replay`. */

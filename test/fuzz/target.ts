@@ -8,6 +8,8 @@ export interface Target {
   readonly name: string
   /** Inputs of each round of about 10,000. */
   readonly share: number
+  /** How often `read` has the decoder read the input, 1 where it is absent: what is bounded is the time of one reading. */
+  readonly readings?: number
   /** An input, decided by `random` alone. */
   make(random: Random): Buffer
   /** Reads an input, the same way each time. Throws whatever is against the decoder's promise. */
