@@ -33,7 +33,7 @@ function fill(path: string, spans: number): void {
     const some = Array.from({ length: Math.min(AT_ONCE, spans - from) }, (_, i) => spanBytes(from + i))
     let end = 0
     const ends = Uint32Array.from(some, ({ length }) => (end += length))
-    journal.addSpans({ bytes: Buffer.concat(some), ends, heads: new Uint32Array(some.length) })
+    journal.addSpans({ bytes: new Uint8Array(Buffer.concat(some)), ends, heads: new Uint32Array(some.length) })
     journal.commit()
   }
   journal.close()

@@ -272,6 +272,7 @@ export class RunJournal {
     this.#pending.dirty = true
   }
 
+  /** `spans.bytes` is given away: its memory is gone once they are committed. */
   addSpans(spans: PackedSpans): void {
     this.#pending.spans.push(spans)
     this.#pending.spanBytes += spans.bytes.byteLength
@@ -379,6 +380,8 @@ export class RunJournal {
     for (const { columns, count } of written)
       for (let i = 0; i < count; i += 1) this.#stats.add(columns.series[i]!, columns.step[i]!, columns.value[i]!)
     this.#pending = nothingPending()
+    // Left to V8, memory of this size has the whole heap looked through for every few megabytes.
+    for (const { bytes } of pending.spans) (bytes.buffer as ArrayBuffer).transfer(0)
     return pending.chunks.map(({ buffer }) => buffer)
   }
 

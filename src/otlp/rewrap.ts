@@ -19,12 +19,13 @@ export const wrapTraces = (rows: readonly SpanRow[]): Uint8Array =>
     (out, { bytes }) => out.field(SPAN, bytes),
   )
 
-/** The same of blocks, each of which is copied once, whatever is in it. */
-export const wrapBlocks = (blocks: readonly SpanBlock[]): Uint8Array =>
+/** The same of blocks, each of which is copied once, whatever is in it; `memory` gives the bytes to write into. */
+export const wrapBlocks = (blocks: readonly SpanBlock[], memory?: (bytes: number) => Buffer): Uint8Array =>
   wrap(
     blocks,
     ({ bytes }) => bytes.length,
     (out, { bytes }) => out.raw(bytes),
+    memory,
   )
 
 /** Lengths are known before anything is written, or megabytes would be moved to make room for them. */
@@ -32,6 +33,7 @@ function wrap<T extends SpanHeads>(
   parts: readonly T[],
   sizeIn: (part: T) => number,
   put: (out: WireWriter, part: T) => void,
+  memory: (bytes: number) => Buffer = (bytes) => Buffer.allocUnsafeSlow(bytes),
 ): Uint8Array {
   const resources = groups(parts, 'resourceHead').map((some) => {
     const scopes = groups(some, 'scopeHead').map((own) => ({
@@ -42,7 +44,7 @@ function wrap<T extends SpanHeads>(
     return { head: some[0]!.resourceHead, scopes, size }
   })
   // A few bytes more: the writer makes room for the longest varint.
-  const out = new WireWriter(sum(resources, ({ size }) => sizeOfField(size)) + 16)
+  const out = new WireWriter(memory(sum(resources, ({ size }) => sizeOfField(size)) + 16))
   for (const { head, scopes, size } of resources) {
     out.varint(RESOURCE_SPANS)
     out.varint(size)

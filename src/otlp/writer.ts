@@ -1,10 +1,10 @@
-/** Writes the protobuf wire format into one growing buffer. */
+/** Writes the protobuf wire format into one growing buffer: a new one of as many bytes as are expected, or the one given. */
 export class WireWriter {
   #bytes: Buffer
   #length = 0
 
-  constructor(expectedBytes = 1024) {
-    this.#bytes = Buffer.allocUnsafeSlow(expectedBytes)
+  constructor(expected: number | Buffer = 1024) {
+    this.#bytes = typeof expected === 'number' ? Buffer.allocUnsafeSlow(expected) : expected
   }
 
   /** What was written so far. */

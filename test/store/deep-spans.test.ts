@@ -43,7 +43,7 @@ function historyOf(spans: readonly Buffer[]): RunHistory {
   journal.addHead(0, Uint8Array.of(), Uint8Array.of())
   let end = 0
   const ends = Uint32Array.from(spans, ({ length }) => (end += length))
-  journal.addSpans({ bytes: Buffer.concat(spans), ends, heads: new Uint32Array(spans.length) })
+  journal.addSpans({ bytes: new Uint8Array(Buffer.concat(spans)), ends, heads: new Uint32Array(spans.length) })
   journal.commit()
   return new RunHistory('01TEST', path, {})
 }

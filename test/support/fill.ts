@@ -49,7 +49,7 @@ export function addSpans(journal: RunJournal, spans: readonly Uint8Array[]): voi
   let end = 0
   journal.addHead(0, new Uint8Array(), new Uint8Array())
   journal.addSpans({
-    bytes: Buffer.concat(spans),
+    bytes: new Uint8Array(Buffer.concat(spans)),
     ends: Uint32Array.from(spans, ({ byteLength }) => (end += byteLength)),
     heads: new Uint32Array(spans.length),
   })

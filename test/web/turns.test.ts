@@ -14,7 +14,7 @@ async function served(): Promise<Awaited<ReturnType<typeof serve>>> {
   let end = 0
   journal.addHead(0, new Uint8Array(), new Uint8Array())
   const ends = Uint32Array.from(all, ({ length }) => (end += length))
-  journal.addSpans({ bytes: Buffer.concat(all), ends, heads: new Uint32Array(SPANS) })
+  journal.addSpans({ bytes: new Uint8Array(Buffer.concat(all)), ends, heads: new Uint32Array(SPANS) })
   journal.commit()
   return serve(stateDir)
 }

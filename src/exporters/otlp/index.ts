@@ -13,6 +13,7 @@ import type { Exporter, ExporterOptions, Failure, OpenResult, RunToOpen, SendRes
 import { beginningOf, createDispatcher, hiding, oneLine, proxiesOf, retryAfterMs, unreachable } from '../http.ts'
 import { authorizationOf, baseOf, clientOptionsOf, MlflowClient } from '../mlflow/client.ts'
 import { undici } from '../undici.ts'
+import { BodyMemory } from './body-memory.ts'
 import { readSpans } from './read-back.ts'
 
 /** Spans of one request: what comes in one group commit from a few busy senders, which goes on with one commit more. */
@@ -24,6 +25,9 @@ const MAX_SPANS_MLFLOW = 100
 const MAX_ANSWER_BYTES = 1 << 20
 
 const compressed = promisify(gzip)
+
+/** Of all runs: one body is rarely under way together with another. */
+const bodyMemory = new BodyMemory()
 
 /** Where spans go, and how. */
 interface Target {
@@ -100,12 +104,15 @@ export function createOtlp({ settings, via, ...given }: ExporterOptions): Export
   let linkTo: string | null = null
 
   const requestOf = ({ blocks }: SpanBatch): Uint8Array =>
-    copiesAny ? wrapTraces([...rowsIn(blocks)].map((row) => withResource(row, isCopied))) : wrapBlocks(blocks)
+    copiesAny
+      ? wrapTraces([...rowsIn(blocks)].map((row) => withResource(row, isCopied)))
+      : wrapBlocks(blocks, (bytes) => bodyMemory.take(bytes))
 
   const send = async (batch: SpanBatch, abort: AbortSignal): Promise<SendResult> => {
     const bytes = batch.count === 0 ? NO_SPANS : requestOf(batch)
     const body = isCompressed ? await compressed(bytes) : bytes
     let isAnswered = false
+    if (!isCompressed) bodyMemory.lend(body)
     try {
       const response = await undici().request(url, {
         method: 'POST',
@@ -123,6 +130,7 @@ export function createOtlp({ settings, via, ...given }: ExporterOptions): Export
       })
       isAnswered = true
       const answer = await beginningOf(response.body, MAX_ANSWER_BYTES)
+      bodyMemory.giveBack(body)
       const result = judge(who, response, answer, hide)
       return result.kind === 'ok' && linkTo !== null && batch.count > 0 ? await link(linkTo, batch, abort) : result
     } catch (error) {
