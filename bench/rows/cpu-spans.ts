@@ -1,6 +1,6 @@
 import { mkdirSync } from 'node:fs'
 import { join } from 'node:path'
-import { cpuSeconds, demand, startDaemon, until } from '../harness/processes.ts'
+import { cpuSeconds, demand, hasEnded, startDaemon, startModule, until, willEnd } from '../harness/processes.ts'
 import type { Bench, Family, Measured } from '../harness/row.ts'
 import { alternate, compared } from '../harness/statistics.ts'
 import { startSender, startSink, type Sink } from '../load/parties.ts'
@@ -33,6 +33,18 @@ async function ours(bench: Bench, sink: Sink, spans: number, round: number): Pro
   await daemon.stop()
   demand(stateDir, { points: spans * POINTS_A_SPAN, spans, isDelivered: true })
   return cpu
+}
+
+/** What no daemon of Node.js can be below. */
+async function bare(sink: Sink, spans: number): Promise<number> {
+  const { child, hello, stop } = await startModule('load/relay.ts', [sink.url])
+  willEnd(child.pid!)
+  try {
+    return await cpuPerMillion(sink, (hello as { url: string }).url, child.pid!, spans)
+  } finally {
+    stop()
+    hasEnded(child.pid!)
+  }
 }
 
 async function theirs(
@@ -69,6 +81,14 @@ export const family: Family = {
       goal: { atMost: 1 },
       peer: 'collector',
     },
+    {
+      id: 'cpu-spans-bare',
+      what: 'CPU per million spans that node:http takes and undici sends on as they came, which nobody reads or keeps',
+      against: 'the same Collector',
+      unit: 'x',
+      goal: null,
+      peer: 'collector',
+    },
   ],
   async run(bench): Promise<Record<string, Measured>> {
     bench.peers.path('collector') // without it there is nothing to compare
@@ -76,15 +96,17 @@ export const family: Family = {
     const spans = SPANS_A_REQUEST * (bench.isQuick ? 200 : 2000)
     const sink = await startSink()
     try {
-      const { bridge, disk, memory } = await alternate(bench.rounds, {
+      const { bridge, disk, memory, relay } = await alternate(bench.rounds, {
         bridge: (round) => ours(bench, sink, spans, round),
         disk: (round) => theirs(bench, sink, spans, 'disk', round),
         memory: (round) => theirs(bench, sink, spans, 'memory', round),
+        relay: () => bare(sink, spans),
       })
       const unit = 'CPU s per million'
       return {
         'cpu-spans-disk': compared(bridge, disk, unit),
         'cpu-spans-memory': compared(bridge, memory, unit),
+        'cpu-spans-bare': compared(relay, memory, unit),
       }
     } finally {
       sink.stop()

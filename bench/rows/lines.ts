@@ -53,6 +53,13 @@ export const family: Family = {
       goal: { atLeast: 0.25 },
     },
     {
+      id: 'sink-text',
+      what: 'the same numbers as the text of log-batch, which nobody reads, keeps or sends, lines per second of one thread',
+      against: 'the same chain',
+      unit: 'x',
+      goal: null,
+    },
+    {
       id: 'journal-cost',
       what: 'CPU of that with the journal on disk (FULL)',
       against: 'the journal in memory (tmpfs, where fsync does nothing)',
@@ -95,9 +102,14 @@ export const family: Family = {
     }
     const hasCollector = missing === null && needed('cpu-lines-posted', 'cpu-lines-journal')
     try {
-      const { sync, bare, posted, volatile, journal, theirs } = await alternate(bench.rounds, {
+      const { sync, bare, text, posted, volatile, journal, theirs } = await alternate(bench.rounds, {
         sync: () => syncMs(bench.work),
-        bare: () => (needed('sink-chain') ? piped(file, [process.execPath, inBench('load/parse-chain.ts')]) : null),
+        bare: () =>
+          needed('sink-chain', 'sink-text') ? piped(file, [process.execPath, inBench('load/parse-chain.ts')]) : null,
+        text: () =>
+          needed('sink-text')
+            ? piped('/dev/null', [process.execPath, inBench('load/text-chain.ts'), String(lines)])
+            : null,
         posted: () => bridge(file, lines, bench.work, sink),
         volatile: () => (needed('journal-cost') && inMemory !== null ? bridge(file, lines, inMemory, sink) : null),
         journal: () => (needed('cpu-lines-journal') ? bridge(file, lines, bench.work, null) : null),
@@ -114,6 +126,7 @@ export const family: Family = {
       const collectorCpu = all(theirs).map((cpu) => (cpu * A_MILLION) / lines)
       return {
         'sink-chain': compared(rates(posted), rates(all(bare)), 'lines/s', disk + inMemoryRate),
+        'sink-text': compared(rates(all(text)), rates(all(bare)), 'lines/s'),
         'journal-cost':
           inMemory === null
             ? new Error(`${IN_MEMORY} is not here`)
