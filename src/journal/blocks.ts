@@ -28,8 +28,9 @@ export function pointsOfBlock(row: Record<string, unknown>, path: string): Store
       path,
       `the block of point ${first} has ${bytes} bytes for ${count} points of ${POINT_BYTES}`,
     )
-  // A copy: SQLite's bytes may begin anywhere, doubles may not.
-  return { first, count, ...columnsOf(new Uint8Array(data).buffer, count) }
+  // Doubles may not begin anywhere; what SQLite gives has memory of its own and begins with it.
+  const { buffer, byteOffset } = data.byteOffset % 8 === 0 ? data : new Uint8Array(data)
+  return { first, count, ...columnsOf(buffer as ArrayBuffer, count, byteOffset) }
 }
 
 /**
