@@ -7,7 +7,7 @@ import { figureText, goalText, sidesText, VERDICTS } from './table.ts'
 
 const INTRODUCTION = `# Performance
 
-This page is made by \`npm run bench -- --write-docs\`; its sections by hand are kept in \`bench/tried.md\` and \`bench/outages.md\`. Each figure is the median of rounds, with the lowest and the highest of them. Whatever a row is compared
+This page is made by \`npm run bench -- --write-docs\`; its sections by hand are kept in \`bench/limits.md\`, \`bench/outages.md\` and \`bench/tried.md\`. Each figure is the median of rounds, with the lowest and the highest of them. Whatever a row is compared
 with ran in the same rounds, in turns, in processes of its own: absolute rates move with the machine, ratios do not. Every row asserts that nothing was dropped, that the journal's account is right to the point, and that the sink holds what was expected. Lines and
 spans are recorded ones (\`test/fixtures\`), multiplied with new numbers in each.
 
@@ -53,6 +53,6 @@ export function pageOf({ machine, rows }: Report, byHand: readonly string[]): st
 export function writeDocs({ machine, rows }: Report, all: readonly Row[]): void {
   const known = new Map(rows.map((result) => [result.id, result]))
   const whole = all.map((row) => known.get(row.id) ?? resultWithout(row, 'open', '', false))
-  const byHand = ['outages.md', 'tried.md'].map((name) => readFileSync(inBench(name), 'utf8'))
+  const byHand = ['limits.md', 'outages.md', 'tried.md'].map((name) => readFileSync(inBench(name), 'utf8'))
   writeFileSync(join(repository, 'docs/performance.md'), pageOf({ machine, rows: whole }, byHand))
 }
