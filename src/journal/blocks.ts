@@ -30,7 +30,7 @@ export function pointsOfBlock(row: Record<string, unknown>, path: string): Store
     )
   // Doubles may not begin anywhere; what SQLite gives has memory of its own and begins with it.
   const { buffer, byteOffset } = data.byteOffset % 8 === 0 ? data : new Uint8Array(data)
-  return { first, count, ...columnsOf(buffer as ArrayBuffer, count, byteOffset) }
+  return { first, count, ...columnsOf(buffer, count, byteOffset) }
 }
 
 /**
