@@ -256,3 +256,20 @@ describe('a commit', () => {
     expect([journal.lastText('params'), journal.lastText('tags')]).toEqual([2, 2])
   })
 })
+
+describe('the bytes of spans', () => {
+  it('are freed with the commit that has written them, and not by one that failed', () => {
+    const journal = createInMemory(MB)
+    const bytes = Uint8Array.of(1, 2, 3)
+    journal.addHead(0, new Uint8Array(), new Uint8Array())
+    journal.addSpans({ bytes, ends: Uint32Array.of(3), heads: Uint32Array.of(0) })
+    journal.addSeries(0, 'loss')
+    journal.run("INSERT INTO series (id, key) VALUES (0, 'in the way')")
+    expect(() => journal.commit()).toThrow()
+    expect(bytes.byteLength).toBe(3)
+    journal.run('DELETE FROM series')
+    journal.commit()
+    expect(bytes.byteLength).toBe(0)
+    expect(spansIn(journal, 0, 1)).toHaveLength(1)
+  })
+})
