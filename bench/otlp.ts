@@ -40,10 +40,16 @@ const theirs = (body: Buffer): number =>
   Request.decode(body).resourceSpans[0]!.scopeSpans[0]!.spans.length * NUMBERS_A_SPAN
 
 function spansPerSecond(bodies: readonly Buffer[], read: (body: Buffer) => number): number {
-  const from = performance.now()
+  let ms = 0
   let numbers = 0
-  for (const body of bodies) numbers += read(body)
-  const rate = (SPANS * bodies.length * 1000) / (performance.now() - from)
+  for (const body of bodies) {
+    // As a body is that has just come out of its socket: near the processor.
+    const copy = Buffer.from(body)
+    const from = performance.now()
+    numbers += read(copy)
+    ms += performance.now() - from
+  }
+  const rate = (SPANS * bodies.length * 1000) / ms
   if (numbers !== SPANS * bodies.length * NUMBERS_A_SPAN) throw new Error(`${numbers} numbers were taken`)
   return rate
 }

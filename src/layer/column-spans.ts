@@ -89,11 +89,11 @@ export class ColumnSpans {
     this.#isRust = isRust(resource)
   }
 
-  /** Adds a span, whose ids are at `at` in `ids`, to those that are known. */
-  learn(span: number, ids: Int32Array, at: number): void {
+  /** Notes what a span tells that was added to those that are known last. */
+  learn(span: number): void {
     const plan = this.#planned.planOf(span, this.#isRust)
-    if (plan !== null) this.#known.add(ids, at, plan.told, this.#planned.toldNumber(span, plan))
-    else this.#known.add(ids, at, this.#toldBy(span), this.#reader.toldNumber)
+    if (plan !== null) this.#known.tell(plan.told, this.#planned.toldNumber(span, plan))
+    else this.#known.tell(this.#toldBy(span), this.#reader.toldNumber)
   }
 
   /** What a span tells those inside it; null: nothing. */

@@ -21,9 +21,10 @@ const FIRST_SIZE = 1024
 
 /**
  * The newest spans, at most `size`: what each tells those inside it. A ring, in which the oldest gives way to the newest, with a
- * table of places over it. What has given way keeps its place until the ring has gone round, when all places are given anew: so a
- * span costs two reads of distant memory. With chains, out of which it would be taken, a receiver takes a third fewer spans
- * (`bench/otlp-http.ts`).
+ * table of places over it. What has given way keeps its place until the ring has gone round, when all places are given anew. With
+ * chains, out of which it would be taken, a receiver takes a third fewer spans (`bench/otlp-http.ts`). That a span is new, as almost
+ * all are, is told by the tags alone, which are so few bytes that they stay near: with places and whole hashes in one table taking
+ * spans cost 1.06 times as much (`bench/otlp.ts`).
  */
 export class KnownSpans {
   readonly #size: number
@@ -36,8 +37,10 @@ export class KnownSpans {
   #numbers: Float64Array
   /** Number of the chain that has passed it last. */
   #passedIn: Int32Array
-  /** For each place the hash of an id and the index + 1 of its span; 0: it is free. */
-  #places: Int32Array
+  /** For each place 8 bits of the hash of an id, never 0; 0: it is free. */
+  #tags: Uint8Array
+  /** For each place that is taken the index of its span. */
+  #indexes: Int32Array
   readonly #seed = Math.floor(Math.random() * 2 ** 31)
 
   #chain = 0
@@ -54,24 +57,33 @@ export class KnownSpans {
     this.#words = new Int32Array(this.#capacity * WORDS)
     this.#numbers = new Float64Array(this.#capacity)
     this.#passedIn = new Int32Array(this.#capacity)
-    this.#places = new Int32Array(placesFor(this.#capacity))
+    this.#tags = new Uint8Array(placesFor(this.#capacity))
+    this.#indexes = new Int32Array(this.#tags.length)
   }
 
-  /** Whether a span is known: the numbers of its trace at `at` in `ids`, its own at `span`. */
-  has(ids: Int32Array, at: number, span = at + SPAN): boolean {
-    return this.#find(ids, at, span) >= 0
-  }
-
-  /** Adds one that is not known; `at`: where the eight numbers of its id begin. `told` is what it tells, null: nothing. */
-  add(ids: Int32Array, at: number, told: Told | null, number = 0): void {
+  /**
+   * Adds a span that tells nothing yet; `at`: where the eight numbers of its id begin in `ids`.
+   *
+   * @returns false when it is known already
+   */
+  add(ids: Int32Array, at: number): boolean {
+    const hash = this.#hash(ids, at, at + SPAN)
+    if (this.#find(hash, ids, at, at + SPAN) >= 0) return false
     if (this.#added > 0 && this.#added % this.#capacity === 0) this.#goRound()
     const index = this.#added % this.#capacity
     this.#added += 1
     for (let i = 0; i < WORDS; i += 1) this.#words[index * WORDS + i] = ids[at + i]!
+    this.#told[index] = null
+    this.#passedIn[index] = 0
+    this.#place(hash, index)
+    return true
+  }
+
+  /** What the span that was added last tells, and the number of its own that goes with it. */
+  tell(told: Told | null, number = 0): void {
+    const index = (this.#added - 1) % this.#capacity
     this.#told[index] = told
     this.#numbers[index] = number
-    this.#passedIn[index] = 0
-    this.#place(index)
   }
 
   /** Asks what the span at `span` in `ids` (of the trace at `at`) and those around it tell: see `told`, `isMissing`. */
@@ -82,7 +94,7 @@ export class KnownSpans {
     this.#beginChain()
     let [words, trace, own] = [ids, at, span]
     while (words[own] !== 0 || words[own + 1] !== 0) {
-      const index = this.#find(words, trace, own)
+      const index = this.#find(this.#hash(words, trace, own), words, trace, own)
       if (index < 0) {
         this.isMissing = true
         for (let i = 0; i < SPAN; i += 1) this.missing[i] = words[trace + i]!
@@ -128,17 +140,18 @@ export class KnownSpans {
     this.#chain += 1
   }
 
-  #find(ids: Int32Array, at: number, span: number): number {
+  #find(hash: number, ids: Int32Array, at: number, span: number): number {
     const words = this.#words
-    const places = this.#places
+    const tags = this.#tags
     const low = ids[span]!
     const high = ids[span + 1]!
-    const hash = this.#hash(ids, at, span)
-    const mask = places.length - 1
-    for (let place = (hash << 1) & mask; places[place + 1] !== 0; place = (place + 2) & mask) {
-      if (places[place] !== hash) continue
+    const tag = tagOf(hash)
+    const mask = tags.length - 1
+    for (let place = hash & mask; tags[place] !== 0; place = (place + 1) & mask) {
+      if (tags[place] !== tag) continue
       // Of a span that has given way, this is the one in its stead.
-      const own = (places[place + 1]! - 1) * WORDS
+      const index = this.#indexes[place]!
+      const own = index * WORDS
       if (
         words[own + SPAN] === low &&
         words[own + SPAN + 1] === high &&
@@ -147,7 +160,7 @@ export class KnownSpans {
         words[own + 2] === ids[at + 2] &&
         words[own + 3] === ids[at + 3]
       )
-        return places[place + 1]! - 1
+        return index
     }
     return -1
   }
@@ -163,15 +176,13 @@ export class KnownSpans {
     return hash
   }
 
-  #place(index: number): void {
-    const own = index * WORDS
-    const hash = this.#hash(this.#words, own, own + SPAN)
-    const places = this.#places
-    const mask = places.length - 1
-    let place = (hash << 1) & mask
-    while (places[place + 1] !== 0) place = (place + 2) & mask
-    places[place] = hash
-    places[place + 1] = index + 1
+  #place(hash: number, index: number): void {
+    const tags = this.#tags
+    const mask = tags.length - 1
+    let place = hash & mask
+    while (tags[place] !== 0) place = (place + 1) & mask
+    tags[place] = tagOf(hash)
+    this.#indexes[place] = index
   }
 
   /** The ring is full: it grows, or begins from the front. */
@@ -182,11 +193,15 @@ export class KnownSpans {
       this.#words = copied(this.#words, new Int32Array(this.#capacity * WORDS))
       this.#numbers = copied(this.#numbers, new Float64Array(this.#capacity))
       this.#passedIn = copied(this.#passedIn, new Int32Array(this.#capacity))
-      this.#places = new Int32Array(placesFor(this.#capacity))
+      this.#tags = new Uint8Array(placesFor(this.#capacity))
+      this.#indexes = new Int32Array(this.#tags.length)
     } else {
-      this.#places.fill(0)
+      this.#tags.fill(0)
     }
-    for (let index = 0; index < spans; index += 1) this.#place(index)
+    for (let index = 0; index < spans; index += 1) {
+      const own = index * WORDS
+      this.#place(this.#hash(this.#words, own, own + SPAN), index)
+    }
   }
 }
 
@@ -204,8 +219,11 @@ function copied<T extends Int32Array | Float64Array>(from: T, into: T): T {
 export const fieldsOf = ({ shared, number }: Told, value: number): Fields =>
   number === null ? shared : { ...shared, [number]: value }
 
-/** Places for twice as many spans, at most three quarters of which are taken: two numbers each. */
-const placesFor = (spans: number): number => 2 * 2 ** Math.ceil(Math.log2((spans * 2) / 0.77))
+/** The bits of a hash that do not choose the place, unless there are more than 16 million of those. */
+const tagOf = (hash: number): number => hash >>> 24 || 1
+
+/** Places for twice as many spans, at most three quarters of which are taken. */
+const placesFor = (spans: number): number => 2 ** Math.ceil(Math.log2((spans * 2) / 0.77))
 
 const isNamed = (ids: Int32Array, at: number, span: number): boolean =>
   (ids[at]! | ids[at + 1]! | ids[at + 2]! | ids[at + 3]!) !== 0 && (ids[span]! | ids[span + 1]!) !== 0

@@ -21,6 +21,8 @@ export class PlannedSpans {
   #seriesOf!: Map<SpanPlan, PlanSeries>
   #now = 0
   #values = new Float64Array(64)
+  /** Of the events of a span. */
+  #steps = new Float64Array(16)
   #lastTemplate: SpanTemplate | null = null
   #lastPlan: SpanPlan | null = null
   #lastSeriesOf: SpanPlan | null = null
@@ -78,8 +80,14 @@ export class PlannedSpans {
     const { view } = columns
     const from = columns.from[span]!
     const { own, events, eventCount } = plan
-    if (own !== null && !isStep(stepOf(view, from, own))) return false
-    for (const event of events) if (!isStep(stepOf(view, from, event))) return false
+    const step = own === null ? 0 : stepOf(view, from, own)
+    if (!Number.isSafeInteger(step)) return false
+    if (events.length > this.#steps.length) this.#steps = new Float64Array(events.length * 2)
+    const steps = this.#steps
+    for (let i = 0; i < events.length; i += 1) {
+      steps[i] = stepOf(view, from, events[i]!)
+      if (!Number.isSafeInteger(steps[i])) return false
+    }
     const series = this.#seriesFor(span, plan)
     if (series === null) return false
     const isMeasured = own !== null && plan.isMeasured && columns.durationMs[span]! >= 0
@@ -89,7 +97,6 @@ export class PlannedSpans {
     const time = columns.endMs[span]! || columns.startMs[span]! || this.#now
     let points = 0
     if (own !== null) {
-      const step = stepOf(view, from, own)
       points += this.#takeList(from, own, series[0]!, step, time)
       if (isMeasured) {
         layer.point(duration, step, time, columns.durationMs[span]!)
@@ -100,7 +107,7 @@ export class PlannedSpans {
       const event = events[i]!
       const { timeAt } = event
       const own = timeAt < 0 ? 0 : msOf(view.getUint32(from + timeAt + 4, true), view.getUint32(from + timeAt, true))
-      points += this.#takeList(from, event, series[i + 1]!, stepOf(view, from, event), own || time)
+      points += this.#takeList(from, event, series[i + 1]!, steps[i]!, own || time)
     }
     layer.countEvents(eventCount)
     layer.countPoints(points)
@@ -149,5 +156,3 @@ export class PlannedSpans {
 
 const stepOf = (view: DataView, from: number, { step }: ListPlan): number =>
   numberAt(view, from + step.at, step.size) + 0
-
-const isStep = (step: number): boolean => Number.isSafeInteger(step)

@@ -265,11 +265,11 @@ export class SpanLayer {
     putIds(ids, traceId, spanId, parentSpanId)
     // One without ids is known again by all that it is.
     if (!hasIds(ids, 0)) putDigest(ids, bytes)
-    if (this.#known.has(ids, 0)) return false
+    if (!this.#known.add(ids, 0)) return false
     const shared: Fields = {}
     for (const name of this.#stepFields)
       if (Object.hasOwn(attributes, name)) shared[name] = toldOf(attributes[name], this.#options.rules)
-    this.#known.add(ids, 0, Object.keys(shared).length === 0 ? null : { shared, number: null })
+    this.#known.tell(Object.keys(shared).length === 0 ? null : { shared, number: null })
     return true
   }
 
@@ -282,8 +282,8 @@ export class SpanLayer {
       at = 0
       putDigest(ids, columns.spanBytes(span))
     }
-    if (this.#known.has(ids, at)) return false
-    this.#columns.learn(span, ids, at)
+    if (!this.#known.add(ids, at)) return false
+    this.#columns.learn(span)
     return true
   }
 

@@ -17,10 +17,8 @@ describe('the newest spans', () => {
         for (const span of spans) {
           const newest = added.slice(-size)
           put(span)
-          expect(known.has(ids, 0)).toBe(newest.includes(span))
-          if (newest.includes(span)) continue
-          known.add(ids, 0, null)
-          added.push(span)
+          expect(known.add(ids, 0)).toBe(!newest.includes(span))
+          if (!newest.includes(span)) added.push(span)
         }
       }),
     )
@@ -30,7 +28,8 @@ describe('the newest spans', () => {
     const known = new KnownSpans(5_000)
     for (let span = 1; span <= 23_000; span += 1) {
       put(span)
-      known.add(ids, 0, { shared: { category: 'ACTOR' }, number: 'step' }, span)
+      known.add(ids, 0)
+      known.tell({ shared: { category: 'ACTOR' }, number: 'step' }, span)
     }
     for (let span = 17_000; span <= 23_000; span += 1) {
       put(span)
@@ -45,7 +44,7 @@ describe('the newest spans', () => {
     const from = performance.now()
     for (let trace = 1; trace <= 60_000; trace += 1) {
       putIds(ids, hex(trace, 16), hex(1, 8), '')
-      if (!known.has(ids, 0)) known.add(ids, 0, null)
+      known.add(ids, 0)
     }
     expect(performance.now() - from).toBeLessThan(1500)
   })
@@ -53,11 +52,13 @@ describe('the newest spans', () => {
   it('tell what they and those around them tell, innermost first, up to the one that is missing', () => {
     const known = new KnownSpans(10)
     put(2, 1)
-    known.add(ids, 0, { shared: { step: 2 }, number: null })
+    known.add(ids, 0)
+    known.tell({ shared: { step: 2 }, number: null })
     put(3, 2)
-    known.add(ids, 0, null)
+    known.add(ids, 0)
     put(4, 3)
-    known.add(ids, 0, { shared: {}, number: 'update' }, 4)
+    known.add(ids, 0)
+    known.tell({ shared: {}, number: 'update' }, 4)
     put(4)
     known.ask(ids, 0, 4)
     expect(known.told).toEqual([{ update: 4 }, { step: 2 }])
@@ -73,7 +74,8 @@ describe('the newest spans', () => {
         const known = new KnownSpans(20)
         for (const [i, { parent, tells }] of spans.entries()) {
           put(i + 1, parent)
-          known.add(ids, 0, tells ? { shared: { step: i + 1 }, number: null } : null)
+          known.add(ids, 0)
+          known.tell(tells ? { shared: { step: i + 1 }, number: null } : null)
         }
         for (const asked of all) {
           const told: { step: number }[] = []
@@ -95,9 +97,10 @@ describe('the newest spans', () => {
   it('have an end where they go round in a circle', () => {
     const known = new KnownSpans(10)
     put(2, 3)
-    known.add(ids, 0, null)
+    known.add(ids, 0)
     put(3, 2)
-    known.add(ids, 0, { shared: { step: 3 }, number: null })
+    known.add(ids, 0)
+    known.tell({ shared: { step: 3 }, number: null })
     put(2)
     known.ask(ids, 0, 4)
     expect([known.told, known.isMissing]).toEqual([[{ step: 3 }], false])
