@@ -12,6 +12,7 @@ import type { AddressInfo } from 'node:net'
 import { fileURLToPath } from 'node:url'
 import { parseArgs } from 'node:util'
 import { Pool } from 'undici'
+import { letGo } from '../src/channel/memory.ts'
 import { SpanColumns } from '../src/otlp/columns.ts'
 import { listenOtlpHttp } from '../src/receivers/otlp-http/server.ts'
 import { layerOf } from './otlp-layer.ts'
@@ -40,6 +41,8 @@ async function serveOurs(): Promise<number> {
       seen += 1
       columns.read(body)
       if (layer.take(columns) !== SPANS * NUMBERS_A_SPAN) throw new Error('not all numbers were taken')
+      // As a commit does with what the journal has.
+      letGo(body)
       return null
     },
     hasComeBack: () => false,
@@ -82,7 +85,9 @@ const heard = <T>(child: ChildProcess): Promise<T> =>
   new Promise((resolve) => child.once('message', (it) => resolve(it as T)))
 
 async function start(which: string): Promise<{ child: ChildProcess; pool: Pool }> {
-  const child = fork(fileURLToPath(import.meta.url), [which])
+  // The bridge runs with the flag of `bin/spanbridge`.
+  const execArgv = which === 'ours' ? ['--max-semi-space-size=1'] : []
+  const child = fork(fileURLToPath(import.meta.url), [which], { execArgv })
   const { port } = await heard<{ port: number }>(child)
   return { child, pool: new Pool(`http://127.0.0.1:${port}`, { connections: CONNECTIONS }) }
 }

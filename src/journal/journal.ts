@@ -1,5 +1,6 @@
 import type { DatabaseSync } from 'node:sqlite'
 import type { EndStatus, EventRow, Mark, PackedSpans, RunStart, WaitingRow } from '../channel/messages.ts'
+import { letGo } from '../channel/memory.ts'
 import { COUNTERS, dropped, EVENTS_JOURNAL_FULL, EVENTS_OF, SPANS_JOURNAL_FULL } from '../telemetry/counters.ts'
 import { joinChunks, type Chunk, type StoredPoints } from './blocks.ts'
 import { countIn, DamagedJournal } from './damage.ts'
@@ -380,8 +381,7 @@ export class RunJournal {
     for (const { columns, count } of written)
       for (let i = 0; i < count; i += 1) this.#stats.add(columns.series[i]!, columns.step[i]!, columns.value[i]!)
     this.#pending = nothingPending()
-    // Left to V8, memory of this size has the whole heap looked through for every few megabytes.
-    for (const { bytes } of pending.spans) (bytes.buffer as ArrayBuffer).transfer(0)
+    for (const { bytes } of pending.spans) letGo(bytes)
     return pending.chunks.map(({ buffer }) => buffer)
   }
 

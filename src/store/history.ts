@@ -1,4 +1,5 @@
 import { DatabaseSync } from 'node:sqlite'
+import { letGo } from '../channel/memory.ts'
 import { pointsOfBlock, type StoredPoints } from '../journal/blocks.ts'
 import { DamagedJournal } from '../journal/damage.ts'
 import { Statements } from '../journal/statements.ts'
@@ -104,7 +105,7 @@ export class RunHistory {
       const block = this.#blockBehind(this.#upTo)
       if (block === null) return true
       this.#read(block)
-      letGo(block)
+      letGo(block.value)
       if (performance.now() > deadline) return false
     }
   }
@@ -402,14 +403,11 @@ export class RunHistory {
         if (block === null || block.first > last) break
         yield block
         behind = block.first + block.count - 1
-        letGo(block)
+        letGo(block.value)
       }
     }
   }
 }
-
-/** Gives its memory back at once: left to V8, that of many blocks is there before it looks for any. */
-const letGo = ({ value }: StoredPoints): void => void (value.buffer as ArrayBuffer).transfer(0)
 
 const openAt = (path: string): Statements => new Statements(new DatabaseSync(path, { readOnly: true, timeout: 2000 }))
 

@@ -1,6 +1,7 @@
 import type { IncomingMessage } from 'node:http'
 import type { Transform } from 'node:stream'
 import { createGunzip, createInflate } from 'node:zlib'
+import { letGo } from '../../channel/memory.ts'
 
 /** Longest body, as it is sent and after decompression; the specification recommends this. */
 const MAX_BYTES = 64 << 20
@@ -70,10 +71,12 @@ export async function readBody(request: IncomingMessage, budget: BodyBudget): Pr
     const length = Number(request.headers['content-length'] ?? 0)
     const sent = await whole(request as AsyncIterable<Buffer>, {
       hold,
+      done: letGoWhole,
       expected: length,
       over: () => tooLarge('the body', MAX_BYTES),
     })
     const body = inflater === null ? sent : await decompressed(sent, inflater, encoding, hold)
+    if (body !== sent) letGo(sent)
     return { body, release: () => budget.giveBack(held) }
   } catch (error) {
     budget.giveBack(held)
@@ -83,6 +86,8 @@ export async function readBody(request: IncomingMessage, budget: BodyBudget): Pr
 
 interface Receiving {
   hold: (bytes: number) => void
+  /** A piece has been copied. */
+  done?: (piece: Buffer) => void
   /** As many bytes are announced. */
   expected: number
   over: () => Refusal
@@ -92,7 +97,7 @@ interface Receiving {
  * What is announced has its room beforehand, within limits, so that it is copied once and its memory can be given on as it is:
  * memory of many pieces is what calls the garbage collector.
  */
-async function whole(stream: AsyncIterable<Buffer>, { hold, expected, over }: Receiving): Promise<Buffer> {
+async function whole(stream: AsyncIterable<Buffer>, { hold, done, expected, over }: Receiving): Promise<Buffer> {
   let body: Buffer = Buffer.allocUnsafeSlow(Math.min(expected, MOST_BEFOREHAND))
   let bytes = 0
   for await (const chunk of stream) {
@@ -101,6 +106,7 @@ async function whole(stream: AsyncIterable<Buffer>, { hold, expected, over }: Re
     if (bytes + chunk.length > body.length) body = grown(body, bytes, bytes + chunk.length)
     body.set(chunk, bytes)
     bytes += chunk.length
+    done?.(chunk)
   }
   return body.subarray(0, bytes)
 }
@@ -127,6 +133,9 @@ async function decompressed(
     throw new Refusal(400, `the body is no ${encoding}: ${(error as Error).message}`)
   }
 }
+
+/** Pieces of a body are copies that `node:http` has made; one that is only a part of some memory may not be alone in it. */
+const letGoWhole = (piece: Buffer): void => void (piece.length === piece.buffer.byteLength && letGo(piece))
 
 const tooLarge = (what: string, limit: number): Refusal =>
   new Refusal(413, `${what} is larger than ${limit >> 20} MiB; send it in pieces`)
