@@ -60,6 +60,35 @@ describe('the first screen', () => {
   })
 })
 
+describe('what is known of a metric', () => {
+  it('is its name in words, its unit, and where its values deserve a look or are bad', async () => {
+    const stateDir = temporaryDirectory()
+    const lines = Array.from({ length: 21 }, (_, i) => ({
+      category: 'TRAINER',
+      step: i,
+      approx_kl: i / 100,
+      tflops: i,
+    }))
+    await record(stateDir, 'one', lines)
+    const { url } = await startWithPage(['view'], { stateDir })
+    const { page } = await visit(url)
+    await lineOf(page, 'trainer/approx_kl')
+    await lineOf(page, 'trainer/tflops')
+    expect(await card(page, 'trainer/tflops').locator('header').innerText()).toMatch(/Throughput\s+TFLOP\/s/)
+    // Where the line is at 0.06, what is between 0.05 and 0.1, and twice what is beyond.
+    const colours = await card(page, 'trainer/approx_kl')
+      .locator('canvas')
+      .first()
+      .evaluate((canvas: HTMLCanvasElement) => {
+        const pen = canvas.getContext('2d')!
+        const at = (value: number): string =>
+          [...pen.getImageData(canvas.width * 0.3, canvas.height * (0.85 - 0.8 * (value / 0.2)), 1, 1).data].join()
+        return [0.08, 0.11, 0.19].map(at)
+      })
+    expect(new Set(colours).size, colours.join(' | ')).toBe(2)
+  })
+})
+
 describe('zoom', () => {
   it('by a drag shows the same range on all charts, stays over a reload, and a double click or going back ends it', async () => {
     const { page } = await shown('one')

@@ -55,6 +55,58 @@ describe('the runs page', () => {
     await page.getByPlaceholder(/Search/).fill('lon')
     await soon(() => page.locator('tbody tr').count()).toBe(1)
   })
+
+  it('has for each run its last step, how long it took, and the last value and course of what is watched most', async () => {
+    const stateDir = temporaryDirectory()
+    const at = (step: number): object => ({ timestamp: new Date(1.7e12 + step * 1000).toISOString() })
+    const lines = steps(91).map((line, i) => ({ ...at(i), ...line, reward: i / 2 }))
+    await record(stateDir, 'one', lines)
+    const { page } = await view(stateDir)
+    await go(page, 'Runs')
+    const cells = await row(page, 'one').locator('td').allInnerTexts()
+    const heads = (await page.locator('thead th').allInnerTexts()).map((text) => text.replace(/ [↑↓]/, ''))
+    const cell = (head: string): string => cells[heads.indexOf(head)]!.trim()
+    expect([cell('Last step'), cell('Points'), cell('Pending')]).toEqual(['91', '182', '0'])
+    expect(heads).toContain('trainer · Reward')
+    expect([cell('trainer · Loss'), cell('trainer · Reward')]).toEqual(['0.01099', '45'])
+    expect(await row(page, 'one').locator('svg.spark path').count()).toBe(2)
+    await page.getByRole('button', { name: 'trainer · Loss' }).click()
+    expect(await page.locator('th[aria-sort=descending]').innerText()).toContain('Loss')
+    await page.getByRole('button', { name: 'one', exact: true }).click()
+    await lineOf(page, 'trainer/loss', 91)
+  })
+})
+
+describe('the events page', () => {
+  it('has warnings and errors with their fields, by level and by words, and leads to their step on the charts', async () => {
+    const stateDir = temporaryDirectory()
+    await record(stateDir, 'one', [
+      ...steps(9),
+      { level: 'WARN', message: 'gradient is large', target: 'ppo::learner', category: 'TRAINER', step: 4, norm: 9.5 },
+      { level: 'INFO', message: 'all is well', category: 'TRAINER', step: 5 },
+      { level: 'ERROR', message: 'loss is NaN', category: 'TRAINER', step: 7, batch: 'b-12' },
+    ])
+    const { page, errors } = await view(stateDir)
+    await go(page, 'Events')
+    const rows = page.locator('.events li')
+    const said = async (): Promise<string> => (await rows.allInnerTexts()).join(' | ')
+    await soon(() => rows.count()).toBe(2)
+    expect(await said()).toMatch(
+      /ERROR.*step 7.*loss is NaN.*batch\s+b-12.*WARN.*step 4.*gradient is large.*norm\s+9\.5/s,
+    )
+    await page.getByRole('button', { name: 'Errors' }).click()
+    await soon(said).not.toContain('gradient')
+    expect(await said()).toContain('loss is NaN')
+    await page.getByRole('button', { name: 'All', exact: true }).click()
+    await page.getByPlaceholder(/Search: message/).fill('learner')
+    await soon(said).not.toContain('NaN')
+    expect(await said()).toContain('gradient is large')
+    await page.getByRole('button', { name: 'step 4' }).click()
+    await soon(() => page.locator('.toolbar').innerText()).toContain('Mark at step 4')
+    await page.goBack()
+    await soon(() => rows.count()).toBe(1)
+    expect(errors).toEqual([])
+  })
 })
 
 describe('the delivery page', () => {
@@ -169,6 +221,15 @@ describe('the timeline', () => {
     await soon(() => page.locator('.toolbar').innerText()).toContain('in view: show all')
     await page.keyboard.press('r')
     await soon(() => page.locator('.toolbar').innerText()).not.toContain('show all')
+    const spans = async (): Promise<number> => Number.parseInt(await page.locator('.toolbar .muted').innerText(), 10)
+    const all = await spans()
+    const box = (await page.locator('.waterfall').boundingBox())!
+    await page.mouse.move(box.x + box.width / 2, box.y + box.height / 2)
+    for (let turn = 0; turn < 5; turn++) await page.mouse.wheel(0, -300)
+    await soon(() => page.locator('.toolbar').innerText()).toContain('in view: show all')
+    await soon(spans).toBeLessThan(all)
+    await page.getByRole('button', { name: /show all/ }).click()
+    await soon(spans).toBe(all)
     expect(errors).toEqual([])
   })
 })
