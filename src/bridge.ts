@@ -1,4 +1,3 @@
-import { extname } from 'node:path'
 import { Worker } from 'node:worker_threads'
 import { Channel } from './channel/channel.ts'
 import { Pace } from './channel/pace.ts'
@@ -11,6 +10,7 @@ import {
   type RunStart,
 } from './channel/messages.ts'
 import type { Settings } from './config/settings.ts'
+import { entry } from './config/place.ts'
 import type { WorkerData } from './delivery/worker.ts'
 import type { Encoding, PartialSuccess } from './otlp/status.ts'
 import { leaveDeleted } from './journal/directory.ts'
@@ -264,10 +264,8 @@ export class Bridge {
   }
 }
 
-/** `tsc` does not rewrite the address of a worker: it has the ending of the file that runs. */
 function startWorker(workerData: WorkerData): Worker {
-  const file = new URL(`./delivery/worker${extname(import.meta.url)}`, import.meta.url)
   leaveDeleted() // the command has started there
   // Not the flags of this process: with the library they are somebody else's (`--input-type`, `--import`).
-  return new Worker(file, { workerData, execArgv: ['--disable-warning=ExperimentalWarning'] })
+  return new Worker(entry('delivery/worker'), { workerData, execArgv: ['--disable-warning=ExperimentalWarning'] })
 }

@@ -11,10 +11,8 @@ export function usePackage(directory: string): void {
   for (const name of ['bin', 'config', 'package.json'])
     cpSync(join(repository, name), join(directory, name), { recursive: true })
   symlinkSync(join(repository, 'node_modules'), join(directory, 'node_modules'))
-  const tsc = join(repository, 'node_modules/.bin/tsc')
-  execFileSync(tsc, ['-p', join(repository, 'tsconfig.build.json'), '--outDir', join(directory, 'dist')], {
-    stdio: 'inherit',
-  })
+  const rolldown = join(repository, 'node_modules/.bin/rolldown')
+  execFileSync(rolldown, ['-c', '--dir', join(directory, 'dist')], { cwd: repository, stdio: ['ignore', 2, 2] })
   process.env['SPANBRIDGE_BENCH_PACKAGE'] = directory
 }
 

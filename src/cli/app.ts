@@ -4,6 +4,7 @@ import type { Env } from '../config/load.ts'
 import { loadSettings, stateDirOf, type LoadedSettings } from '../config/load.ts'
 import { readFlags, type Flags } from '../config/flags.ts'
 import { nearest } from '../config/nearest.ts'
+import { PACKAGE } from '../config/place.ts'
 import { Output } from '../telemetry/output.ts'
 import { Voice } from '../telemetry/say.ts'
 import { isThere } from '../journal/directory.ts'
@@ -99,7 +100,7 @@ function commandName(env: Env): string {
   const isFound = (env['PATH'] ?? '')
     .split(':')
     .some((directory) => directory !== '' && isThere(join(directory, 'spanbridge')))
-  return isFound ? 'spanbridge' : fileURLToPath(new URL('../../bin/spanbridge', import.meta.url))
+  return isFound ? 'spanbridge' : fileURLToPath(new URL('bin/spanbridge', PACKAGE))
 }
 
 async function dispatch(name: string, context: Context): Promise<number> {

@@ -7,6 +7,7 @@ import { ContractError, readContract, unknownCategories, type Contract } from '.
 import { compileRules } from '../layer/rules.ts'
 import { rulesOf } from '../config/load.ts'
 import { nearest } from '../config/nearest.ts'
+import { PACKAGE } from '../config/place.ts'
 import { parseLine } from '../receivers/lines/parse.ts'
 import { LineShapes } from '../receivers/lines/shape.ts'
 import { LineSplitter } from '../receivers/lines/split.ts'
@@ -51,7 +52,7 @@ export async function checkContract(context: Context, name: string): Promise<num
   return breaches.length > 0 ? BROKEN : EXIT.ok
 }
 
-const OURS = fileURLToPath(new URL('../../config/contracts/', import.meta.url))
+const OURS = fileURLToPath(new URL('config/contracts/', PACKAGE))
 
 /** A file, or the name of one that comes with Spanbridge. @throws ContractError */
 function pathOf(name: string): string {

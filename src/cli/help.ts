@@ -1,9 +1,10 @@
 import { readFileSync } from 'node:fs'
 import { VERB_FLAGS } from '../config/verb-flags.ts'
+import { PACKAGE } from '../config/place.ts'
 import { envOf, flagOf, SETTING_NAMES, settingOf } from '../config/settings.ts'
 
 export function version(): string {
-  const manifest = JSON.parse(readFileSync(new URL('../../package.json', import.meta.url), 'utf8')) as {
+  const manifest = JSON.parse(readFileSync(new URL('package.json', PACKAGE), 'utf8')) as {
     version: string
   }
   return manifest.version

@@ -1,6 +1,6 @@
 import type { Socket } from 'node:net'
-import { extname } from 'node:path'
 import { Worker } from 'node:worker_threads'
+import { entry } from '../config/place.ts'
 import { leaveDeleted } from '../journal/directory.ts'
 import type { FromWeb, ToWeb, WebWorkerData } from './worker.ts'
 
@@ -66,7 +66,7 @@ export class WebThread {
 
   #start(): Worker {
     const { data, maxHeapMb = MAX_HEAP_MB } = this.#options
-    const file = this.#options.file ?? new URL(`./worker${extname(import.meta.url)}`, import.meta.url)
+    const file = this.#options.file ?? entry('web/worker')
     leaveDeleted()
     const worker = new Worker(file, {
       name: 'web',

@@ -3,6 +3,7 @@ import type { Socket } from 'node:net'
 import { getPriority, setPriority } from 'node:os'
 import { fileURLToPath } from 'node:url'
 import { parentPort, workerData } from 'node:worker_threads'
+import { PACKAGE } from '../config/place.ts'
 import type { ReadSettings } from '../store/history.ts'
 import { Store } from '../store/store.ts'
 import type { Guard } from './guard.ts'
@@ -42,13 +43,12 @@ try {
 
 const { guard, serving, reading, only } = workerData as WebWorkerData
 const port = parentPort!
-const root = new URL('../../', import.meta.url)
 const server = new PageServer({
   guard,
   serving,
   store: new Store({ ...reading, stateDir: serving.stateDir, only }),
-  files: new PageFiles(fileURLToPath(new URL('dist/page', root))),
-  openapi: () => readFileSync(new URL('docs/openapi.json', root), 'utf8'),
+  files: new PageFiles(fileURLToPath(new URL('dist/page', PACKAGE))),
+  openapi: () => readFileSync(new URL('docs/openapi.json', PACKAGE), 'utf8'),
   now: Date.now,
   onFault: (error) => {
     const text = error instanceof Error ? (error.stack ?? error.message) : String(error)
