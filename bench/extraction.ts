@@ -6,6 +6,7 @@
  *
  * - extraction: an event as receivers hand it over
  * - extraction-line: with the recognition of a line's shape before it, for lines that are parsed
+ * - extraction-bare: a walk through the fields of the event that puts its numbers into columns, whatever they are called
  */
 import { Channel } from '../src/channel/channel.ts'
 import type { ToDelivery } from '../src/channel/messages.ts'
@@ -50,12 +51,29 @@ const shapes = new LineShapes(rules, settings['layer.wrappers'])
 const lines = Array.from({ length: EVENTS }, (_, i) => JSON.parse(eventLine(i, 28)) as Fields)
 const events = lines.map((line) => shapes.read(line))
 
+const columns = { name: [] as string[], value: new Float64Array(1024) }
+
+/** Asks only for what any extraction has to: each name, and whether what is there is a number. */
+function bare(fields: Fields): void {
+  let at = 0
+  for (const name in fields) {
+    const value = fields[name]
+    if (typeof value !== 'number') continue
+    columns.name[at] = name
+    columns.value[at] = value
+    at += 1
+  }
+}
+
 const works = {
   extraction: () => {
     for (const event of events) layer.event(event, 0)
   },
   'extraction-line': () => {
     for (const line of lines) layer.event(shapes.read(line), 0)
+  },
+  'extraction-bare': () => {
+    for (const line of lines) bare(line['fields'] as Fields)
   },
   stringify: () => {
     for (const line of lines) length += JSON.stringify(line).length
@@ -72,7 +90,7 @@ function nanoseconds(pass: () => void): number {
 const names = Object.keys(works) as (keyof typeof works)[]
 const rounds: Record<keyof typeof works, number>[] = []
 for (let round = 0; round < roundsOr(15) + WARM_UP; round += 1) {
-  const took = { extraction: 0, 'extraction-line': 0, stringify: 0 }
+  const took = { extraction: 0, 'extraction-line': 0, 'extraction-bare': 0, stringify: 0 }
   for (const name of round % 2 === 0 ? names : names.toReversed()) took[name] = nanoseconds(works[name])
   if (round >= WARM_UP) rounds.push(took)
 }
@@ -81,6 +99,10 @@ const count = counters.values[POINTS]! + taken
 if (count !== passes * EVENTS * POINTS_PER_LINE) throw new Error(`got ${count} points`)
 const ratioOf = (name: keyof typeof works): number[] => rounds.map((took) => took[name] / took.stringify)
 report(
-  { extraction: ratioOf('extraction'), 'extraction-line': ratioOf('extraction-line') },
+  {
+    extraction: ratioOf('extraction'),
+    'extraction-line': ratioOf('extraction-line'),
+    'extraction-bare': ratioOf('extraction-bare'),
+  },
   Object.fromEntries(names.map((name) => [`${name}, ns`, Math.round(median(rounds.map((took) => took[name])))])),
 )

@@ -72,6 +72,13 @@ const SCRIPTS: readonly Script[] = [
         unit: 'x',
         goal: { atMost: 0.2 },
       },
+      {
+        id: 'extraction-bare',
+        what: 'a walk through the fields of the same event that puts its numbers into columns, whatever they are called',
+        against: 'the same',
+        unit: 'x',
+        goal: null,
+      },
     ],
   },
   {

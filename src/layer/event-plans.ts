@@ -70,7 +70,7 @@ export class EventPlans {
     this.#isNew = true
     let at: Field | null = this.#root
     for (let i = 0; i < wrapped.length && at !== null; i += 1) {
-      at = this.#walk(wrapped[i]!, at, null)
+      at = this.#walk(wrapped[i]!, at, undefined)
       if (at !== null) at = at.next
     }
     if (at !== null && line !== null) at = this.#walk(line, at, wrapped[0])
@@ -111,13 +111,13 @@ export class EventPlans {
   }
 
   /** Goes through fields, one of which `wrapper` may be; null: none had all of them before. */
-  #walk(fields: Fields, from: Field, wrapper: Fields | null | undefined): Field | null {
+  #walk(fields: Fields, from: Field, wrapper: Fields | undefined): Field | null {
     const { numbers } = this
     let count = this.#count
     let at = from
     for (const name in fields) {
       const value = fields[name]
-      const kind = typeof value === 'number' ? NUMBER : value === wrapper ? OBJECT : kindOf(value)
+      const kind = typeof value === 'number' ? NUMBER : kindOf(value, wrapper)
       let next: Field | null = at.likely
       if (next === null || !next.is(name, kind, value)) {
         next = behind(at, name, kind, value)
@@ -154,9 +154,10 @@ export class EventPlans {
   }
 }
 
-function kindOf(value: unknown): number {
+/** `fields`: an object that is known to be fields. */
+function kindOf(value: unknown, fields?: Fields): number {
   if (typeof value === 'number') return NUMBER
-  return typeof value === 'object' && isFields(value) ? OBJECT : OTHER
+  return typeof value === 'object' && (value === fields || isFields(value)) ? OBJECT : OTHER
 }
 
 function behind(at: Field, name: string, kind: number, value: unknown): Field | null {
