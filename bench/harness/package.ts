@@ -12,6 +12,7 @@ export function usePackage(directory: string): void {
     cpSync(join(repository, name), join(directory, name), { recursive: true })
   symlinkSync(join(repository, 'node_modules'), join(directory, 'node_modules'))
   const rolldown = join(repository, 'node_modules/.bin/rolldown')
+  // What is printed belongs to the results.
   execFileSync(rolldown, ['-c', '--dir', join(directory, 'dist')], { cwd: repository, stdio: ['ignore', 2, 2] })
   process.env['SPANBRIDGE_BENCH_PACKAGE'] = directory
 }

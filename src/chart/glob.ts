@@ -27,6 +27,6 @@ export function parseFilter(text: string): Filter {
           .map(globToExpression)
     return { matches: (...texts) => patterns.some((pattern) => texts.some((one) => pattern.test(one))), error: null }
   } catch (error) {
-    return { ...all, error: `This is no regular expression: ${(error as Error).message}` }
+    return { ...all, error: (error as Error).message }
   }
 }

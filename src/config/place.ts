@@ -2,7 +2,7 @@ import { extname } from 'node:path'
 
 /*
  * Where the package lies. Addresses are taken from its root, not from the file that names them: the build joins many modules into
- * one file. It puts them as deep below the root as this file is.
+ * one file. It puts this one, which several entries share, into `dist/lib`: as deep below the root as it is here.
  */
 
 /** The root folder of the package. */

@@ -89,7 +89,7 @@ export class ColumnSpans {
     this.#isRust = isRust(resource)
   }
 
-  /** Notes what a span tells that was added to those that are known last. */
+  /** Notes what a span tells those inside it: the one that was added to `KnownSpans` last. */
   learn(span: number): void {
     const plan = this.#planned.planOf(span, this.#isRust)
     if (plan !== null) this.#known.tell(plan.told, this.#planned.toldNumber(span, plan))

@@ -79,7 +79,7 @@ export class KnownSpans {
     return true
   }
 
-  /** What the span that was added last tells, and the number of its own that goes with it. */
+  /** Notes what the span tells that `add` has just taken, and the number of its own that goes with it. */
   tell(told: Told | null, number = 0): void {
     const index = (this.#added - 1) % this.#capacity
     this.#told[index] = told
@@ -219,7 +219,7 @@ function copied<T extends Int32Array | Float64Array>(from: T, into: T): T {
 export const fieldsOf = ({ shared, number }: Told, value: number): Fields =>
   number === null ? shared : { ...shared, [number]: value }
 
-/** The bits of a hash that do not choose the place, unless there are more than 16 million of those. */
+/** Bits of a hash that do not choose the place; with more than 16 million places a tag only tells less. */
 const tagOf = (hash: number): number => hash >>> 24 || 1
 
 /** Places for twice as many spans, at most three quarters of which are taken. */

@@ -21,7 +21,7 @@ export class PlannedSpans {
   #seriesOf!: Map<SpanPlan, PlanSeries>
   #now = 0
   #values = new Float64Array(64)
-  /** Of the events of a span. */
+  /** Steps of a span's events: each is read once, for all of them have to be integers before a number is taken. */
   #steps = new Float64Array(16)
   #lastTemplate: SpanTemplate | null = null
   #lastPlan: SpanPlan | null = null

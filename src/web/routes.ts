@@ -145,7 +145,9 @@ async function chartOf(call: Call, chart: Chart, runs: readonly string[], query:
     await othersTurn(call.isGone)
     const clogged = call.clogged()
     if (clogged > 0)
-      throw new PageRefusal(503, `expected answers to be read, got ${clogged} MB that wait`, { 'retry-after': '1' })
+      throw new PageRefusal(503, `expected answers to be read, got ${clogged} MB that wait for it; ask again`, {
+        'retry-after': '1',
+      })
     const line = (await caughtUp(call, run)).line(chart.key, query)
     if (line !== null) chart.lines.push(line)
   }
@@ -211,7 +213,7 @@ function change(call: Call): unknown {
   try {
     store.change(run, wanted)
   } catch (error) {
-    throw error instanceof UnknownRun ? error : new PageRefusal(500, `page.json: ${(error as Error).message}`)
+    throw error instanceof UnknownRun ? error : new PageRefusal(500, `not saved: ${(error as Error).message}`)
   }
   hub.look()
   return {}

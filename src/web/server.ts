@@ -111,7 +111,8 @@ export class PageServer {
     } catch (error) {
       const refusal = refusalOf(error)
       if (refusal === null) this.#options.onFault(error)
-      const { status, message, headers } = refusal ?? new PageRefusal(500, 'a fault of ours, which has been reported')
+      const { status, message, headers } =
+        refusal ?? new PageRefusal(500, 'a fault of ours: see what Spanbridge has printed')
       if (response.headersSent || response.destroyed) {
         response.destroy()
         return

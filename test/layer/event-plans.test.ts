@@ -1,5 +1,6 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
+import { EventPlans } from '../../src/layer/event-plans.ts'
 import type { Fields, TracingEvent } from '../../src/layer/event.ts'
 import { Layer } from '../../src/layer/layer.ts'
 import { compileRules } from '../../src/layer/rules.ts'
@@ -122,6 +123,15 @@ describe('an event becomes the same whatever came before it', () => {
     const events = [1, 2, 3].map((step) => ({ ...NOTHING, wrapped: [{ step, ...many(step) }] }))
     expect(outcomeOf(events, true)).toEqual(outcomeOf(events, false))
   })
+})
+
+it('an event with a null among its fields is known when it comes again', () => {
+  const layer = new Layer(rules, { series() {}, point() {}, params() {}, firstSkipped() {} }, new Counters())
+  const plans = new EventPlans()
+  const event = { ...NOTHING, wrapped: [{ step: 1, loss: 2, note: null }] }
+  expect(plans.find(event)).toBeNull()
+  plans.learn(event, layer.outline(event))
+  expect(plans.find(event)).not.toBeNull()
 })
 
 const NOTHING: TracingEvent = { time: null, message: null, wrapped: [], line: null, wrapperNames: [], spans: [] }

@@ -4,8 +4,9 @@ import { createRequire } from 'node:module'
 import { join } from 'node:path'
 import { gzipSync } from 'node:zlib'
 import type { Page } from 'playwright-core'
-import { describe, expect, it } from 'vitest'
+import { describe, expect, it, onTestFinished } from 'vitest'
 import { lineOf, soon, record, startWithPage, visit, type Visit } from '../support/browser.ts'
+import { FakeMlflow } from '../support/fake-mlflow.ts'
 import { statusOf, temporaryDirectory } from '../support/spanbridge.ts'
 
 const steps = (n: number): object[] =>
@@ -58,18 +59,20 @@ describe('the runs page', () => {
 
   it('has for each run its last step, how long it took, and the last value and course of what is watched most', async () => {
     const stateDir = temporaryDirectory()
-    const at = (step: number): object => ({ timestamp: new Date(1.7e12 + step * 1000).toISOString() })
-    const lines = steps(91).map((line, i) => ({ ...at(i), ...line, reward: i / 2 }))
-    await record(stateDir, 'one', lines)
+    await record(
+      stateDir,
+      'one',
+      steps(91).map((line, i) => ({ ...line, reward: i / 2 })),
+    )
     const { page } = await view(stateDir)
     await go(page, 'Runs')
+    await row(page, 'one').locator('svg.spark path').nth(1).waitFor()
     const cells = await row(page, 'one').locator('td').allInnerTexts()
     const heads = (await page.locator('thead th').allInnerTexts()).map((text) => text.replace(/ [↑↓]/, ''))
     const cell = (head: string): string => cells[heads.indexOf(head)]!.trim()
     expect([cell('Last step'), cell('Points'), cell('Pending')]).toEqual(['91', '182', '0'])
-    expect(heads).toContain('trainer · Reward')
+    expect(cell('Duration')).toMatch(/^[\d.]+ m?s$/)
     expect([cell('trainer · Loss'), cell('trainer · Reward')]).toEqual(['0.01099', '45'])
-    expect(await row(page, 'one').locator('svg.spark path').count()).toBe(2)
     await page.getByRole('button', { name: 'trainer · Loss' }).click()
     expect(await page.locator('th[aria-sort=descending]').innerText()).toContain('Loss')
     await page.getByRole('button', { name: 'one', exact: true }).click()
@@ -127,7 +130,7 @@ describe('the delivery page', () => {
     const reasons = await page.locator('.delivery').innerText()
     expect(reasons).toContain('Log a field named step')
     expect(reasons).toContain('"temperature":61')
-    expect(reasons).toContain('plain text')
+    expect(reasons).toContain('not JSON')
     expect(reasons).toContain('No tracker is set')
   })
 
@@ -151,6 +154,34 @@ describe('the delivery page', () => {
     await soon(() => page.locator('.undelivered').innerText()).toMatch(/5\d\s*pending/)
     await page.locator('.undelivered').click()
     await soon(() => page.locator('.destination.suspended').innerText()).toContain('connection refused')
+    expect(await page.locator('.destination.suspended').innerText()).toContain('tried again within ten seconds')
+    running.child.kill('SIGTERM')
+  })
+
+  it('says how fast a tracker takes points that is slower than they come, and how far behind it is', async () => {
+    const mlflow = await FakeMlflow.start()
+    const answers: (() => void)[] = []
+    onTestFinished(() => answers.forEach((answer) => answer()))
+    mlflow.fault = async ({ path }) => {
+      if (path.endsWith('/log-batch')) await new Promise<void>((resolve) => answers.push(resolve))
+      return false
+    }
+    const stateDir = temporaryDirectory()
+    const trainer =
+      'for (let step = 1; step < 20_001; step++) console.log(JSON.stringify({ category: "TRAINER", step, loss: 1 })); setInterval(() => {}, 1000)'
+    const { running, url } = await startWithPage(
+      ['exec', '--mlflow-tracking-uri', mlflow.url, '--shutdown-deadline', '1s', '--', process.execPath, '-e', trainer],
+      { stateDir },
+    )
+    const { page } = await visit(url)
+    await soon(() => page.locator('.undelivered').innerText()).toMatch(/20,000\s*pending/)
+    await page.locator('.undelivered').click()
+    // Each look lets one answer go: so many looks, so slow a tracker.
+    const said = async (): Promise<string> => {
+      answers.shift()?.()
+      return page.locator('.destination .state').innerText()
+    }
+    await soon(said).toMatch(/takes [\d,.]+ points a second; [\d.]+ \w+ left for what is pending/)
     running.child.kill('SIGTERM')
   })
 })
@@ -217,15 +248,15 @@ describe('the timeline', () => {
     await page.locator('.waterfall').focus()
     await page.keyboard.press('ArrowDown')
     await soon(() => page.locator('.detail').innerText()).toContain('took')
+    const spans = async (): Promise<number> => Number.parseInt(await page.locator('.toolbar .muted').innerText(), 10)
+    const all = await spans()
     await page.keyboard.press('+')
     await soon(() => page.locator('.toolbar').innerText()).toContain('in view: show all')
     await page.keyboard.press('r')
     await soon(() => page.locator('.toolbar').innerText()).not.toContain('show all')
-    const spans = async (): Promise<number> => Number.parseInt(await page.locator('.toolbar .muted').innerText(), 10)
-    const all = await spans()
     const box = (await page.locator('.waterfall').boundingBox())!
     await page.mouse.move(box.x + box.width / 2, box.y + box.height / 2)
-    for (let turn = 0; turn < 5; turn++) await page.mouse.wheel(0, -300)
+    for (let turn = 0; turn < 5; turn += 1) await page.mouse.wheel(0, -300)
     await soon(() => page.locator('.toolbar').innerText()).toContain('in view: show all')
     await soon(spans).toBeLessThan(all)
     await page.getByRole('button', { name: /show all/ }).click()

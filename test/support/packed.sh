@@ -20,13 +20,16 @@ cp "$root/examples/library.mjs" .
 node_modules/.bin/node library.mjs 2>err.txt || { cat err.txt; exit 1; }
 grep -q "= 300 points" err.txt || { cat err.txt; exit 1; }
 [ -f node_modules/spanbridge/dist/page/index.html.br ] || { echo "the page is not in the tarball"; exit 1; }
-node_modules/.bin/spanbridge export latest --format csv --state-dir "$work/state" | grep -q '0.5' || { echo "no point in the export"; exit 1; }
+node_modules/.bin/spanbridge export latest --format csv --state-dir "$work/state" | grep -q ',0\.5$' || { echo "no point in the export"; exit 1; }
 echo "$line" | node_modules/.bin/spanbridge check --contract rl 2>&1 | grep -q "contract rl" || { echo "no contract rl"; exit 1; }
 # The page is answered by a thread of its own, which is an entry of the build.
 node_modules/.bin/spanbridge view --web-listen 127.0.0.1:0 --state-dir "$work/state" 2>view.txt &
 view=$!
-trap 'kill "$view" 2>/dev/null; rm -rf "$work"' EXIT
-until grep -q 'http://' view.txt; do kill -0 "$view" || { cat view.txt; exit 1; }; done
+trap 'kill "$view" 2>/dev/null || :; wait "$view" || :; rm -rf "$work"' EXIT
+until grep -q 'http://' view.txt; do
+  kill -0 "$view" || { cat view.txt; exit 1; }
+  sleep 0.1
+done
 address=$(sed -n 's/.*\(http:[^ ]*\).*/\1/p' view.txt | head -1)
 node_modules/.bin/node -e '
   const url = new URL(process.argv[1])

@@ -116,7 +116,7 @@ export class Plot {
         `${counted(
           sum(({ points }) => points),
           'point',
-        )}, extremes kept${isSmoothed ? ', smoothed over means' : ''}`,
+        )}, extremes kept${isSmoothed ? ', means smoothed' : ''}`,
       )
     const scene = this.scene!
     // Of a line of extremes not every point is here to be counted.

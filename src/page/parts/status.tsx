@@ -9,15 +9,25 @@ const SHAPES: Readonly<Record<string, string>> = {
   interrupted: 'M5.4 3.5v9M10.6 3.5v9',
 }
 
+/** What a word does not say by itself. */
+const MEANINGS: Readonly<Record<string, string>> = {
+  failed: 'ended with an error',
+  killed: 'ended by a signal',
+  interrupted: 'Spanbridge ended before the run did: how it ended is not known',
+  'was running': 'was running when Spanbridge was last heard',
+}
+
 /** What became of a run: a word and a shape, so that it does not hang on the colour. */
 export function Status(props: { status: string; short?: boolean }): JSX.Element {
   const { short = false } = props
   // Nobody knows what became of a run since its daemon went silent.
   const isStale = connection.value.state === 'gone' && props.status === 'running'
   const status = isStale ? 'was running' : props.status
+  const meaning = MEANINGS[status]
+  const title = short ? (meaning === undefined ? status : `${status}: ${meaning}`) : meaning
   const isFilled = status === 'running' || status === 'killed'
   return (
-    <span class={`status ${isStale ? '' : status}`} title={short ? status : undefined}>
+    <span class={`status ${isStale ? '' : status}`} title={title}>
       <svg class="icon" viewBox="0 0 16 16" aria-hidden="true">
         <path d={SHAPES[status] ?? SHAPES['interrupted']} fill={isFilled ? 'currentColor' : 'none'} />
       </svg>

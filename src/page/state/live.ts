@@ -19,8 +19,8 @@ export const connection = signal<Connection>({ state: 'connecting' })
 export const asOf = signal(0)
 /** Nothing has come for a while although a run goes on: its trainer is quiet, or nobody is heard any more. */
 export const isQuiet = signal(false)
-/** Points that each run had received lately, for its rate. */
-const paces = new Map<string, { at: number; points: number }[]>()
+/** What each run had received lately, and each of its trackers taken, for their rates. */
+const paces = new Map<string, { at: number; points: number; taken: number[] }[]>()
 export const paceVersion = signal(0)
 
 const RETRY_MS = 1000
@@ -37,18 +37,25 @@ let turn = 0
 const seen = new Map<string, number>()
 
 /** Points per second of a run over the last ten seconds; null before a second account came. */
-export function paceOf(run: string): number | null {
+export const paceOf = (run: string): number | null => perSecond(run, ({ points }) => points)
+
+/** The same of what one of its trackers, by its place among them, has taken. */
+export const takenPaceOf = (run: string, tracker: number): number | null =>
+  perSecond(run, ({ taken }) => taken[tracker] ?? 0)
+
+function perSecond(run: string, countOf: (account: { points: number; taken: number[] }) => number): number | null {
   const all = paces.get(run) ?? []
   const first = all[0]
   const last = all.at(-1)
   if (first === undefined || last === undefined || last.at <= first.at) return null
-  return ((last.points - first.points) * 1000) / (last.at - first.at)
+  return ((countOf(last) - countOf(first)) * 1000) / (last.at - first.at)
 }
 
 function notePaces(now: number, runs: State['runs']): void {
-  for (const { run, points } of runs) {
+  for (const { run, points, destinations } of runs) {
     const kept = (paces.get(run) ?? []).filter(({ at }) => at > now - 10_000)
-    paces.set(run, [...kept, { at: now, points }])
+    const taken = destinations.map((destination) => destination.points.delivered + destination.points.rejected)
+    paces.set(run, [...kept, { at: now, points, taken }])
   }
   paceVersion.value++
 }

@@ -2,10 +2,10 @@ import { signal } from '@preact/signals'
 import type { JSX } from 'preact'
 import { useEffect, useState } from 'preact/hooks'
 import type { RejectedPage, RunSummary } from '../../web/api.ts'
-import { count, counted, shortValue } from '../../chart/format.ts'
+import { count, counted, duration, shortValue } from '../../chart/format.ts'
 import { Icon } from '../parts/icons.tsx'
 import { ask } from '../state/api.ts'
-import { paceOf, paceVersion } from '../state/live.ts'
+import { paceOf, paceVersion, takenPaceOf } from '../state/live.ts'
 import { server, shown } from '../state/runs.ts'
 import { Flow, takesPoints } from './flow.tsx'
 import { reasonOf } from './reasons.ts'
@@ -37,7 +37,7 @@ export function Delivery(): JSX.Element {
       <Destinations run={run} />
       <Refused run={run} />
       <Reasons title="Numbers that are on no chart" counts={{ ...run.skipped, ...run.dropped }} run={run} />
-      <Reasons title="Lines that are no events" counts={run.notEvents} run={run} />
+      <Reasons title="Lines that are not understood" counts={run.notEvents} run={run} />
       <Unreadable />
     </div>
   )
@@ -53,11 +53,11 @@ function Lead({ run }: { run: RunSummary }): JSX.Element {
   return (
     <p class="lead">
       {on.length === 0
-        ? 'No tracker is set for this run: its points are on this machine, and shown here.'
+        ? 'No tracker is set for this run: its points stay on the trainer’s host, and are shown here.'
         : pending === 0
-          ? 'All that is on disk has been dealt with: nothing is pending.'
+          ? 'No points are waiting to be sent.'
           : !run.isHeld
-            ? `${counted(pending, 'point')} pending, safe on disk. No process delivers this run now: spanbridge sync does.`
+            ? `${counted(pending, 'point')} pending, safe on disk. Nothing sends them now: run spanbridge sync.`
             : isSuspended
               ? `${counted(pending, 'point')} pending: a tracker does not answer. They are safe on disk and are sent as soon as it does.`
               : `${counted(pending, 'point')} pending; they are on disk and on their way.`}
@@ -76,7 +76,7 @@ function Numbers({ run }: { run: RunSummary }): JSX.Element {
     ['= points', run.points],
     ['− on the way to the disk', run.inChannel],
     ['− dropped', sum(run.dropped)],
-    ['= kept on disk', run.journaled.points],
+    ['= written to disk', run.journaled.points],
   ]
   return (
     <dl class="numbers">
@@ -91,9 +91,9 @@ function Numbers({ run }: { run: RunSummary }): JSX.Element {
 }
 
 const STATES: Readonly<Record<string, string>> = {
-  ok: 'answers',
-  suspended: 'does not answer; Spanbridge tries again by itself',
-  disabled: 'switched off for this run',
+  ok: 'up',
+  suspended: 'does not answer; tried again within ten seconds, or as late as it asks for (Retry-After)',
+  disabled: 'replaced: the run goes to another address now',
 }
 
 /** Of a run that no process holds, only the past is known. */
@@ -101,7 +101,7 @@ const stateOf = ({ state, points, spans, params, tags }: Destination, isHeld: bo
   if (isHeld || state === 'disabled') return STATES[state] ?? state
   if (state === 'suspended') return 'did not answer when it was last tried'
   const pending = points.pending + (spans?.pending ?? 0) + params.pending + tags.pending
-  return pending === 0 ? 'has got everything that it takes' : 'has not got everything yet'
+  return pending === 0 ? 'has received everything' : 'has not received everything yet'
 }
 
 function Destinations({ run }: { run: RunSummary }): JSX.Element {
@@ -121,12 +121,25 @@ function Destinations({ run }: { run: RunSummary }): JSX.Element {
           <p class="state">
             <span class="mark" aria-hidden="true" />
             {stateOf(destination, run.isHeld)}
+            {run.isHeld && <Lag destination={destination} pace={takenPaceOf(run.run, i)} />}
           </p>
           {destination.lastError !== null && <p class="problem">Last error: {destination.lastError}</p>}
           <Account destination={destination} />
         </section>
       ))}
     </div>
+  )
+}
+
+/** How fast a tracker takes points, and how long it has to do with those that wait. */
+function Lag({ destination, pace }: { destination: Destination; pace: number | null }): JSX.Element | null {
+  const { pending } = destination.points
+  if (pace === null || pace < 1) return null
+  return (
+    <span class="muted">
+      {` · takes ${shortValue(Math.round(pace))} points a second`}
+      {pending > pace && `; ${duration((pending / pace) * 1000)} left for what is pending`}
+    </span>
   )
 }
 
@@ -148,7 +161,7 @@ function Account({ destination }: { destination: Destination }): JSX.Element {
           <th class="number">delivered</th>
           <th class="number">pending</th>
           <th class="number">refused</th>
-          <th class="number" title="Dropped from the disk before they were sent, because its limit was reached">
+          <th class="number" title="Deleted unsent, because Spanbridge’s limit for runs on disk was reached">
             lost
           </th>
         </tr>
@@ -185,7 +198,7 @@ function Refused({ run }: { run: RunSummary }): JSX.Element | null {
   return (
     <section class="panel">
       <h2>Refused: {count(page.total)}</h2>
-      <p class="muted">A tracker will never take these; everything around them was delivered. They stay on disk.</p>
+      <p class="muted">These were not accepted. They stay on disk; spanbridge sync --rejected sends them again.</p>
       <div class="table" tabIndex={0} role="region" aria-label="Refused">
         <table>
           <thead>

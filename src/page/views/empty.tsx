@@ -4,11 +4,12 @@ import { say } from '../parts/notice.tsx'
 import { runs, server } from '../state/runs.ts'
 import { reasonOf } from './reasons.ts'
 
-const LISTENERS: Readonly<Record<string, string>> = {
-  'otlp-http': 'OpenTelemetry (OTLP over HTTP): point OTEL_EXPORTER_OTLP_ENDPOINT of the trainer there',
-  stdin: 'lines on standard input',
+const LISTENERS: Readonly<Record<string, (address: string) => string>> = {
+  'otlp-http': (address) =>
+    `OpenTelemetry (OTLP over HTTP): for the trainer, set OTEL_EXPORTER_OTLP_ENDPOINT=http://${address}`,
+  stdin: () => 'lines on standard input',
 }
-const DEMO = 'spanbridge exec --run-name demo -- node examples/ppo.ts'
+const DEMO = 'npm run demo'
 
 /** No chart yet: what is awaited, where, what came and why it became no chart, and what to type. */
 export function Empty(): JSX.Element {
@@ -29,7 +30,7 @@ export function Empty(): JSX.Element {
         <ul class="watched">
           {watched.map(([name, address]) => (
             <li key={name}>
-              <code>{address}</code> {LISTENERS[name] ?? name}
+              <code>{address}</code> {LISTENERS[name]?.(address) ?? name}
             </li>
           ))}
           {files.map((file) => (
@@ -42,7 +43,7 @@ export function Empty(): JSX.Element {
         <p>
           {kind === 'view'
             ? 'This is a viewer: it shows the runs in the folder below and takes nothing in itself.'
-            : 'No address and no file is watched; only what the trainer writes itself comes in.'}
+            : 'It reads only what the trainer prints or pipes in: no port, no file.'}
         </p>
       )}
       <p class="muted">
@@ -55,7 +56,7 @@ export function Empty(): JSX.Element {
           <Command text={testLine} />
         </>
       )}
-      <h3>Or see how it looks with a made-up run</h3>
+      <h3>Or see how it looks with a made-up run, in Spanbridge’s folder</h3>
       <Command text={DEMO} />
     </div>
   )
@@ -71,7 +72,7 @@ function Came(): JSX.Element | null {
       {came.slice(0, 5).map(({ run, title, received, skipped, notEvents, examples }) => (
         <section key={run}>
           <p>
-            <b>{title}</b>: {count(received.lines)} lines, {count(received.events)} of them events,{' '}
+            <b>{title}</b>: {count(received.lines)} lines, {count(received.events)} of them understood,{' '}
             {count(received.spans)} spans, {count(received.numbers)} numbers.
           </p>
           <ul>

@@ -2,7 +2,7 @@ import { effect, signal } from '@preact/signals'
 import type { JSX } from 'preact'
 import { useEffect } from 'preact/hooks'
 import type { EventRow, EventsPage } from '../../web/api.ts'
-import { clock, count, dayAndTime } from '../../chart/format.ts'
+import { clock, count, counted, dayAndTime } from '../../chart/format.ts'
 import { Icon } from '../parts/icons.tsx'
 import { ask } from '../state/api.ts'
 import { eventsVersion } from '../state/events.ts'
@@ -105,14 +105,14 @@ export function Events(): JSX.Element {
           />
         </label>
         {now !== null && (
-          <span class="muted">{count(now.total)} warnings and errors; a click shows the step on the charts</span>
+          <span class="muted">
+            {counted(now.total, 'event')}: warnings and errors; a click shows the step on the charts
+          </span>
         )}
         {now?.error != null && <span class="problem">{now.error}</span>}
       </div>
       {now !== null && now.rows.length === 0 && now.error === null && (
-        <p class="nothing">
-          {isFiltered ? 'No warning or error matches.' : 'The trainer has warned of nothing so far.'}
-        </p>
+        <p class="nothing">{isFiltered ? 'No warning or error matches.' : 'No warnings or errors so far.'}</p>
       )}
       {now !== null && now.rows.length > 0 && (
         <ol class="events">

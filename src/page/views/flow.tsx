@@ -48,7 +48,7 @@ export function Flow({ run }: { run: RunSummary }): JSX.Element {
       <Band from={[COLUMN[1] + BAR, TOP, height(journaled.points)]} to={[COLUMN[2], TOP, height(journaled.points)]} />
       <Node x={COLUMN[0]} h={height(received.numbers)} n={received.numbers} text="numbers received" />
       <Node x={COLUMN[1]} h={height(points)} n={points} text="points with a step" />
-      <Node x={COLUMN[2]} h={height(journaled.points)} n={journaled.points} text="kept on disk" />
+      <Node x={COLUMN[2]} h={height(journaled.points)} n={journaled.points} text="written to disk" />
       <Sides all={sides[0]!} x={COLUMN[0]} start={TOP + height(points)} height={height} />
       <Sides all={sides[1]!} x={COLUMN[1]} start={TOP + height(journaled.points)} height={height} />
       {targets.map((target, i) => (
@@ -129,6 +129,8 @@ function Sides(props: { all: readonly Side[]; x: number; start: number; height: 
   )
 }
 
+const STATES: Readonly<Record<string, string>> = { suspended: 'does not answer', disabled: 'replaced' }
+
 const PARTS = [
   ['delivered', 'delivered', 'good'],
   ['pending', 'pending', 'warn'],
@@ -162,7 +164,7 @@ function Target(props: {
         return bar
       })}
       <text x={COLUMN[3]} y={y - 9}>
-        <tspan class="n">{target.exporter}</tspan> {target.state === 'ok' ? '' : target.state}
+        <tspan class="n">{target.exporter}</tspan> {STATES[target.state]}
       </text>
       {PARTS.filter(([part]) => target.points[part] > 0).map(([part, text, kind], i) => (
         <text key={part} x={COLUMN[3] + BAR + 8} y={y + 12 + i * 17} class={kind}>

@@ -111,7 +111,7 @@ function Pairs({ title, all }: { title: string; all: readonly (readonly Pair[])[
                 <tr key={name} class={runs.length > 1 && isDifferent ? 'different' : ''}>
                   <th scope="row">{name}</th>
                   {values.map((value, i) => (
-                    <td key={i}>{value ?? <span class="muted">none</span>}</td>
+                    <td key={i}>{value ?? <span class="muted">–</span>}</td>
                   ))}
                 </tr>
               ))}

@@ -141,7 +141,9 @@ export function Runs(): JSX.Element {
             ))}
           </tbody>
         </table>
-        {listed.value.length === 0 && <p class="nothing">No run matches.</p>}
+        {listed.value.length === 0 && (
+          <p class="nothing">{runs.value.length === 0 ? 'No run yet.' : 'No run matches.'}</p>
+        )}
       </div>
       {toDelete.value !== null && <Deletion run={toDelete.value} />}
     </>
@@ -278,11 +280,11 @@ function Deletion({ run }: { run: RunSummary }): JSX.Element {
   return (
     <Dialog title={`Delete ${run.title}?`} close={close}>
       <p>
-        Its {counted(run.points, 'point')} and its file on this machine are gone for good. What a tracker has already
-        got stays there.
+        This deletes its {counted(run.points, 'point')} and its file on the trainer’s host, for good. What a tracker has
+        stays there.
       </p>
-      {pending > 0 && <p class="problem">{count(pending)} have not been delivered yet, and would be lost.</p>}
-      {run.isHeld && <p class="problem">The run is still being recorded: end it first.</p>}
+      {pending > 0 && <p class="problem">{counted(pending, 'item')} not delivered yet would be lost.</p>}
+      {run.isHeld && <p class="problem">It is still being recorded or sent: end that first.</p>}
       <p class="buttons">
         <button type="button" onClick={close}>
           Keep it

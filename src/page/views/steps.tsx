@@ -90,7 +90,7 @@ export function Steps({ run, total }: { run: string; total: number }): JSX.Eleme
         ref={canvas}
         class="steps"
         role="img"
-        aria-label={`Time per step: ${names.map(({ name, ms }) => `${name} ${duration(ms.at(-1) ?? 0)}`).join(', ')} at the last one`}
+        aria-label={`Time of spans per step, without that of the spans inside them: ${names.map(({ name, ms }) => `${name} ${duration(ms.at(-1) ?? 0)}`).join(', ')} at the last one`}
         onPointerMove={move}
         onPointerLeave={() => (hovered.value = null)}
       />

@@ -115,14 +115,14 @@ export function Timeline(): JSX.Element {
       </div>
       {got !== undefined && got.range === null && (
         <p class="nothing">
-          No span has come for {title}. A trainer that sends OpenTelemetry spans, or lines with spans in them, is shown
-          here as it spends its time.
+          No spans for {title} yet. If the trainer sends OpenTelemetry spans, or logs the spans that its lines are in,
+          its time is shown here.
         </p>
       )}
       {got?.range != null && (
         <>
           <section class="panel">
-            <h2>How long each step took, and for what</h2>
+            <h2>Where the time of each step went</h2>
             <Steps run={id!} total={got.total} />
           </section>
           <section class="panel">
@@ -321,7 +321,7 @@ function Detail({ span }: { span: SpanRow }): JSX.Element {
       <dl>
         <Fact name="took" text={duration(span.end - span.start)} />
         <Fact name="began" text={clock(span.start)} />
-        {span.track !== '' && <Fact name="on" text={span.track} />}
+        {span.track !== '' && <Fact name="track" text={span.track} />}
         {Object.entries(span.attributes).map(([name, value]) => (
           <Fact key={name} name={name} text={String(value)} />
         ))}

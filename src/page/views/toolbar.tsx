@@ -54,7 +54,7 @@ export function Toolbar(props: { matching: number; all: number; error: string | 
           </button>
         ))}
       </div>
-      <label class="slider" title="Exponential moving average; the line as it came stays visible behind it">
+      <label class="slider" title="Exponential moving average; the raw line stays visible behind it">
         Smoothing
         <input
           type="range"
@@ -85,7 +85,7 @@ export function Toolbar(props: { matching: number; all: number; error: string | 
         </button>
       )}
       {mark !== null && (
-        <button type="button" class="chip" title="Take the mark away" onClick={() => choose({ mark: null })}>
+        <button type="button" class="chip" title="Remove the mark" onClick={() => choose({ mark: null })}>
           Mark at {mark.step === null ? clock(mark.time) : `step ${count(mark.step)}`} <Icon name="close" />
         </button>
       )}
@@ -125,7 +125,7 @@ function Legend(): JSX.Element {
             </span>
             <Status status={status} short={all.length > 1} />
             {all.length > 1 && (
-              <button type="button" class="plain" aria-label={`Take ${title} away`} onClick={() => without(run)}>
+              <button type="button" class="plain" aria-label={`Hide ${title}`} onClick={() => without(run)}>
                 <Icon name="close" />
               </button>
             )}

@@ -54,7 +54,7 @@ export function Tooltip(): JSX.Element | null {
           ))}
         </tbody>
       </table>
-      {smoothing > 0 && <p class="muted">smoothed, then as it came</p>}
+      {smoothing > 0 && <p class="muted">smoothed, then raw</p>}
     </div>
   )
 }

@@ -65,7 +65,7 @@ function ConnectionMark(): JSX.Element {
           <span
             class="connection"
             role="status"
-            title="The trainer is quiet, or Spanbridge is not heard any more: move the pointer, and the page asks"
+            title="No new data: the trainer is quiet, or the connection is lost. Move the pointer to check."
           >
             <i aria-hidden="true" />
             no news since {clock(asOf.value)}
@@ -79,7 +79,11 @@ function ConnectionMark(): JSX.Element {
       )
     case 'gone':
       return (
-        <span class="connection gone" role="status" title={`${now.why}; the page tries again each second`}>
+        <span
+          class="connection gone"
+          role="status"
+          title={`${now.why}: it has ended, or cannot be reached. The page tries again each second; spanbridge view shows runs that have ended.`}
+        >
           <i aria-hidden="true" />
           {server.value?.server.kind === 'view' ? 'viewer' : 'daemon'} gone since {clock(now.since)}
         </span>
@@ -88,7 +92,7 @@ function ConnectionMark(): JSX.Element {
       return (
         <span class="connection gone" role="status" title={now.why}>
           <i aria-hidden="true" />
-          not allowed in
+          no access
         </span>
       )
     default:
@@ -131,13 +135,13 @@ function Undelivered(): JSX.Element {
   const parts = [
     { n: pending, text: 'pending', mark: 'warn' },
     { n: refused, text: 'refused', mark: 'bad' },
-    { n: suspended, text: 'suspended', mark: 'bad' },
+    { n: suspended, text: 'down', mark: 'bad' },
     ...(lost > 0 ? [{ n: lost, text: 'lost', mark: 'bad' }] : []),
   ]
   const title =
     destinations === 0
-      ? 'No tracker is set: everything stays on this machine'
-      : 'Pending: still to be sent. Refused: the tracker will not take it. Suspended: trackers that do not answer.'
+      ? 'No tracker is set: everything stays on the trainer’s host'
+      : 'Pending: not sent yet. Refused: a tracker will not take it. Down: trackers that do not answer. Lost: never sent.'
   return (
     <button type="button" class="undelivered" title={title} onClick={() => choose({ tab: 'delivery' })}>
       {parts.map(({ n, text, mark }) => (

@@ -76,7 +76,7 @@ export async function readBody(request: IncomingMessage, budget: BodyBudget): Pr
       over: () => tooLarge('the body', MAX_BYTES),
     })
     const body = inflater === null ? sent : await decompressed(sent, inflater, encoding, hold)
-    if (body !== sent) letGo(sent)
+    if (inflater !== null) letGo(sent)
     return { body, release: () => budget.giveBack(held) }
   } catch (error) {
     budget.giveBack(held)
@@ -114,6 +114,7 @@ async function whole(stream: AsyncIterable<Buffer>, { hold, done, expected, over
 function grown(body: Buffer, bytes: number, needed: number): Buffer {
   const larger = Buffer.allocUnsafeSlow(Math.max(needed, Math.min(body.length * 2, MAX_BYTES)))
   larger.set(body.subarray(0, bytes))
+  letGo(body)
   return larger
 }
 
