@@ -4,12 +4,13 @@
  *     node bench/span-processor.ts --rounds 9
  *
  * - span-processor: time of the code that makes spans, with the processor over without one
+ * - span-processor-bare: the same with a processor that only keeps spans until there are 512
  * - span-processor-all: processor time of the thread, which encodes spans and takes their numbers between turns of the loop
  */
 import { mkdtempSync } from 'node:fs'
 import { join } from 'node:path'
 import { setImmediate } from 'node:timers/promises'
-import { BasicTracerProvider } from '@opentelemetry/sdk-trace-base'
+import { BasicTracerProvider, type ReadableSpan, type SpanProcessor } from '@opentelemetry/sdk-trace-base'
 import type { Tracer } from '@opentelemetry/api'
 import { startBridge } from '../src/index.ts'
 import { readStateDir } from '../src/journal/status.ts'
@@ -26,6 +27,19 @@ const bridge = startBridge({ settings: { stateDir }, env: {}, say: () => {} })
 // The thread behind a bridge keeps no process alive: without this, a wait for it would be the end.
 const alive = setInterval(() => {}, 1000)
 const bare = new BasicTracerProvider().getTracer('bare')
+
+/** Whoever encodes spans later has to keep them for so long. */
+class Keeper implements SpanProcessor {
+  kept: ReadableSpan[] = []
+  onStart(): void {}
+  onEnd(span: ReadableSpan): void {
+    if (this.kept.length === SPANS) this.kept = []
+    this.kept.push(span)
+  }
+  async forceFlush(): Promise<void> {}
+  async shutdown(): Promise<void> {}
+}
+const keeping = new BasicTracerProvider({ spanProcessors: [new Keeper()] }).getTracer('keeping')
 const bridged = new BasicTracerProvider({ spanProcessors: [bridge.spanProcessor] }).getTracer('bridged')
 
 function makeSpans(tracer: Tracer, from: number): void {
@@ -53,8 +67,9 @@ async function round(tracer: Tracer, from: number): Promise<{ making: number; al
   return { making: (making * 1000) / (SPANS * GROUPS), all: (user + system) / (SPANS * GROUPS) }
 }
 
-const rows: { 'span-processor': number[]; 'span-processor-all': number[] } = {
+const rows: Record<'span-processor' | 'span-processor-bare' | 'span-processor-all', number[]> = {
   'span-processor': [],
+  'span-processor-bare': [],
   'span-processor-all': [],
 }
 const bareMicros: number[] = []
@@ -62,9 +77,11 @@ for (let i = 0; i < roundsOr(9) + WARM_UP; i += 1) {
   const from = i * SPANS * GROUPS
   const first = i % 2 === 0 ? await round(bare, from) : null
   const with_ = await round(bridged, from)
+  const keeper = await round(keeping, from)
   const without = first ?? (await round(bare, from))
   if (i < WARM_UP) continue
   rows['span-processor'].push(with_.making / without.making)
+  rows['span-processor-bare'].push(keeper.making / without.making)
   rows['span-processor-all'].push(with_.all / without.all)
   bareMicros.push(without.making)
 }

@@ -92,6 +92,13 @@ const SCRIPTS: readonly Script[] = [
         unit: 'x',
         goal: { atMost: 1.15 },
       },
+      {
+        id: 'span-processor-bare',
+        what: 'the same with a processor that only keeps spans until there are 512',
+        against: 'the same span',
+        unit: 'x',
+        goal: null,
+      },
     ],
   },
   {
