@@ -183,7 +183,7 @@ describe('a run whose daemon was killed', () => {
     const stateDir = temporaryDirectory()
     const args = ['--mlflow-tracking-uri', fake.url]
     fake.fault = ({ path }, response) => path === 'runs/log-batch' && (response.writeHead(503).end(), true)
-    await killed(args, stateDir, lines(0, 60), 60)
+    await killed(args, stateDir, lines(0, 60), 60, () => fake.runs.size === 1)
     fake.fault = () => false
     const [run] = await statusOf(stateDir)
     writeFileSync(run!.journal.replace('.sqlite', '.want'), '')
@@ -224,7 +224,8 @@ describe('a run whose daemon was killed', () => {
   it('is closed by sync too, which then has nothing left to do', async () => {
     const fake = await FakeMlflow.start()
     const stateDir = temporaryDirectory()
-    await killed(['--mlflow-tracking-uri', fake.url], stateDir, lines(0, 60), 60)
+    // A request to make the run that was cut off would be waited for.
+    await killed(['--mlflow-tracking-uri', fake.url], stateDir, lines(0, 60), 60, () => fake.runs.size === 1)
     const sync = () => spanbridge(['sync', '--state-dir', stateDir, '--mlflow-tracking-uri', fake.url])
     expect((await sync()).code).toBe(0)
     expect((await statusOf(stateDir))[0]).toMatchObject({
