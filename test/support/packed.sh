@@ -26,8 +26,10 @@ echo "$line" | node_modules/.bin/spanbridge check --contract rl 2>&1 | grep -q "
 node_modules/.bin/spanbridge view --web-listen 127.0.0.1:0 --state-dir "$work/state" 2>view.txt &
 view=$!
 trap 'kill "$view" 2>/dev/null || :; wait "$view" || :; rm -rf "$work"' EXIT
+looks=0
 until grep -q 'http://' view.txt; do
-  kill -0 "$view" || { cat view.txt; exit 1; }
+  looks=$((looks + 1))
+  kill -0 "$view" && [ "$looks" -lt 300 ] || { cat view.txt; exit 1; }
   sleep 0.1
 done
 address=$(sed -n 's/.*\(http:[^ ]*\).*/\1/p' view.txt | head -1)

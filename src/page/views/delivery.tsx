@@ -121,7 +121,9 @@ function Destinations({ run }: { run: RunSummary }): JSX.Element {
           <p class="state">
             <span class="mark" aria-hidden="true" />
             {stateOf(destination, run.isHeld)}
-            {run.isHeld && <Lag destination={destination} pace={takenPaceOf(run.run, i)} />}
+            {run.isHeld && destination.state === 'ok' && (
+              <Lag destination={destination} pace={takenPaceOf(run.run, i)} />
+            )}
           </p>
           {destination.lastError !== null && <p class="problem">Last error: {destination.lastError}</p>}
           <Account destination={destination} />
