@@ -43,6 +43,13 @@ export interface RejectedRow {
   reason: string
 }
 
+/** Where a cursor is by now, and the steps that have got higher since the last commit. */
+interface Late {
+  cursor: Readonly<Cursor>
+  readonly higher: Map<string, number>
+  readonly write: () => void
+}
+
 /**
  * The rows of one destination in a run's journal: its cursors, its state, what it refused. Every step forward is one
  * transaction, so that `journaled = delivered + rejected + evicted + pending` holds whenever the process dies.
@@ -56,6 +63,8 @@ export class DestinationAccount {
   readonly isMoved: boolean
   readonly known: KnownDestination
   readonly #heights: Map<string, number>
+  /** What the next commit writes of cursors that have moved within their bounds: once, however often they have. */
+  readonly #late = new Map<BatchKind, Late>()
   #makingSince: number | null
 
   /** `isNew`: as a destination of its own, whatever others of its exporter there are. */
@@ -197,9 +206,21 @@ export class DestinationAccount {
    * a crash before it makes the next process ask once more.
    */
   movedWithin(kind: BatchKind, cursor: Readonly<Cursor>, heights: ReadonlyMap<string, number>): void {
-    const higher = this.#higher(heights)
-    this.#journal.writeLater(() => this.#write(kind, cursor, higher))
-    for (const [key, step] of higher) this.#heights.set(key, step)
+    let late = this.#late.get(kind)
+    if (late === undefined || !this.#journal.isLate(late.write)) {
+      const fresh: Late = {
+        cursor,
+        higher: new Map(),
+        write: () => this.#write(kind, fresh.cursor, [...fresh.higher]),
+      }
+      this.#late.set(kind, (late = fresh))
+      this.#journal.writeLater(late.write)
+    }
+    late.cursor = cursor
+    for (const [key, step] of this.#higher(heights)) {
+      late.higher.set(key, step)
+      this.#heights.set(key, step)
+    }
   }
 
   #higher(heights: ReadonlyMap<string, number>): [string, number][] {

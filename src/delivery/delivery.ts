@@ -319,8 +319,12 @@ export class Delivery {
     if (this.#sender.doubt === 'pieces' && kept.kind === 'points') return this.#deliverPiece(runId, kept, cursor, way)
     this.#progress.begin(kept.kind, cursor, way)
     const sent = this.#sender.send(runId, kept, way.end, this.#isSuspended)
-    if (kept.kind === this.#progress.main) this.#upcoming.lookAhead(runId, this.#progress, way)
+    // undici looks at a connection that has rested, and lets the request go in the next turn of the loop: what is encoded before
+    // that keeps it from leaving (0.85x as many points a second into a sink that answers at once).
+    const look = (): void => this.#upcoming.lookAhead(runId, this.#progress, way)
+    const later = kept.kind === this.#progress.main ? setImmediate(look) : undefined
     const result = await sent
+    clearImmediate(later)
     if (result.kind === 'ok') this.#progress.settle(kept, cursor, way, result.refused)
     // Not known and nobody to ask: the next step goes piece by piece.
     if (result.kind === 'ok') return null

@@ -61,7 +61,7 @@ export class RunJournal {
   #first = { points: 1, spans: 1 }
   #heldBytes = 0
   /** What is to be written with the next transaction, in order. */
-  readonly #late: (() => void)[] = []
+  readonly #late = new Set<() => void>()
   /** Sequence number of the last param and tag; null: to be looked up. */
   readonly #lastTexts: { params: number | null; tags: number | null } = { params: null, tags: null }
 
@@ -464,17 +464,22 @@ export class RunJournal {
       for (const write of this.#late) write()
       body()
     })
-    this.#late.length = 0
+    this.#late.clear()
   }
 
   /** Has `write` be part of the next transaction, whatever that is for: of what may be lost by a crash. */
   writeLater(write: () => void): void {
-    this.#late.push(write)
+    this.#late.add(write)
+  }
+
+  /** Whether `write` is still to come. */
+  isLate(write: () => void): boolean {
+    return this.#late.has(write)
   }
 
   /** Does not wait for that transaction. */
   writeLate(): void {
-    if (this.#late.length > 0) this.transaction(() => {})
+    if (this.#late.size > 0) this.transaction(() => {})
   }
 
   get(sql: string, ...values: SqlValue[]): Row | undefined {

@@ -249,11 +249,40 @@ describe('a cursor', () => {
   it('moves within its bounds with the steps that are there now, which the disk has with the next commit', () => {
     const journal = newJournal()
     const account = known(journal)
-    const cursor = { ...account.cursor('points'), position: 4, delivered: 4 }
-    account.movedWithin('points', cursor, new Map([['loss', 60]]))
-    expect([account.heightOf('loss'), known(journal).heightOf('loss')]).toEqual([60, Number.NEGATIVE_INFINITY])
+    const moveTo = (position: number, heights: Record<string, number>): void =>
+      account.movedWithin(
+        'points',
+        { ...account.cursor('points'), position, delivered: position },
+        new Map(Object.entries(heights)),
+      )
+    const onDisk = (): unknown[] => {
+      const found = known(journal)
+      return [found.cursor('points').position, found.heightOf('loss'), found.heightOf('reward')]
+    }
+    moveTo(4, { loss: 60, reward: 1 })
+    moveTo(8, { loss: 70 })
+    expect([account.heightOf('loss'), account.heightOf('reward')]).toEqual([70, 1])
+    expect(onDisk()).toEqual([0, Number.NEGATIVE_INFINITY, Number.NEGATIVE_INFINITY])
     journal.writeLate()
-    expect(known(journal).heightOf('loss')).toBe(60)
+    expect(onDisk()).toEqual([8, 70, 1])
+    moveTo(12, { reward: 2 })
+    journal.writeLate()
+    expect(onDisk()).toEqual([12, 70, 2])
+  })
+
+  it('that has moved within its bounds and could not be written is written with the commit that can be', () => {
+    const journal = newJournal()
+    const account = known(journal)
+    account.movedWithin('points', { ...account.cursor('points'), position: 4 }, new Map([['loss', 60]]))
+    expect(() =>
+      journal.transaction(() => {
+        throw new Error('disk is full')
+      }),
+    ).toThrow('disk is full')
+    account.movedWithin('points', { ...account.cursor('points'), position: 8 }, new Map([['reward', 2]]))
+    journal.writeLate()
+    const found = known(journal)
+    expect([found.cursor('points').position, found.heightOf('loss'), found.heightOf('reward')]).toEqual([8, 60, 2])
   })
 
   it('and all that moves with it stays where it was when the disk is full, in memory too', () => {

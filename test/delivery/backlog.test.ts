@@ -162,7 +162,7 @@ describe('a backlog', () => {
     expect(journal.get("SELECT sending FROM cursors WHERE kind = 'points'")).toEqual({ sending: 80 })
   })
 
-  it('has its next batch encoded while the answer to the one before is awaited', async () => {
+  it('has its next batch encoded while the answer to the one before is awaited, once that has left', async () => {
     const journal = journalOf(':memory:', 60)
     const seen: string[] = []
     const known = new Map<Batch, number>()
@@ -170,15 +170,19 @@ describe('a backlog', () => {
     const exporter = Object.assign(inTens(), {
       prepare: (_runId: string, batch: Batch) => void seen.push(`prepare ${batch.first} as ${nameOf(batch)}`),
     })
+    // As undici does: a request leaves in the next turn of the loop.
+    const soon = (): Promise<void> => new Promise((resolve) => setImmediate(resolve))
     exporter.onSend = async (batch) => {
       if (batch.kind !== 'points') return { kind: 'ok' }
+      await soon()
       seen.push(`send ${batch.first} as ${nameOf(batch)}`)
-      await Promise.resolve()
+      await soon()
       seen.push('answer')
       return { kind: 'ok' }
     }
-    deliver(exporter, { journal }).state.delivery.wake()
-    await turn(0)
+    const { state, status } = deliver(exporter, { journal })
+    state.delivery.wake()
+    while (status().destinations[0]!.points.delivered < 60) await turn(100)
     expect(seen.slice(0, 8)).toEqual([
       'send 1 as 0',
       'answer',
@@ -190,5 +194,14 @@ describe('a backlog', () => {
       'answer',
     ])
     expect(seen.filter((line) => line.startsWith('prepare'))).toHaveLength(4)
+  })
+
+  it('is not read ahead any more once the answer is there', async () => {
+    const journal = journalOf(':memory:', 60)
+    let prepared = 0
+    const exporter = Object.assign(inTens(), { prepare: () => void (prepared += 1) })
+    deliver(exporter, { journal }).state.delivery.wake()
+    await turn(100)
+    expect([exporter.stored.length, prepared]).toEqual([60, 0])
   })
 })

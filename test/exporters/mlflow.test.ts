@@ -3,6 +3,7 @@ import { describe, expect, inject, it } from 'vitest'
 import { loadSettings } from '../../src/config/load.ts'
 import { readFlags } from '../../src/config/flags.ts'
 import type { Exporter, PointBatch, SendResult } from '../../src/exporters/exporter.ts'
+import { MetricEncoder } from '../../src/exporters/mlflow/encode.ts'
 import { createMlflow } from '../../src/exporters/mlflow/index.ts'
 import { mlflowKey } from '../../src/exporters/mlflow/keys.ts'
 import { FakeMlflow } from '../support/fake-mlflow.ts'
@@ -123,6 +124,35 @@ describe('a batch', () => {
       points.map(({ value, step, time }) => [kept(value), step, time]),
     )
     await exporter.close()
+  })
+
+  it('of whatever keys and numbers is JSON of ASCII alone that says them to the last bit', () => {
+    const point = fc.record({
+      key: fc.string({ unit: fc.constantFrom('a', '/', ' ', 'é', '名', '𝒳', '"', '\\'), minLength: 1, maxLength: 20 }),
+      step: fc.integer(),
+      time: fc.constantFrom(1_700_000_000_000, 1_700_000_000_001),
+      value: fc.double(),
+    })
+    fc.assert(
+      fc.property(fc.array(point, { maxLength: 20 }), fc.string({ unit: 'binary' }), (points, runId) => {
+        const encoder = new MetricEncoder()
+        // Twice, since a key is remembered.
+        for (const text of [1, 2].map(() => encoder.encode(runId, batch(points)).toString('latin1'))) {
+          expect(text).toMatch(/^[ -~]*$/)
+          const told = JSON.parse(text) as { run_id: string; metrics: Record<string, unknown>[] }
+          expect(told.run_id).toBe(runId)
+          expect(told.metrics).toEqual(
+            points.map(({ key, step, time, value }) => ({
+              key: mlflowKey(key),
+              // JSON has no sign of zero that MLflow would keep.
+              value: Number.isFinite(value) ? value + 0 : String(value),
+              timestamp: time,
+              step: step + 0,
+            })),
+          )
+        }
+      }),
+    )
   })
 
   it('with a step or time that MLflow would corrupt in silence is refused before it is sent', async () => {

@@ -1,29 +1,35 @@
 import type { PointBatch, TextBatch } from '../exporter.ts'
 import { mlflowKey } from './keys.ts'
 
+/** A string of JSON that is ASCII alone, so that each of its characters is one byte. */
+const asciiJson = (text: string): string =>
+  JSON.stringify(text).replace(/[^ -~]/g, (unit) => `\\u${unit.charCodeAt(0).toString(16).padStart(4, '0')}`)
+
 /**
  * Bodies of `runs/log-batch`. MLflow answers 200 and loses the rest of a batch when a field does not parse, so that
  * everything is checked here: `run_id` stands first, steps and times are integers, NaN and infinities are quoted.
  */
 export class MetricEncoder {
-  /** Beginning of a metric by series: `{"key":"...","value":`. */
+  /** Beginning of a metric by series, behind another metric: `,{"key":"...","value":`. */
   readonly #heads: string[] = []
   /** Keys that MLflow takes under another name, and which it has not been told yet. */
   readonly #untold = new Set<string>()
 
-  encode(runId: string, batch: PointBatch): string {
+  encode(runId: string, batch: PointBatch): Buffer {
     const { count, value, time, step, series } = batch
-    let body = `{"run_id":${JSON.stringify(runId)},"metrics":[`
+    let body = `{"run_id":${asciiJson(runId)},"metrics":[`
     // The points of one event have its time and step: their text is made once (0.87x).
     let tail = ''
     for (let i = 0; i < count; i += 1) {
       if (i === 0 || time[i] !== time[i - 1] || step[i] !== step[i - 1])
         tail = `,"timestamp":${time[i]!},"step":${step[i]!}}`
       const head = this.#heads[series[i]!] ?? this.#head(batch, series[i]!)
-      const text = Number.isFinite(value[i]!) ? String(value[i]!) : `"${value[i]!}"`
-      body += (i === 0 ? head : ',' + head) + text + tail
+      const number = value[i]!
+      const text = Number.isFinite(number) ? number : `"${number}"`
+      body += (i === 0 ? head.slice(1) : head) + text + tail
     }
-    return `${body}]}`
+    // Bytes of ASCII need not be counted before they are written (0.94x; with the comma in the heads 0.79x).
+    return Buffer.from(`${body}]}`, 'latin1')
   }
 
   /** Keys that stand under another name and have not been taken since the last call. */
@@ -41,7 +47,7 @@ export class MetricEncoder {
     const key = batch.keyOf(series)
     const mapped = mlflowKey(key)
     if (mapped !== key) this.#untold.add(key)
-    const head = `{"key":${JSON.stringify(mapped)},"value":`
+    const head = `,{"key":${asciiJson(mapped)},"value":`
     this.#heads[series] = head
     return head
   }
@@ -52,6 +58,8 @@ export function refusedPoint(batch: PointBatch): string | null {
   for (let i = 0; i < batch.count; i += 1) {
     const time = batch.time[i]!
     const step = batch.step[i]!
+    // The points of one event have its time and step.
+    if (i > 0 && time === batch.time[i - 1] && step === batch.step[i - 1]) continue
     if (!Number.isSafeInteger(time) || time < 0)
       return `MLflow takes timestamps as whole milliseconds from 1970 on, this one is ${time}`
     if (!Number.isSafeInteger(step)) return `MLflow takes whole steps below 2^53, this one is ${step}`

@@ -37,7 +37,7 @@ export function createMlflow({ settings, dispatcher }: Omit<ExporterOptions, 'vi
   const bodies = new WeakMap<PointBatch, Buffer | string>()
   const bodyOf = (runId: string, batch: PointBatch): Buffer | string => {
     let body = bodies.get(batch)
-    if (body === undefined) bodies.set(batch, (body = refusedPoint(batch) ?? Buffer.from(encoder.encode(runId, batch))))
+    if (body === undefined) bodies.set(batch, (body = refusedPoint(batch) ?? encoder.encode(runId, batch)))
     return body
   }
   const logBatch = async (body: string | Buffer, abort: AbortSignal): Promise<SendResult> => {
