@@ -1,6 +1,6 @@
 import { CHUNK_POINTS, columnsOf, POINT_BYTES, type Columns } from '../channel/chunk.ts'
 import { countIn, DamagedJournal } from './damage.ts'
-import type { Scratch } from './scratch.ts'
+import type { Scratch } from '../channel/scratch.ts'
 
 /** Most points of one block: 0.9 MB, so that a slow destination never reads megabytes for a thousand points. */
 const MAX_BLOCK_POINTS = 32_768

@@ -3,7 +3,7 @@ import type { PackedSpans } from '../channel/messages.ts'
 import { countSpans, framed, framedSize, writeFrame, type SpanBlock } from '../otlp/span-blocks.ts'
 import { WireError } from '../otlp/wire.ts'
 import { bytesIn, countIn, DamagedJournal } from './damage.ts'
-import type { Scratch } from './scratch.ts'
+import type { Scratch } from '../channel/scratch.ts'
 
 /** Most bytes of one block of spans, but for one that is larger alone. */
 const MAX_BLOCK_BYTES = 1 << 20

@@ -2,7 +2,7 @@ import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { CHUNK_POINTS, columnsOf, POINT_BYTES, type Columns } from '../../src/channel/chunk.ts'
 import { copyColumns, joinChunks, pointsOfBlock, type Chunk } from '../../src/journal/blocks.ts'
-import { Scratch } from '../../src/journal/scratch.ts'
+import { Scratch } from '../../src/channel/scratch.ts'
 
 const MAX_BLOCK_POINTS = 32_768
 const COLUMNS = ['value', 'step', 'time', 'series'] as const

@@ -1,35 +1,88 @@
+import { Scratch } from '../../channel/scratch.ts'
 import type { PointBatch, TextBatch } from '../exporter.ts'
 import { mlflowKey } from './keys.ts'
+
+/** Most bytes of a number in JSON, or of one in quotes, and of what stands behind it. */
+const NUMBER_BYTES = 26
+const TAIL_BYTES = 80
+const COMMA = 0x2c
+const BRACKET = 0x5d
+
+/** Of all encoders, which encode one batch after the other. */
+const bodyScratch = new Scratch()
+const numberScratch = new Scratch()
+const numberList: number[] = []
 
 /** A string of JSON that is ASCII alone, so that each of its characters is one byte. */
 const asciiJson = (text: string): string =>
   JSON.stringify(text).replace(/[^ -~]/g, (unit) => `\\u${unit.charCodeAt(0).toString(16).padStart(4, '0')}`)
 
 /**
+ * Numbers as a list of JSON, where `null` stands for those that it does not have. V8 remembers the text of each number that is
+ * made a string of, and what it remembers lives through two collections; of a list that is stringified it remembers none (0.91x
+ * of the processor time from a line to the request).
+ */
+function numbersAsJson(value: Float64Array, count: number): Buffer {
+  numberList.length = count
+  for (let i = 0; i < count; i += 1) numberList[i] = value[i]!
+  const bytes = Buffer.from(numberScratch.take(count * NUMBER_BYTES + 2))
+  bytes.write(JSON.stringify(numberList), 'latin1')
+  return bytes
+}
+
+/**
  * Bodies of `runs/log-batch`. MLflow answers 200 and loses the rest of a batch when a field does not parse, so that
  * everything is checked here: `run_id` stands first, steps and times are integers, NaN and infinities are quoted.
  */
 export class MetricEncoder {
-  /** Beginning of a metric by series, behind another metric: `,{"key":"...","value":`. */
-  readonly #heads: string[] = []
+  /** Beginning of a metric by series: `{"key":"...","value":`. */
+  readonly #heads: Buffer[] = []
   /** Keys that MLflow takes under another name, and which it has not been told yet. */
   readonly #untold = new Set<string>()
 
+  /** Times and steps are whole numbers, see `refusedPoint`. */
   encode(runId: string, batch: PointBatch): Buffer {
     const { count, value, time, step, series } = batch
-    let body = `{"run_id":${asciiJson(runId)},"metrics":[`
-    // The points of one event have its time and step: their text is made once (0.87x).
-    let tail = ''
+    const beginning = `{"run_id":${asciiJson(runId)},"metrics":[`
+    // Written into memory that is there: as one string of pieces it cost a fifth of the thread in collections.
+    const body = Buffer.from(bodyScratch.take(beginning.length + this.#mostBytes(batch)))
+    let at = body.write(beginning, 'latin1')
+    const numbers = numbersAsJson(value, count)
+    let digit = 1
+    let tail = 0
+    let tailEnd = 0
     for (let i = 0; i < count; i += 1) {
-      if (i === 0 || time[i] !== time[i - 1] || step[i] !== step[i - 1])
-        tail = `,"timestamp":${time[i]!},"step":${step[i]!}}`
-      const head = this.#heads[series[i]!] ?? this.#head(batch, series[i]!)
-      const number = value[i]!
-      const text = Number.isFinite(number) ? number : `"${number}"`
-      body += (i === 0 ? head.slice(1) : head) + text + tail
+      if (i > 0) body[at++] = COMMA
+      const head = this.#heads[series[i]!]!
+      body.set(head, at)
+      at += head.length
+      if (Number.isFinite(value[i]!)) {
+        for (let byte = numbers[digit++]!; byte !== COMMA && byte !== BRACKET; byte = numbers[digit++]!)
+          body[at++] = byte
+      } else {
+        digit += 'null,'.length
+        at += body.write(`"${value[i]!}"`, at, 'latin1')
+      }
+      // The points of one event have its time and step: their text is made once (0.87x).
+      if (i > 0 && time[i] === time[i - 1] && step[i] === step[i - 1]) {
+        body.copyWithin(at, tail, tailEnd)
+        at += tailEnd - tail
+      } else {
+        tail = at
+        at += body.write(`,"timestamp":${time[i]!},"step":${step[i]!}}`, at, 'latin1')
+        tailEnd = at
+      }
     }
-    // Bytes of ASCII need not be counted before they are written (0.94x; with the comma in the heads 0.79x).
-    return Buffer.from(`${body}]}`, 'latin1')
+    at += body.write(']}', at, 'latin1')
+    return Buffer.from(body.subarray(0, at))
+  }
+
+  /** More bytes than the metrics of a batch take; their heads are known from here on. */
+  #mostBytes(batch: PointBatch): number {
+    let bytes = 0
+    for (let i = 0; i < batch.count; i += 1)
+      bytes += (this.#heads[batch.series[i]!] ?? this.#head(batch, batch.series[i]!)).length
+    return bytes + batch.count * (1 + NUMBER_BYTES + TAIL_BYTES) + 2
   }
 
   /** Keys that stand under another name and have not been taken since the last call. */
@@ -43,11 +96,11 @@ export class MetricEncoder {
     for (const original of untold) this.#untold.add(original)
   }
 
-  #head(batch: PointBatch, series: number): string {
+  #head(batch: PointBatch, series: number): Buffer {
     const key = batch.keyOf(series)
     const mapped = mlflowKey(key)
     if (mapped !== key) this.#untold.add(key)
-    const head = `,{"key":${asciiJson(mapped)},"value":`
+    const head = Buffer.from(`{"key":${asciiJson(mapped)},"value":`)
     this.#heads[series] = head
     return head
   }
