@@ -321,7 +321,10 @@ export class Delivery {
     const sent = this.#sender.send(runId, kept, way.end, this.#isSuspended)
     // undici looks at a connection that has rested, and lets the request go in the next turn of the loop: what is encoded before
     // that keeps it from leaving (0.85x as many points a second into a sink that answers at once).
-    const look = (): void => this.#upcoming.lookAhead(runId, this.#progress, way)
+    const look = (): void => {
+      this.#progress.noteMore(way)
+      this.#upcoming.lookAhead(runId, this.#progress, way)
+    }
     const later = kept.kind === this.#progress.main ? setImmediate(look) : undefined
     const result = await sent
     clearImmediate(later)

@@ -131,6 +131,24 @@ export class Progress {
     for (const { sequence } of fresh) this.#ahead.add(sequence)
   }
 
+  /**
+   * Notes whole batches behind those that are noted, when the one under way is the last of them: the disk writes while an
+   * answer is awaited, and not between two requests.
+   */
+  noteMore({ end, isPart }: UnderWay): void {
+    const cursor = this.cursors.get(this.main)!
+    const { exporter, nextOf, doubtEnd } = this.#options
+    if (!this.#canAsk || isPart === true || cursor.sending !== end || doubtEnd() > 0) return
+    const more = nextOf(this.total - end)
+    if (more < exporter.accepts[this.main]!) return
+    try {
+      this.account.sending(this.main, { ...cursor, sending: end + more }, [])
+      cursor.sending = end + more
+    } catch {
+      // The disk is full: whoever has to write next tells of it.
+    }
+  }
+
   /** Nothing more is sent: what has not left, or is known not to be stored, need not be asked for by whoever goes on. */
   rest(): void {
     const cursor = this.cursors.get(this.main)

@@ -185,15 +185,35 @@ describe('a backlog', () => {
     while (status().destinations[0]!.points.delivered < 60) await turn(100)
     expect(seen.slice(0, 8)).toEqual([
       'send 1 as 0',
+      'prepare 11 as 1',
       'answer',
       'send 11 as 1',
       'prepare 21 as 2',
       'answer',
       'send 21 as 2',
       'prepare 31 as 3',
-      'answer',
     ])
-    expect(seen.filter((line) => line.startsWith('prepare'))).toHaveLength(4)
+    expect(seen.filter((line) => line.startsWith('prepare'))).toHaveLength(5)
+  })
+
+  it('is noted further while the last batch that is noted is under way, so that no request waits for the disk', async () => {
+    const journal = journalOf(':memory:', 400)
+    const noted: unknown[] = []
+    const exporter = inTens()
+    exporter.onSend = async (batch) => {
+      if (batch.kind !== 'points') return { kind: 'ok' }
+      const before = journal.get("SELECT sending FROM cursors WHERE kind = 'points'")!['sending']
+      await new Promise((resolve) => setImmediate(resolve))
+      await new Promise((resolve) => setImmediate(resolve))
+      const after = journal.get("SELECT sending FROM cursors WHERE kind = 'points'")!['sending']
+      if (after !== before) noted.push(`${batch.first}: ${String(before)} to ${String(after)}`)
+      return { kind: 'ok' }
+    }
+    const { state, status } = deliver(exporter, { journal })
+    state.delivery.wake()
+    while (status().destinations[0]!.points.delivered < 400) await turn(100)
+    expect(noted).toEqual(['1: 10 to 170', '161: 170 to 330', '321: 330 to 400'])
+    expect([exporter.stored, exporter.repeats]).toEqual([steps(1, 400), 0])
   })
 
   it('is not read ahead any more once the answer is there', async () => {

@@ -146,6 +146,48 @@ describe('progress', () => {
     expect(kept()).toEqual({ ...nothing, position: 90, delivered: 90, sending: 90 })
   })
 
+  it('is noted further, by whole batches, while the last batch that is noted is under way', () => {
+    const exporter = Object.assign(new ConfirmingExporter(), { accepts: { points: 20 } })
+    const { it, journal, cursor, batch, kept, nextOf, doubt } = progress(exporter)
+    addPoints(journal, stepsOf(1, 100))
+    const noted = (end: number, isPart?: true): unknown[] => {
+      it.noteMore({ end, aside: [], ...(isPart === true ? { isPart } : {}) })
+      return [cursor().sending, kept().sending]
+    }
+    it.begin('points', cursor(), { end: 40, aside: [] })
+    nextOf.items = 40
+    expect(noted(20)).toEqual([40, 40])
+    it.settle(batch(0, 20), cursor(), { end: 20, aside: [] })
+    expect(noted(40, true)).toEqual([40, 40])
+    doubt.end = 40
+    expect(noted(40)).toEqual([40, 40])
+    doubt.end = 0
+    nextOf.items = 19 // that is for when nothing else is left
+    expect(noted(40)).toEqual([40, 40])
+    nextOf.items = 40
+    expect(noted(40)).toEqual([80, 80])
+    expect(nextOf.asked).toEqual([60, 60])
+    expect(kept()).toMatchObject({ position: 20, delivered: 20 })
+    it.settle(batch(20, 20), cursor(), { end: 40, aside: [] })
+    expect([cursor().sending, it.isBegun, nextOf.asked.length]).toEqual([80, true, 2])
+  })
+
+  it('is not noted further where nobody can be asked, nor on a disk that is full', () => {
+    const { it, journal, cursor, kept, nextOf } = progress()
+    addPoints(journal, stepsOf(1, 3000))
+    nextOf.items = 1000
+    it.begin('points', cursor(), { end: 1000, aside: [] })
+    it.noteMore({ end: 1000, aside: [] })
+    expect([cursor().sending, kept().sending, nextOf.asked]).toEqual([1000, 1000, []])
+    const other = progress(new ConfirmingExporter())
+    addPoints(other.journal, stepsOf(1, 3000))
+    other.nextOf.items = 1000
+    other.it.begin('points', other.cursor(), { end: 1000, aside: [] })
+    other.journal.run(`CREATE TRIGGER full BEFORE UPDATE ON cursors BEGIN SELECT RAISE(FAIL, 'disk is full'); END`)
+    other.it.noteMore({ end: 1000, aside: [] })
+    expect([other.cursor().sending, other.kept().sending]).toEqual([1000, 1000])
+  })
+
   it('is on disk when nothing more is sent, though what follows stays in doubt', () => {
     const { it, journal, cursor, batch, kept, doubt } = progress(new ConfirmingExporter())
     addPoints(journal, stepsOf(1, 100))
