@@ -165,13 +165,13 @@ export class DestinationAccount {
   sending(kind: BatchKind, cursor: Cursor, aside: readonly RejectedRow[]): void {
     this.#journal.transaction(() => {
       for (const row of aside) this.#journal.reject({ destination: this.id, kind, ...row })
-      this.#journal.run(
-        'UPDATE cursors SET sending = ? WHERE destination = ? AND kind = ?',
-        cursor.sending,
-        this.id,
-        kind,
-      )
+      this.note(kind, cursor.sending)
     })
+  }
+
+  /** The same of a batch up to `sending`, for a transaction that there is already. */
+  note(kind: BatchKind, sending: number): void {
+    this.#journal.run('UPDATE cursors SET sending = ? WHERE destination = ? AND kind = ?', sending, this.id, kind)
   }
 
   /** Sequence numbers of rows that are set aside and that the cursor has not passed yet. */

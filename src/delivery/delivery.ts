@@ -14,6 +14,8 @@ import { notedOf, Upcoming } from './upcoming.ts'
 const FLUSH_POINTS = 50
 /** ... or this long after the first of them came. */
 const FLUSH_MS = 1000
+/** How far delivery has got is written with the next commit, or this long after there was nothing more to do. */
+const LATE_MS = 200
 /** A destination where nobody listens is tried again after this long, always; ... */
 const ABSENT_PAUSE_MS = 1000
 /** ... where somebody answers badly or hangs, the pauses grow from that to this. */
@@ -77,11 +79,14 @@ export class Delivery {
   #draining = false
   #waitingSince: number | null = null
   #isSuspended = false
+  /** How far it has got is to be written, though nothing else is. */
+  #isLateDue = false
   /** The last batch took all that was waiting when it was cut. */
   #tookAll = false
   #pauseMs = ABSENT_PAUSE_MS
   #wake: () => void = () => {}
   #progressAt: number
+  readonly #leaveCommits: () => void
   readonly #loop: Promise<void>
 
   constructor(options: DeliveryOptions) {
@@ -113,6 +118,9 @@ export class Delivery {
     const cursor = this.#progress.cursors.get(this.#progress.main)
     if (this.#progress.isBegun) this.#sender.doubtUpTo(this.#doubt, cursor!.sending)
     this.#progressAt = this.#clock.now()
+    this.#leaveCommits = options.journal.joinCommits(() =>
+      this.#runId === null ? undefined : this.#progress.noteWithCommit(),
+    )
     this.#loop = this.#run()
   }
 
@@ -184,6 +192,7 @@ export class Delivery {
   /** Ends attempts and pauses at once; what is not delivered stays pending. Resolves when nothing is under way. */
   async stop(): Promise<void> {
     this.#cut.abort()
+    this.#leaveCommits()
     this.#wake()
     await this.#loop
     this.#progress.rest()
@@ -221,7 +230,11 @@ export class Delivery {
       if (kind === progress.main && batch !== null) this.#tookAll = lastOf(batch) === progress.total
       if (batch !== null) return this.#deliver(this.#runId, batch, cursor)
     }
-    progress.writeLate()
+    if (this.#journal.hasLate && (this.#draining || this.#isLateDue)) {
+      this.#journal.writeLate()
+      this.#isLateDue = false
+      return null
+    }
     if (this.#end !== null && !this.#ended && progress.isDrained) return this.#close(this.#runId, this.#end)
     return 'idle'
   }
@@ -248,9 +261,16 @@ export class Delivery {
     this.#wake = resolve
     const dueIn = this.#waitingSince === null ? null : Math.max(0, this.#waitingSince + FLUSH_MS - this.#clock.now())
     const cancel = dueIn === null ? null : this.#clock.after(dueIn, resolve)
+    const cancelLate = this.#journal.hasLate
+      ? this.#clock.after(LATE_MS, () => {
+          this.#isLateDue = true
+          resolve()
+        })
+      : null
     if (this.#cut.signal.aborted) resolve()
     await promise
     cancel?.()
+    cancelLate?.()
     this.#wake = () => {}
   }
 

@@ -132,6 +132,24 @@ export class Progress {
   }
 
   /**
+   * Notes what is due of that which a commit brings in this very commit, where nothing is noted: it need not wait for another
+   * one before it leaves. @returns what is to be done once the commit is on the disk
+   */
+  noteWithCommit(): (() => void) | undefined {
+    const cursor = this.cursors.get(this.main)
+    if (cursor === undefined || this.isBegun || this.#options.doubtEnd() > 0) return undefined
+    const more = this.#options.nextOf(this.waiting)
+    if (more === 0) return undefined
+    const sending = cursor.position + more
+    try {
+      this.account.note(this.main, sending)
+    } catch {
+      return undefined // a full disk, of which the commit tells
+    }
+    return () => (cursor.sending = sending)
+  }
+
+  /**
    * Notes whole batches behind those that are noted, when the one under way is the last of them: the disk writes while an
    * answer is awaited, and not between two requests.
    */
@@ -275,8 +293,10 @@ export class Progress {
     }
     // A commit for each thousand points costs as much as sending them where the disk is slow. Without it, and with the next
     // batch encoded meanwhile: 1.16 times as many points a second into a sink that answers at once.
-    const isWithin = this.#canAsk && kind === this.main && way.isPart !== true && way.end < cursor.sending
-    if (isWithin && passed.length + refused.length === 0) this.account.movedWithin(kind, moved, heights)
+    const isKnownAgain = this.#canAsk || kind === 'spans'
+    const isWithin = way.end <= cursor.sending && moved.sending === cursor.sending && way.isPart !== true
+    if (isKnownAgain && isWithin && kind === this.main && passed.length + refused.length === 0)
+      this.account.movedWithin(kind, moved, heights)
     else this.account.moved(kind, moved, rejected, heights)
     for (const { sequence } of passed) this.#ahead.delete(sequence)
     Object.assign(cursor, moved)

@@ -62,6 +62,8 @@ export class RunJournal {
   #heldBytes = 0
   /** What is to be written with the next transaction, in order. */
   readonly #late = new Set<() => void>()
+  /** Those who have something to write with each commit, see `joinCommits`. */
+  readonly #joining = new Set<() => (() => void) | undefined>()
   /** Sequence number of the last param and tag; null: to be looked up. */
   readonly #lastTexts: { params: number | null; tags: number | null } = { params: null, tags: null }
 
@@ -344,6 +346,7 @@ export class RunJournal {
     let lostSpans = 0
     let lostEvents = 0
     const written: WrittenPoints[] = []
+    const then: ((() => void) | undefined)[] = []
     try {
       this.transaction(() => {
         for (const { id, key } of pending.series) rows.run('INSERT INTO series (id, key) VALUES (?, ?)', id, key)
@@ -367,6 +370,7 @@ export class RunJournal {
         for (const mark of pending.marks.values()) writeMark(rows, mark)
         if (this.#isShared && date !== null) tables.setMeta(rows, 'lastAt', String(date))
         if (pending.end !== null) tables.writeEnd(rows, pending.end)
+        for (const join of this.#joining) then.push(join())
       })
     } catch (error) {
       this.#points = before
@@ -382,7 +386,17 @@ export class RunJournal {
       for (let i = 0; i < count; i += 1) this.#stats.add(columns.series[i]!, columns.step[i]!, columns.value[i]!)
     this.#pending = nothingPending()
     for (const { bytes } of pending.spans) letGo(bytes)
+    for (const done of then) done?.()
     return pending.chunks.map(({ buffer }) => buffer)
+  }
+
+  /**
+   * Has `join` write what it has to into every commit, behind the points and spans of that, which count already; what it returns
+   * is called once all is written. It must not throw. The result ends it.
+   */
+  joinCommits(join: () => (() => void) | undefined): () => void {
+    this.#joining.add(join)
+    return () => void this.#joining.delete(join)
   }
 
   /** Up to `limit` committed points behind sequence number `after`, or null when there are none. */
@@ -477,7 +491,12 @@ export class RunJournal {
     return this.#late.has(write)
   }
 
-  /** Does not wait for that transaction. */
+  /** Something waits for that transaction. */
+  get hasLate(): boolean {
+    return this.#late.size > 0
+  }
+
+  /** Does not wait for it. @throws what SQLite says */
   writeLate(): void {
     if (this.#late.size > 0) this.transaction(() => {})
   }

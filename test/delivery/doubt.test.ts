@@ -455,14 +455,24 @@ describe('a refused batch', () => {
 })
 
 describe('a journal whose disk fails', () => {
+  /** Points that come while the next batch is under way: what follows it is noted in the commit that ends it. */
+  const addMeanwhile = (exporter: MemoryExporter, add: (count: number) => void): void => {
+    exporter.onSend = (batch) => {
+      if (batch.kind !== 'points') return ok
+      exporter.onSend = () => ok
+      add(60)
+      return ok
+    }
+  }
+
   it('when a batch is delivered has that batch asked for, and not those that have come meanwhile', async () => {
     const exporter = new ConfirmingExporter()
     const { add, journal } = deliver(exporter)
     await turn(0)
     failDisk(journal)
+    addMeanwhile(exporter, add)
     add(60)
     await turn(500)
-    add(60)
     journal.run('DROP TRIGGER full')
     await turn(1000)
     expect([exporter.sizes, exporter.asked, exporter.stored]).toEqual([[60, 60], 1, steps(1, 120)])
@@ -490,11 +500,12 @@ describe('a journal whose disk fails', () => {
     await turn(0)
     said.length = 0
     failDisk(journal)
+    addMeanwhile(exporter, add)
     add(60)
     await turn(500)
     expect([exporter.sizes, exporter.asked]).toEqual([[60], 0])
     expect(said).toEqual([
-      'the journal :memory: fails (disk is full). 60 points wait in the journal; it is tried again by itself.',
+      'the journal :memory: fails (disk is full). 120 points wait in the journal; it is tried again by itself.',
     ])
     expect(status().destinations[0]).toMatchObject({
       state: 'suspended',
@@ -502,9 +513,31 @@ describe('a journal whose disk fails', () => {
     })
     journal.run('DROP TRIGGER full')
     await turn(1000)
-    expect([exporter.sizes, exporter.asked, exporter.repeats]).toEqual([[60], 1, 0])
-    expect(cursor(journal)).toMatchObject({ position: 60, delivered: 60 })
-    expect(said.at(-1)).toBe('memory: back after 1.0 s; 60 points that had waited are delivered')
+    expect([exporter.sizes, exporter.asked, exporter.repeats]).toEqual([[60, 60], 1, 0])
+    expect(cursor(journal)).toMatchObject({ position: 120, delivered: 120 })
+    expect(said.at(-1)).toBe('memory: back after 1.0 s; 120 points that had waited are delivered')
+  })
+
+  it('is told of when nothing more has to leave, and what was delivered is known without asking', async () => {
+    const exporter = new ConfirmingExporter()
+    const { add, journal, said, status } = deliver(exporter)
+    await turn(0)
+    said.length = 0
+    failDisk(journal)
+    add(60)
+    await turn(500)
+    expect(said).toEqual([
+      'the journal :memory: fails (disk is full). Metrics wait in the journal; it is tried again by itself.',
+    ])
+    expect(status().destinations[0]).toMatchObject({ state: 'suspended', points: { delivered: 0 } })
+    journal.run('DROP TRIGGER full')
+    await turn(1000)
+    expect([exporter.sizes, exporter.asked]).toEqual([[60], 0])
+    expect(status().destinations[0]).toMatchObject({ state: 'ok', points: { delivered: 60, pending: 0 } })
+    expect(said).toHaveLength(2)
+    add(70)
+    await turn(0)
+    expect([exporter.sizes, exporter.asked]).toEqual([[60, 70], 0])
   })
 
   it('goes on with the batch where nobody can be asked', async () => {
@@ -525,13 +558,14 @@ describe('a journal whose disk fails', () => {
     const { add, journal } = deliver(exporter)
     await turn(0)
     add(60)
-    await turn(0)
+    await turn(500)
     failDisk(journal)
+    addMeanwhile(exporter, add)
     add(70)
     await turn(0)
     journal.run('DROP TRIGGER full')
     await turn(1000)
-    expect([exporter.sizes, exporter.asked]).toEqual([[60, 70], 1])
+    expect([exporter.sizes, exporter.asked]).toEqual([[60, 70, 60], 1])
   })
 
   it('leaves a batch in pieces in pieces', async () => {

@@ -143,7 +143,60 @@ describe('progress', () => {
     it.writeLate()
     expect(kept()).toEqual({ ...nothing, position: 60, delivered: 60, sending: 90 })
     it.settle(batch(60, 30), cursor(), { end: 90, aside: [] })
+    expect([it.delivered, kept().delivered, journal.hasLate]).toEqual([90, 60, true])
+    it.rest()
     expect(kept()).toEqual({ ...nothing, position: 90, delivered: 90, sending: 90 })
+    expect(journal.hasLate).toBe(false)
+  })
+
+  it('is on disk at once where it goes beyond the bounds that are noted, or notes new ones', () => {
+    const { it, journal, cursor, batch, kept, nextOf } = progress(new ConfirmingExporter())
+    addPoints(journal, stepsOf(1, 200))
+    it.settle(batch(0, 30), cursor(), { end: 30, aside: [] })
+    expect([kept().position, journal.hasLate]).toEqual([30, false])
+    it.begin('points', cursor(), { end: 60, aside: [] })
+    nextOf.items = 40
+    it.settle(batch(30, 30), cursor(), { end: 60, aside: [] })
+    expect([kept().position, kept().sending, journal.hasLate]).toEqual([60, 100, false])
+  })
+
+  it('of what a commit brings is noted in that commit, where nothing else is noted or in doubt', () => {
+    const { it, journal, cursor, batch, kept, nextOf, doubt } = progress(new ConfirmingExporter())
+    journal.joinCommits(() => it.noteWithCommit())
+    addPoints(journal, stepsOf(1, 40))
+    expect([nextOf.asked, cursor().sending, kept().sending]).toEqual([[40], 0, 0])
+    nextOf.items = 60
+    addPoints(journal, stepsOf(41, 60))
+    expect([nextOf.asked, cursor().sending, kept().sending, it.isBegun]).toEqual([[40, 60], 60, 60, true])
+    addPoints(journal, stepsOf(61, 120))
+    expect([nextOf.asked.length, kept().sending]).toEqual([2, 60])
+    nextOf.items = 0
+    it.settle(batch(0, 60), cursor(), { end: 60, aside: [] })
+    nextOf.items = 60
+    doubt.end = 90
+    addPoints(journal, stepsOf(121, 130))
+    expect(kept().sending).toBe(60)
+    doubt.end = 0
+    addPoints(journal, stepsOf(131, 140))
+    expect([cursor().sending, kept().sending, kept().position]).toEqual([120, 120, 60])
+  })
+
+  it('is not noted with a commit that fails, and the points are not lost for a note that cannot be written', () => {
+    const { it, journal, cursor, kept, nextOf } = progress(new ConfirmingExporter())
+    journal.joinCommits(() => it.noteWithCommit())
+    nextOf.items = 60
+    journal.run(`CREATE TRIGGER full BEFORE UPDATE ON cursors BEGIN SELECT RAISE(FAIL, 'disk is full'); END`)
+    addPoints(journal, stepsOf(1, 60))
+    expect([journal.points, cursor().sending, kept().sending]).toEqual([60, 0, 0])
+    journal.run('DROP TRIGGER full')
+    const leave = journal.joinCommits(() => {
+      throw new Error('whatever fails the commit')
+    })
+    expect(() => addPoints(journal, stepsOf(61, 120))).toThrow('whatever fails the commit')
+    expect([journal.points, cursor().sending, kept().sending]).toEqual([60, 0, 0])
+    leave()
+    journal.commit()
+    expect([journal.points, cursor().sending, kept().sending]).toEqual([120, 60, 60])
   })
 
   it('is noted further, by whole batches, while the last batch that is noted is under way', () => {
