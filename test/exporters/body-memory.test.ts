@@ -1,7 +1,7 @@
 import { createServer, type AddressInfo, type Socket } from 'node:net'
 import { Agent, request } from 'undici'
 import { expect, it, onTestFinished } from 'vitest'
-import { BodyMemory } from '../../src/exporters/otlp/body-memory.ts'
+import { BodyMemory } from '../../src/exporters/body-memory.ts'
 
 const ANSWER = 'HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\n{}'
 const BYTES = 5_000_000
@@ -45,7 +45,7 @@ it('is used again once a server has read the body', async () => {
       socket.write(ANSWER)
     })
   })
-  const memory = new BodyMemory()
+  const memory = new BodyMemory(1)
   const first = await send(memory, post, 1)
   const second = await send(memory, post, 2)
   expect(second.buffer).toBe(first.buffer)
@@ -72,7 +72,7 @@ it('is left alone while a server that has answered still reads the body, which a
       }
     })
   })
-  const memory = new BodyMemory()
+  const memory = new BodyMemory(1)
   await send(memory, post, 1)
   memory.take(BYTES).fill(2)
   goOn!()
@@ -80,11 +80,41 @@ it('is left alone while a server that has answered still reads the body, which a
 })
 
 it('is not kept of a request that came to nothing, or of a body that nobody lent', async () => {
-  const memory = new BodyMemory()
+  const memory = new BodyMemory(1)
   const body = memory.take(BYTES)
   memory.giveBack(body)
   expect(memory.take(BYTES).buffer).not.toBe(body.buffer)
   memory.lend(body)
   memory.giveBack(body)
   expect(memory.take(BYTES).buffer).not.toBe(body.buffer)
+})
+
+it('is kept of as many bodies as are wanted, the largest of them', async () => {
+  const post = await serverOf((socket) => {
+    let left = -1
+    let text = ''
+    socket.on('data', (chunk) => {
+      if (left < 0) {
+        text += chunk.toString('latin1')
+        const end = text.indexOf('\r\n\r\n')
+        if (end < 0) return
+        left = Number(/content-length: (\d+)/i.exec(text)![1]) - (text.length - end - 4)
+      } else left -= chunk.length
+      if (left > 0) return
+      left = -1
+      text = ''
+      socket.write(ANSWER)
+    })
+  })
+  const memory = new BodyMemory(2)
+  const bodies = [100_000, 300_000, 200_000].map((bytes) => memory.take(bytes))
+  for (const body of bodies) {
+    memory.lend(body)
+    await post(body)
+  }
+  for (const body of bodies) memory.giveBack(body)
+  const [, large, middle] = bodies.map(({ buffer }) => buffer)
+  const taken = new Set([memory.take(150_000).buffer, memory.take(150_000).buffer])
+  expect([taken.has(large!), taken.has(middle!)]).toEqual([true, true])
+  expect(memory.take(50_000).length).toBe(50_000)
 })

@@ -136,8 +136,9 @@ describe('a batch', () => {
     fc.assert(
       fc.property(fc.array(point, { maxLength: 20 }), fc.string({ unit: 'binary' }), (points, runId) => {
         const encoder = new MetricEncoder()
+        const take = (bytes: number): Buffer => Buffer.alloc(bytes, '?')
         // Twice, since a key is remembered.
-        for (const text of [1, 2].map(() => encoder.encode(runId, batch(points)).toString('latin1'))) {
+        for (const text of [1, 2].map(() => encoder.encode(runId, batch(points), take).toString('latin1'))) {
           expect(text).toMatch(/^[ -~]*$/)
           const told = JSON.parse(text) as { run_id: string; metrics: Record<string, unknown>[] }
           expect(told.run_id).toBe(runId)
@@ -153,6 +154,19 @@ describe('a batch', () => {
         }
       }),
     )
+  })
+
+  it('that has to go once more after all goes as it was, though its memory was used again', async () => {
+    const fake = await FakeMlflow.start()
+    const exporter = exporterFor(fake.url)
+    const runId = await opened(exporter)
+    const of = (value: number): PointBatch =>
+      batch(Array.from({ length: 1000 }, (_, step) => ({ key: `trainer/a_long_name_${value}`, step, time: 1, value })))
+    const [first, second] = [of(1), of(2)]
+    for (const each of [first, second, first]) expect(message(await exporter.send(runId, each, never))).toBe('ok')
+    const bodies = fake.seen.filter(({ path }) => path.endsWith('log-batch')).map(({ body }) => JSON.stringify(body))
+    expect([bodies.length, bodies[2] === bodies[0], bodies[1] === bodies[0]]).toEqual([3, true, false])
+    await exporter.close()
   })
 
   it('with a step or time that MLflow would corrupt in silence is refused before it is sent', async () => {

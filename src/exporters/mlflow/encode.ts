@@ -1,4 +1,5 @@
 import { Scratch } from '../../channel/scratch.ts'
+import { MIN_BYTES } from '../body-memory.ts'
 import type { PointBatch, TextBatch } from '../exporter.ts'
 import { mlflowKey } from './keys.ts'
 
@@ -9,9 +10,11 @@ const COMMA = 0x2c
 const BRACKET = 0x5d
 
 /** Of all encoders, which encode one batch after the other. */
-const bodyScratch = new Scratch()
 const numberScratch = new Scratch()
 const numberList: number[] = []
+
+/** So that the memory of one large body is that of another. */
+const rounded = (bytes: number): number => (bytes < MIN_BYTES ? bytes : Math.ceil(bytes / MIN_BYTES) * MIN_BYTES)
 
 /** A string of JSON that is ASCII alone, so that each of its characters is one byte. */
 const asciiJson = (text: string): string =>
@@ -40,12 +43,12 @@ export class MetricEncoder {
   /** Keys that MLflow takes under another name, and which it has not been told yet. */
   readonly #untold = new Set<string>()
 
-  /** Times and steps are whole numbers, see `refusedPoint`. */
-  encode(runId: string, batch: PointBatch): Buffer {
+  /** Times and steps are whole numbers, see `refusedPoint`. `take` gives memory of so many bytes or more, which the body is then part of. */
+  encode(runId: string, batch: PointBatch, take: (bytes: number) => Buffer): Buffer {
     const { count, value, time, step, series } = batch
     const beginning = `{"run_id":${asciiJson(runId)},"metrics":[`
-    // Written into memory that is there: as one string of pieces it cost a fifth of the thread in collections.
-    const body = Buffer.from(bodyScratch.take(beginning.length + this.#mostBytes(batch)))
+    // Written where it goes from: as one string of pieces it cost a fifth of the thread in collections.
+    const body = take(rounded(beginning.length + this.#mostBytes(batch)))
     let at = body.write(beginning, 'latin1')
     const numbers = numbersAsJson(value, count)
     let digit = 1
@@ -74,7 +77,7 @@ export class MetricEncoder {
       }
     }
     at += body.write(']}', at, 'latin1')
-    return Buffer.from(body.subarray(0, at))
+    return body.subarray(0, at)
   }
 
   /** More bytes than the metrics of a batch take; their heads are known from here on. */

@@ -1,5 +1,6 @@
 import type { Settings } from '../../config/settings.ts'
 import type { Batch, Exporter, ExporterOptions, OpenResult, PointBatch, RunToOpen, SendResult } from '../exporter.ts'
+import { BodyMemory } from '../body-memory.ts'
 import { clientOptionsOf, MlflowClient } from './client.ts'
 import { encodeTexts, MetricEncoder, refusedPoint } from './encode.ts'
 import { confirmBatch } from './confirm.ts'
@@ -24,6 +25,10 @@ const isKnownNaN = (batch: PointBatch, result: SendResult): boolean =>
   result.kind === 'retry' &&
   /UNIQUE constraint failed: metrics|metric_pk/.test(result.error.message)
 
+/** Of all runs: the body under way and the next one, of some. */
+const bodyMemory = new BodyMemory(16)
+const takeMemory = (bytes: number): Buffer => bodyMemory.take(bytes)
+
 /** Sends the points, params and tags of one run to an MLflow tracking server. @throws when a certificate file cannot be read */
 export function createMlflow({ settings, dispatcher }: Omit<ExporterOptions, 'via'>): Exporter {
   const client = new MlflowClient(clientOptionsOf(settings), dispatcher)
@@ -37,7 +42,7 @@ export function createMlflow({ settings, dispatcher }: Omit<ExporterOptions, 'vi
   const bodies = new WeakMap<PointBatch, Buffer | string>()
   const bodyOf = (runId: string, batch: PointBatch): Buffer | string => {
     let body = bodies.get(batch)
-    if (body === undefined) bodies.set(batch, (body = refusedPoint(batch) ?? encoder.encode(runId, batch)))
+    if (body === undefined) bodies.set(batch, (body = refusedPoint(batch) ?? encoder.encode(runId, batch, takeMemory)))
     return body
   }
   const logBatch = async (body: string | Buffer, abort: AbortSignal): Promise<SendResult> => {
@@ -57,7 +62,13 @@ export function createMlflow({ settings, dispatcher }: Omit<ExporterOptions, 'vi
         return told
       }
     }
+    bodyMemory.lend(body)
     const result = await logBatch(body, abort)
+    if (result.kind === 'ok') {
+      // Should it have to go once more after all, it is encoded anew.
+      bodies.delete(batch)
+      bodyMemory.giveBack(body)
+    }
     return isKnownNaN(batch, result) ? { kind: 'ok' } : result
   }
 

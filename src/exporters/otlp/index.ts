@@ -9,11 +9,11 @@ import { rowsIn } from '../../otlp/span-blocks.ts'
 import { readPartialSuccess } from '../../otlp/status.ts'
 import { traceIdOf } from '../../otlp/traces.ts'
 import { VIA_HEADER } from '../../otlp/via.ts'
+import { BodyMemory } from '../body-memory.ts'
 import type { Exporter, ExporterOptions, Failure, OpenResult, RunToOpen, SendResult, SpanBatch } from '../exporter.ts'
 import { beginningOf, createDispatcher, hiding, oneLine, proxiesOf, retryAfterMs, unreachable } from '../http.ts'
 import { authorizationOf, baseOf, clientOptionsOf, MlflowClient } from '../mlflow/client.ts'
 import { undici } from '../undici.ts'
-import { BodyMemory } from './body-memory.ts'
 import { readSpans } from './read-back.ts'
 
 /** Spans of one request: what comes in one group commit from a few busy senders, which goes on with one commit more. */
@@ -27,7 +27,7 @@ const MAX_ANSWER_BYTES = 1 << 20
 const compressed = promisify(gzip)
 
 /** Of all runs: one body is rarely under way together with another. */
-const bodyMemory = new BodyMemory()
+const bodyMemory = new BodyMemory(1)
 
 /** Where spans go, and how. */
 interface Target {

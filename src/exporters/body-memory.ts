@@ -2,7 +2,7 @@ import { subscribe } from 'node:diagnostics_channel'
 import type { Socket } from 'node:net'
 
 /** Smaller bodies are left to the garbage collector. */
-const MIN_BYTES = 64 << 10
+export const MIN_BYTES = 64 << 10
 /** A request of spans, with what stands around them; what is larger is rare, and must not hold its memory for ever. */
 const MAX_BYTES = 5 << 20
 
@@ -20,11 +20,14 @@ interface Sending {
  * has left its socket is used again.
  */
 export class BodyMemory {
-  #idle: Buffer | null = null
+  readonly #most: number
+  readonly #idle: Buffer[] = []
   /** The bodies of requests under way, and where they went. */
   readonly #sockets = new WeakMap<Uint8Array, Sending['socket'] | null>()
 
-  constructor() {
+  /** `most`: how many idle bodies are kept. */
+  constructor(most: number) {
+    this.#most = most
     subscribe('undici:client:sendHeaders', (message) => {
       const { request, socket } = message as Sending
       const { body } = request
@@ -34,10 +37,8 @@ export class BodyMemory {
 
   /** So many bytes or more, with whatever was in them. */
   take(bytes: number): Buffer {
-    const idle = this.#idle
-    if (idle === null || idle.length < bytes) return Buffer.allocUnsafeSlow(bytes)
-    this.#idle = null
-    return idle
+    const at = this.#idle.findIndex(({ length }) => length >= bytes)
+    return at < 0 ? Buffer.allocUnsafeSlow(bytes) : this.#idle.splice(at, 1)[0]!
   }
 
   /** `body` is given to undici. */
@@ -51,7 +52,10 @@ export class BodyMemory {
     const { byteLength } = body.buffer
     // Of HTTP/2 the socket does not tell what waits in a stream.
     if (socket == null || socket.writableLength > 0 || socket.alpnProtocol === 'h2') return
-    if (byteLength < MIN_BYTES || byteLength > MAX_BYTES || byteLength < (this.#idle?.length ?? 0)) return
-    this.#idle = Buffer.from(body.buffer)
+    this.#sockets.delete(body)
+    if (byteLength < MIN_BYTES || byteLength > MAX_BYTES) return
+    // The largest are kept: whatever comes fits into them.
+    this.#idle.push(Buffer.from(body.buffer))
+    if (this.#idle.length > this.#most) this.#idle.sort((a, b) => b.length - a.length).length = this.#most
   }
 }
