@@ -1,6 +1,16 @@
-import { mkdirSync } from 'node:fs'
+import { mkdirSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
-import { cpuSeconds, demand, hasEnded, startDaemon, startModule, until, willEnd } from '../harness/processes.ts'
+import {
+  cpuSeconds,
+  demand,
+  hasEnded,
+  inBench,
+  piped,
+  startDaemon,
+  startModule,
+  until,
+  willEnd,
+} from '../harness/processes.ts'
 import type { Bench, Family, Measured } from '../harness/row.ts'
 import { alternate, compared } from '../harness/statistics.ts'
 import { startSender, startSink, type Sink } from '../load/parties.ts'
@@ -47,6 +57,16 @@ async function bare(sink: Sink, spans: number): Promise<number> {
   }
 }
 
+/** What no journal of SQLite can be below. */
+function bareJournal(bench: Bench, spans: number, round: number): number {
+  const directory = join(bench.work, `bare-journal-${round}`)
+  mkdirSync(directory)
+  const command = [process.execPath, inBench('load/bare-journal.ts'), directory, String(spans)]
+  const { cpuSeconds } = piped('/dev/null', command)
+  rmSync(directory, { recursive: true })
+  return (cpuSeconds * A_MILLION) / spans
+}
+
 async function theirs(
   bench: Bench,
   sink: Sink,
@@ -89,24 +109,36 @@ export const family: Family = {
       goal: null,
       peer: 'collector',
     },
+    {
+      id: 'cpu-spans-journal',
+      what: 'CPU per million spans that SQLite takes to keep as many bytes in as many commits and read them once, and nothing else',
+      against: 'the same Collector',
+      unit: 'x',
+      goal: null,
+      peer: 'collector',
+    },
   ],
-  async run(bench): Promise<Record<string, Measured>> {
+  async run(bench, wanted): Promise<Record<string, Measured>> {
     bench.peers.path('collector') // without it there is nothing to compare
     // Fewer spans tell more of code that V8 has yet to compile than of a span.
     const spans = SPANS_A_REQUEST * (bench.isQuick ? 200 : 2000)
     const sink = await startSink()
+    const needed = (...rows: string[]): boolean => rows.some((row) => wanted.has(row))
+    const all = (values: readonly (number | null)[]): number[] => values.filter((value) => value !== null)
     try {
-      const { bridge, disk, memory, relay } = await alternate(bench.rounds, {
-        bridge: (round) => ours(bench, sink, spans, round),
-        disk: (round) => theirs(bench, sink, spans, 'disk', round),
+      const { bridge, disk, memory, relay, journal } = await alternate(bench.rounds, {
+        bridge: (round) => (needed('cpu-spans-disk', 'cpu-spans-memory') ? ours(bench, sink, spans, round) : null),
+        disk: (round) => (needed('cpu-spans-disk') ? theirs(bench, sink, spans, 'disk', round) : null),
         memory: (round) => theirs(bench, sink, spans, 'memory', round),
-        relay: () => bare(sink, spans),
+        relay: () => (needed('cpu-spans-bare') ? bare(sink, spans) : null),
+        journal: (round) => (needed('cpu-spans-journal') ? bareJournal(bench, spans, round) : null),
       })
       const unit = 'CPU s per million'
       return {
-        'cpu-spans-disk': compared(bridge, disk, unit),
-        'cpu-spans-memory': compared(bridge, memory, unit),
-        'cpu-spans-bare': compared(relay, memory, unit),
+        'cpu-spans-disk': compared(all(bridge), all(disk), unit),
+        'cpu-spans-memory': compared(all(bridge), memory, unit),
+        'cpu-spans-bare': compared(all(relay), memory, unit),
+        'cpu-spans-journal': compared(all(journal), memory, unit),
       }
     } finally {
       sink.stop()

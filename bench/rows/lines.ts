@@ -60,6 +60,13 @@ export const family: Family = {
       goal: null,
     },
     {
+      id: 'sink-post',
+      what: 'that text posted with undici to the same sink, each put together while the one before is answered',
+      against: 'the same chain',
+      unit: 'x',
+      goal: null,
+    },
+    {
       id: 'journal-cost',
       what: 'CPU of that with the journal on disk (FULL)',
       against: 'the journal in memory (tmpfs, where fsync does nothing)',
@@ -102,13 +109,19 @@ export const family: Family = {
     }
     const hasCollector = missing === null && needed('cpu-lines-posted', 'cpu-lines-journal')
     try {
-      const { sync, bare, text, posted, volatile, journal, theirs } = await alternate(bench.rounds, {
+      const { sync, bare, text, post, posted, volatile, journal, theirs } = await alternate(bench.rounds, {
         sync: () => syncMs(bench.work),
         bare: () =>
-          needed('sink-chain', 'sink-text') ? piped(file, [process.execPath, inBench('load/parse-chain.ts')]) : null,
+          needed('sink-chain', 'sink-text', 'sink-post')
+            ? piped(file, [process.execPath, inBench('load/parse-chain.ts')])
+            : null,
         text: () =>
           needed('sink-text')
             ? piped('/dev/null', [process.execPath, inBench('load/text-chain.ts'), String(lines)])
+            : null,
+        post: () =>
+          needed('sink-post')
+            ? piped('/dev/null', [process.execPath, inBench('load/text-chain.ts'), String(lines), sink.url])
             : null,
         posted: () => bridge(file, lines, bench.work, sink),
         volatile: () => (needed('journal-cost') && inMemory !== null ? bridge(file, lines, inMemory, sink) : null),
@@ -127,6 +140,7 @@ export const family: Family = {
       return {
         'sink-chain': compared(rates(posted), rates(all(bare)), 'lines/s', disk + inMemoryRate),
         'sink-text': compared(rates(all(text)), rates(all(bare)), 'lines/s'),
+        'sink-post': compared(rates(all(post)), rates(all(bare)), 'lines/s'),
         'journal-cost':
           inMemory === null
             ? new Error(`${IN_MEMORY} is not here`)

@@ -3,7 +3,7 @@ const KEPT_BYTES = 4 << 20
 
 /**
  * Memory that is written into, copied from, and written into again: by one commit after the other, since SQLite copies the rows
- * it is given, and by one body of a request after the other. New memory each time, which is no part of V8's heap, has the
+ * it is given, and by the numbers of one request after the other. New memory each time, which is no part of V8's heap, has the
  * whole of that looked through for every few megabytes: 0.95 of the processor time of a million spans without it.
  */
 export class Scratch {

@@ -43,7 +43,7 @@ export class MetricEncoder {
   /** Keys that MLflow takes under another name, and which it has not been told yet. */
   readonly #untold = new Set<string>()
 
-  /** Times and steps are whole numbers, see `refusedPoint`. `take` gives memory of so many bytes or more, which the body is then part of. */
+  /** Times and steps are whole numbers, see `refusedPoint`. `take` gives memory of so many bytes or more, whose beginning the body is. */
   encode(runId: string, batch: PointBatch, take: (bytes: number) => Buffer): Buffer {
     const { count, value, time, step, series } = batch
     const beginning = `{"run_id":${asciiJson(runId)},"metrics":[`
